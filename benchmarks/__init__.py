@@ -1,0 +1,1 @@
+"""WHAT is measured: one file, one suite, frozen values without logic."""

@@ -1,0 +1,10 @@
+"""One small model with packaged weights on every real framework: minutes, no download."""
+
+from common.types import Job, ModelSpec
+
+ABOUT = "EfficientNet-Lite0 with packaged weights and a trained head on torch and tf, 1 epoch of the demo data"
+DEFAULTS = {"epochs": 1, "limit": 500}
+JOBS = (
+    Job(framework="torch", model=ModelSpec(name="efficientnet_lite0"), train="head"),
+    Job(framework="tf", model=ModelSpec(name="efficientnet_lite0"), train="head"),
+)

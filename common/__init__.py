@@ -1,0 +1,1 @@
+"""Decides and measures; knows no framework by name."""

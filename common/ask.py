@@ -1,0 +1,56 @@
+"""The CHILD that answers one question of the harness about a framework, then ends."""
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from common.errors import InputError
+from common.files import read_json, replacing, write_json
+from common.loading import load_adapter
+from common.types import ModelSpec, ProcessSpec
+from common.trial import die_with_parent
+
+
+def models(adapter: Any) -> list[str]:
+    """Every model name the framework builds."""
+    return adapter.models()
+
+
+def environment(adapter: Any) -> dict[str, str]:
+    """Versions and devices; fails where the asked device is not there."""
+    return adapter.environment()
+
+
+def export(adapter: Any, model: str, variant: str, source: str, target: str) -> str:
+    """Write `source` as canonical tensors to the safetensors file `target`."""
+    tensors, preprocessing = adapter.export(ModelSpec(name=model, variant=variant), source)
+    metadata = {"architecture": model, "variant": variant, "preprocessing": preprocessing.model_dump_json()}
+    with replacing(Path(target)) as temporary:
+        save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, temporary, metadata)
+    return target
+
+
+QUESTIONS = {"models": models, "environment": environment, "export": export}
+
+
+def main(request_file: str, answer_file: str) -> None:
+    die_with_parent()
+    request = read_json(Path(request_file))
+    try:
+        process = ProcessSpec(device=request["values"].pop("on", "cpu"), deterministic=False, threads=1, timeout_s=0)
+        adapter = load_adapter(request["framework"])(process, 0)
+        answer = {"answer": QUESTIONS[request["question"]](adapter, **request["values"])}
+    except InputError as error:
+        answer = {"error": str(error)}
+    except Exception as error:
+        traceback.print_exc()
+        answer = {"error": f"{request['framework']}: {type(error).__name__}: {error}"}
+    write_json(Path(answer_file), answer)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

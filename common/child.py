@@ -1,0 +1,93 @@
+"""How a child process of the harness is started, asked, and ended with everything it started."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from common.errors import InputError
+from common.files import PROJECT, read_json
+
+END_S = 3  # after this, a child that was asked to end is killed
+
+
+def start(module: str, arguments: list[str], threads: int, device: str, log: IO[bytes] | int) -> subprocess.Popen:
+    """`python -m module arguments` in a session of its own, its output in `log`."""
+    environment = dict(os.environ)
+    environment |= {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
+        "PYTHONUNBUFFERED": "1",
+        "FRAMEWORK_BENCH_CHILD": "1",
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+    }
+    if device == "cpu":
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """The process and all its descendants that are still there."""
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def end(child: subprocess.Popen) -> None:
+    """End the child and everything it started; returns when they are gone."""
+    processes = tree(child.pid)
+    for process in processes:
+        _signal(process, signal.SIGTERM)
+    _, alive = psutil.wait_procs(processes, timeout=END_S)
+    for process in alive:
+        _signal(process, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=END_S)
+    child.wait()
+
+
+def _signal(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.Error:
+        pass  # it ended in the meantime, which is what was wanted
+
+
+def ask(framework: str, question: str, threads: int = 0, device: str = "cpu", **values: Any) -> Any:
+    """The answer of a framework to one question (common/ask.py), from a process of its own.
+
+    InputError with the framework's own words where it has none.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        request, answer, log = (Path(folder) / name for name in ("request.json", "answer.json", "log.txt"))
+        request.write_text(json.dumps({"framework": framework, "question": question, "values": values}))
+        with open(log, "wb") as stream:
+            child = start("common.ask", [str(request), str(answer)], threads or os.cpu_count() or 1, device, stream)
+            try:
+                child.wait()
+            except BaseException:
+                end(child)
+                raise
+        result = read_json(answer) if answer.exists() else {"error": log_tail(log, 3) or f"exit code {child.returncode}"}
+    if "error" in result:
+        raise InputError(result["error"])
+    return result["answer"]
+
+
+def log_tail(path: Path, lines: int) -> str:
+    """The last lines of a log file, without empty ones."""
+    if not path.exists():
+        return ""
+    text = path.read_text(encoding="utf-8", errors="replace")[-20_000:]
+    return "\n".join([line.rstrip() for line in text.splitlines() if line.strip()][-lines:])

@@ -1,0 +1,19 @@
+"""What a user did that cannot be done: one message with the way out, exit code 2."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(Exception):
+    """Bad input. The message says what, where, the choices and the next step."""
+
+
+def unknown(kind: str, name: str, choices: Iterable[str], hint: str = "") -> InputError:
+    """An InputError for a name that is not among `choices`, with the near ones."""
+    choices = list(choices)
+    near = difflib.get_close_matches(name, choices, n=5, cutoff=0.6)
+    listed = ", ".join(choices[:12]) + (f" and {len(choices) - 12} more" if len(choices) > 12 else "")
+    text = f"no {kind} '{name}'; there are: {listed or 'none'}"
+    if near:
+        text += f" (did you mean {' or '.join(near)}?)"
+    return InputError(text + (f"; {hint}" if hint else ""))

@@ -1,0 +1,112 @@
+"""Reading and writing files so that a kill leaves the old file or the new one, never half of one."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.errors import InputError
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def cache_folder() -> Path:
+    """Where data that can be made again lies (FRAMEWORK_BENCH_CACHE, or .cache in the project)."""
+    return Path(os.environ.get("FRAMEWORK_BENCH_CACHE") or PROJECT / ".cache")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def to_json(value: Any) -> str:
+    """Stable text: sorted keys, indented, NumPy numbers as plain ones."""
+
+    def plain(x: Any) -> Any:
+        if isinstance(x, np.generic):
+            return x.item()
+        if isinstance(x, np.ndarray):
+            return x.tolist()
+        return str(x)
+
+    return json.dumps(value, indent=1, sort_keys=True, default=plain, ensure_ascii=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, to_json(value))
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    with replacing(path) as temporary, open(temporary, "wb") as stream:
+        np.savez_compressed(stream, **arrays)
+
+
+def hash_arrays(*arrays: np.ndarray) -> str:
+    """16 hex digits over dtype, shape and bytes of each array."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data if array.size else b"")
+    return digest.hexdigest()[:16]
+
+
+def hash_file(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def need_space(folder: Path, wanted_bytes: int, what: str) -> None:
+    """InputError where the disk under `folder` cannot hold `wanted_bytes` and 5 % more."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < wanted_bytes * 1.05:
+        raise InputError(
+            f"{what} needs {size_text(wanted_bytes)} in {folder}, where {size_text(free)} are free; "
+            "take fewer images (--limit N), a smaller --image-size, or set FRAMEWORK_BENCH_CACHE to a larger disk"
+        )
+
+
+def size_text(n_bytes: float) -> str:
+    """1536 -> '1.5 KiB'."""
+    for unit in ("B", "KiB", "MiB"):
+        if n_bytes < 1024:
+            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1024
+    return f"{n_bytes:.2f} GiB"
+
+
+def time_text(seconds: float) -> str:
+    """75 -> '1 min 15 s'."""
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

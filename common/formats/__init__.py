@@ -1,0 +1,1 @@
+"""One file a format: recognises(path) -> bool and read(path) -> Dataset."""

@@ -1,0 +1,65 @@
+"""The child's initial weights: the same file and the same head for every framework, or a refusal."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+
+from common.errors import InputError
+from common.files import hash_file
+from common.types import WeightsSpec
+
+HEAD_STD = 0.01
+
+
+def head_tensors(features: int, positives: np.ndarray, images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The new head: weight [classes, features] drawn once with NumPy (normal, standard deviation .01), bias at
+    the log-odds of the smoothed class frequency (n + 1/2) / (N + 1), so that training starts at the prior."""
+    weight = np.random.default_rng([seed, 2]).normal(0, HEAD_STD, (len(positives), features)).astype(np.float32)
+    frequency = (positives + 0.5) / (images + 1)
+    return weight, np.log(frequency / (1 - frequency)).astype(np.float32)
+
+
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
+    """float32 arrays of a safetensors file."""
+    with safe_open(path, "np") as stream:
+        return {name: stream.get_tensor(name).astype(np.float32) for name in stream.keys()}
+
+
+def initialise(adapter: Any, model: Any, weights: WeightsSpec, positives: np.ndarray, images: int, seed: int) -> dict[str, int]:
+    """Load the weights file (if there is one) and the drawn head. Returns how many tensors were loaded, missing
+    and unexpected. InputError where a tensor that training will not change is missing, or one has another shape."""
+    wanted = adapter.dump(model)
+    head = adapter.head(model)
+    features = wanted[head[0]].shape[1]
+    new_head = dict(zip(head, head_tensors(features, positives, images, seed)))
+    if weights.random:
+        adapter.load(model, new_head)
+        return {}
+    path = Path(weights.path)
+    if hash_file(path) != weights.sha256:
+        raise InputError(f"{path} changed since the run was planned; start the run anew")
+    file = read_tensors(path)
+    body = {name: array for name, array in wanted.items() if name not in head}
+    found = {name: file[name] for name in body if name in file}
+    for name, array in found.items():
+        if array.shape != body[name].shape:
+            raise InputError(f"{path}: {name} has shape {list(array.shape)}, the model needs {list(body[name].shape)}")
+    missing = sorted(body.keys() - file.keys())
+    frozen = sorted(set(missing) - adapter.trainable(model) - _buffers_of_trained(adapter, model, missing))
+    if frozen:
+        raise InputError(
+            f"{path} lacks {len(missing)} of the model's {len(body)} tensors, {len(frozen)} of them in frozen layers "
+            f"({', '.join(frozen[:5])}{' ...' if len(frozen) > 5 else ''}): features of random layers mean nothing; "
+            "take --train all, or a complete file"
+        )
+    adapter.load(model, found | new_head)
+    unexpected = file.keys() - wanted.keys()
+    return {"loaded": len(found), "missing": len(missing), "unexpected": len(unexpected)}
+
+
+def _buffers_of_trained(adapter: Any, model: Any, names: list[str]) -> set[str]:
+    """Running statistics of layers that train: they are learned too, though not by gradient."""
+    layers = {name.rsplit(".", 1)[0] for name in adapter.trainable(model)}
+    return {n for n in names if n.rsplit(".", 1)[1].startswith("running_") and n.rsplit(".", 1)[0] in layers}

@@ -1,0 +1,60 @@
+"""The one place that finds frameworks, formats and suites by name: a folder or file dropped in is found."""
+
+import importlib
+import pkgutil
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import benchmarks
+import common.formats
+import frameworks
+from common.errors import InputError, unknown
+
+
+def _modules(package: ModuleType, packages: bool) -> list[ModuleType]:
+    found = [m.name for m in pkgutil.iter_modules(package.__path__) if m.ispkg == packages]
+    return [importlib.import_module(f"{package.__name__}.{name}") for name in sorted(found)]
+
+
+@cache
+def framework_cards() -> dict[str, ModuleType]:
+    """Name on the command line -> the folder's card (its light __init__, which imports no framework)."""
+    return {module.NAME: module for module in _modules(frameworks, packages=True)}
+
+
+def framework_card(name: str) -> ModuleType:
+    """The card of a framework by its name or an alias; InputError with the near ones."""
+    cards = framework_cards()
+    for card in cards.values():
+        if name == card.NAME or name in card.ALIASES:
+            return card
+    raise unknown("framework", name, [*cards, *(alias for card in cards.values() for alias in card.ALIASES)])
+
+
+def load_adapter(name: str) -> type:
+    """The Adapter class of a framework. This imports the framework: only a child process does so."""
+    return importlib.import_module(f"{framework_card(name).__name__}.adapter").Adapter
+
+
+def formats() -> dict[str, ModuleType]:
+    return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(common.formats, packages=False)}
+
+
+def format_of(path: Path) -> ModuleType:
+    """The format that recognises `path`; InputError where none does."""
+    for module in formats().values():
+        if module.recognises(path):
+            return module
+    known = "; ".join(f"{name}: {module.LOOKS_LIKE}" for name, module in formats().items())
+    raise InputError(f"no format recognises the data at '{path}'; there are: {known}")
+
+
+def suites() -> dict[str, ModuleType]:
+    return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(benchmarks, packages=False)}
+
+
+def suite(name: str) -> ModuleType:
+    if name not in suites():
+        raise unknown("suite", name, suites())
+    return suites()[name]

@@ -1,0 +1,161 @@
+"""What the user sees while trials run: a bar on a terminal, plain lines elsewhere."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from common.files import size_text, time_text
+from common.report.table import Table
+from common.report.terminal import show
+from common.types import RunRecord, TrialSpec
+
+ESTIMATE_AT_STEP = 5
+LINE_EVERY_S = 30.0  # without a terminal: a sign of life in long epochs
+
+
+def expected_s(event: dict[str, Any], first_step_s: float, spec: TrialSpec, trains_all: bool) -> float:
+    """Seconds from the first step to the last prediction, seen from a training step of the first epoch.
+
+    The first step (graph building) is left out of the rate. A validation image costs about as much as a training
+    image where a frozen part dominates, and a third of it (forward without backward) where everything trains.
+    """
+    batch, feed, epochs = spec.recipe.batch_size, spec.feed, spec.recipe.epochs
+    per_image = (event["elapsed_s"] - first_step_s) / max(event["images"] - batch, 1)
+    validation = feed.validation_images * (1 / 3 if trains_all else 1.0)
+    return first_step_s + per_image * (epochs * feed.train_images + (epochs + 1) * validation)
+
+
+def shorter(spec: TrialSpec) -> str:
+    """The flag that would shorten this trial most simply."""
+    if spec.weights.random or spec.recipe.train == "all":
+        return f"--image-size {max(32, spec.feed.image_side // 2)} or --limit N"
+    return "--limit N or --epochs 1" if spec.recipe.epochs > 1 else "--limit N"
+
+
+class Display:
+    """Says what happens in every trial: lines for what stays, and a bar (on a terminal) for what moves."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self._bar: Progress | None = None
+        self._task: Any = None
+
+    def begin(self, spec: TrialSpec, number: int, total: int) -> None:
+        self._spec, self._best, self._first_step_s, self._estimated = spec, None, 0.0, False
+        self._all = False
+        self._last_line_s, self._received_said = 0.0, False
+        weights = f"{spec.weights.source} weights"
+        self.say(
+            f"\n[bold]trial {number} of {total}: {spec.framework} {spec.model}[/bold], {weights}, train {spec.recipe.train}, "
+            f"balance {spec.feed.balance}, seed {spec.seed}, learning rate {spec.recipe.learning_rate:g}"
+        )
+        if spec.weights.random and spec.recipe.train != "all":
+            self.say(f"  [yellow]random weights: nothing is frozen, everything trains[/yellow] {spec.weights.note}")
+        if self.console.is_terminal:
+            self._bar = Progress(
+                SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24),
+                TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("{task.fields[tail]}"),
+                console=self.console, transient=True,
+            )  # fmt: skip
+            self._task = self._bar.add_task("starting", total=None, completed=0, tail="")
+            self._bar.start()
+
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def event(self, event: dict[str, Any], memory_bytes: int) -> None:
+        handler = getattr(self, f"_on_{event['event']}", None)
+        if handler:
+            handler(event, memory_bytes)
+
+    def finish(self, status: str, reason: str, wall_s: float) -> None:
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+        if status == "ok":
+            self.say(f"  done in {time_text(wall_s)}")
+        else:
+            self.say(f"  [red]{status}[/red] after {time_text(wall_s)}: {escape(reason)}")
+
+    def _on_built(self, event: dict[str, Any], memory_bytes: int) -> None:
+        facts = event["facts"]
+        self._all = facts.get("trained part") == "all"
+        self.say(
+            f"  {facts['parameters']:,} parameters, {facts['trainable_parameters']:,} trainable, {facts['gmac']:.2f} GMAC "
+            f"an image; {event['environment'].get('framework', '')} on {event['environment'].get('device', '')}"
+        )
+        report = event["weights_report"]
+        if report:
+            self.say("  weights: " + ", ".join(f"{count} tensors {what}" for what, count in report.items()))
+
+    def _on_received(self, event: dict[str, Any], memory_bytes: int) -> None:
+        if event["phase"] == "train" and event["epoch"] == 1:
+            self.say(f"  the training step received: {escape(f"images {event['images']}, labels {event['labels']}")}")
+
+    def _on_step(self, event: dict[str, Any], memory_bytes: int) -> None:
+        rate = event["images"] / event["elapsed_s"] if event["elapsed_s"] else 0.0
+        left = (event["batches"] - event["step"]) * event["elapsed_s"] / event["step"]
+        training = event["phase"] == "train"
+        if training and event["epoch"] == 1:
+            self._first_step_s = event["elapsed_s"] if event["step"] == 1 else self._first_step_s
+            if event["step"] >= ESTIMATE_AT_STEP and not self._estimated:
+                self._estimated = True
+                total = expected_s(event, self._first_step_s, self._spec, self._all)
+                self.say(f"  expected time of this trial: about {time_text(total)}; {shorter(self._spec)} would shorten it")
+        what = f"epoch {event['epoch']}/{self._spec.recipe.epochs}" if training else event["phase"]
+        tail = f"{rate:.1f} images/s  {size_text(memory_bytes)}  {time_text(left)} left"
+        if self._bar:
+            self._bar.update(
+                self._task, description=what, total=event["batches"], completed=event["step"], tail=tail
+            )
+        elif event["elapsed_s"] - self._last_line_s > LINE_EVERY_S:
+            self._last_line_s = event["elapsed_s"]
+            self.say(f"  {what}, batch {event['step']}/{event['batches']}  {tail}")
+
+    def _on_epoch(self, event: dict[str, Any], memory_bytes: int) -> None:
+        self._last_line_s = 0.0
+        loss = event["validation_loss"]
+        if event["improved"]:
+            verdict = f"val_loss improved from {'inf' if self._best is None else format(self._best, '.5f')} to {loss:.5f}"
+            self._best = loss
+        else:
+            verdict = f"val_loss did not improve from {self._best:.5f}"
+        self.say(
+            f"  epoch {event['epoch']}/{self._spec.recipe.epochs}: {event['train_s']:.1f} s train + {event['validation_s']:.1f} s "
+            f"validation, {event['images_per_s']:.1f} images/s, loss {event['train_loss']:.5f}; {verdict}"
+        )
+
+
+@contextlib.contextmanager
+def filling(console: Console) -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
+    """`say` and `progress(done, total)` for the time before the first trial."""
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"),
+        TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal,
+    ) as bar:  # fmt: skip
+        task = bar.add_task("pixels", total=None, visible=False)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        def say(text: str) -> None:
+            console.print(text, highlight=False, soft_wrap=True)
+
+        yield say, progress
+
+
+def announce(console: Console, run: RunRecord, specs: list[TrialSpec]) -> None:
+    """The paper's figure 10: examples, batch size and batches per split, before anything trains."""
+    batch = specs[0].recipe.batch_size
+    feeds = {(s.seed, s.feed.balance): s.feed for s in specs}
+    rows = []
+    for (seed, balance), feed in feeds.items():
+        name = f"seed {seed}" + (f", {balance}" if balance != "none" else "")
+        for part, images in (("train", feed.train_images), ("validation", feed.validation_images)):
+            rows.append((f"{part} ({name})", f"{images:,}", str(batch), f"{-(-images // batch):,}"))
+    title = f"{run.dataset}: {run.rows:,} images at {run.image_side} x {run.image_side}, {len(run.class_names)} outputs"
+    show(console, Table(title, ("split", "examples", "batch size", "batches"), tuple(rows), run.notes))

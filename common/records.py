@@ -1,0 +1,107 @@
+"""Run folder -> Results: everything is read back from the files, so that `report` needs nothing else."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.child import log_tail
+from common.errors import InputError
+from common.files import read_json
+from common.runner import repeat_command
+from common.scores import at_percentile, oracle_scores, prior_scores, score, share_of_way
+from common.types import SCHEMA_VERSION, EpochRecord, Results, Row, RunRecord, TrialRecord, TrialSpec
+from common.watch import read_events
+
+LOG_LINES = 8
+
+
+def read_run(folder: Path) -> RunRecord:
+    """The run's record. InputError where the folder is no run, or of another schema."""
+    file = folder / "run.json"
+    if not file.exists():
+        runs = sorted(p.parent.name for p in folder.parent.glob("*/run.json")) if folder.parent.is_dir() else []
+        there = f"; runs beside it: {', '.join(runs[-5:])}" if runs else ""
+        raise InputError(f"no run at '{folder}' (it has no run.json){there}")
+    raw = read_json(file)
+    if raw.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(
+            f"{file} has schema version {raw.get('schema_version')}, this harness reads {SCHEMA_VERSION}; "
+            "run it again, or read it with the version that wrote it"
+        )
+    return RunRecord.model_validate(raw)
+
+
+def read_trial(folder: Path, run_folder: Path) -> TrialRecord:
+    """What one trial's files say, whether it ended well or not."""
+    spec = TrialSpec.model_validate(read_json(folder / "spec.json"))
+    events = read_events(folder / "events.jsonl")
+    by_kind: dict[str, dict[str, Any]] = {event["event"]: event for event in events}
+    parent = read_json(folder / "parent.json") if (folder / "parent.json").exists() else {}
+    if "done" in by_kind and (folder / "logits.npz").exists():
+        status, reason = "ok", ""
+    elif parent:
+        status, reason = parent["status"], parent["reason"]
+    elif "failed" in by_kind:
+        status, reason = "failed", by_kind["failed"]["reason"]
+    else:
+        status, reason = "missing", "not run" if not events else "ended without a word"
+    received = next((e for e in events if e["event"] == "received" and e["phase"] == "train"), {})
+    built = by_kind.get("built", {})
+    ok = status == "ok"
+    return TrialRecord(
+        spec=spec, status=status, reason=reason,
+        log_tail="" if ok else log_tail(folder / "log.txt", LOG_LINES),
+        repeat_command="" if ok else repeat_command(run_folder / "trials" / folder.name),
+        facts=built.get("facts", {}), environment=built.get("environment", {}),
+        weights_report=built.get("weights_report", {}),
+        received={key: received[key] for key in ("images", "labels") if key in received},
+        start_s=by_kind.get("ready", {}).get("start_s", 0.0),
+        epochs=tuple(EpochRecord(**{k: v for k, v in e.items() if k != "event"}) for e in events if e["event"] == "epoch"),
+        prediction_s=by_kind.get("done", {}).get("prediction_s", 0.0),
+        peak_device_bytes=by_kind.get("done", {}).get("peak_device_bytes", 0),
+        wall_s=parent.get("wall_s", 0.0), peak_memory_bytes=parent.get("peak_memory_bytes", 0),
+        memory_method=parent.get("memory_method", ""),
+    )  # fmt: skip
+
+
+def read_results(folder: Path) -> Results:
+    """Every trial of the run with its scores, and the prior and oracle of each split."""
+    run = read_run(folder)
+    with np.load(folder / run.labels) as arrays:
+        labels = arrays["labels"]
+    references: dict[str, dict[str, Any]] = {}
+    rows = []
+    for name in run.trials:
+        record = read_trial(folder / "trials" / name, folder)
+        with np.load(folder / record.spec.feed.plan) as arrays:
+            train, validation = arrays["train_rows"], arrays["validation_rows"]
+        truth = labels[validation]
+        seed = str(record.spec.seed)
+        if seed not in references:
+            prior = prior_scores(labels[train].sum(axis=0, dtype=np.int64), len(truth))
+            references[seed] = {
+                "prior": score(prior, truth, run.percentiles),
+                "oracle": score(oracle_scores(truth), truth, run.percentiles),
+            }
+        rows.append(Row(record=record, scores=_scores(folder / "trials" / name, record, truth, run, references[seed])))
+    return Results(run=run, rows=tuple(rows), references=references)
+
+
+def _scores(
+    folder: Path, record: TrialRecord, truth: np.ndarray, run: RunRecord, reference: dict[str, Any]
+) -> dict[str, Any]:
+    """The row's scores and its share of the way from prior to oracle; empty for a failed trial."""
+    if record.status != "ok":
+        return {}
+    with np.load(folder / "logits.npz") as arrays:
+        result = score(arrays["prediction"], truth, run.percentiles)
+        top = max(run.percentiles)
+        by_epoch = [at_percentile(arrays[f"epoch{e.epoch}"], truth, top)["f1"] for e in record.epochs]
+    for percentile, values in result["percentiles"].items():
+        low = reference["prior"]["percentiles"][percentile]["f1"]
+        high = reference["oracle"]["percentiles"][percentile]["f1"]
+        values["share"] = share_of_way(values["f1"], low, high)
+    best = min((epoch.validation_loss for epoch in record.epochs), default=math.nan)
+    return result | {"validation_loss": best, "f1_by_epoch": by_epoch}

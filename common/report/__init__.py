@@ -1,0 +1,1 @@
+"""Pure: run folder -> Results -> Table -> text and figures."""

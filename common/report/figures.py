@@ -1,0 +1,104 @@
+"""Results -> PNG figures, the same bytes for the same results."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
+
+from common.files import replacing  # noqa: E402
+from common.report.table import Group, groups, percentile_names  # noqa: E402
+from common.types import Results  # noqa: E402
+
+LINES = ("-", "--", "-.", ":")
+MARKS = "osD^vP*X"
+
+
+def _style(all_groups: list[Group], group: Group) -> dict:
+    """Colour by framework, line and mark by model: the same everywhere on the page."""
+    frameworks = list(dict.fromkeys(g.first.record.spec.framework for g in all_groups))
+    kinds = list(dict.fromkeys(g.label.split(" ", 1)[1] for g in all_groups))
+    kind = kinds.index(group.label.split(" ", 1)[1])
+    colour = f"C{frameworks.index(group.first.record.spec.framework)}"
+    return {"color": colour, "linestyle": LINES[kind % len(LINES)], "marker": MARKS[kind % len(MARKS)], "label": group.label}
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+
+
+def _mean_by_epoch(lists: list[list[float]]) -> np.ndarray:
+    return np.mean([values for values in lists if len(values) == len(lists[0])], axis=0)
+
+
+def by_epoch(results: Results, path: Path) -> None:
+    """Validation loss and F1 at the last percentile, by epoch."""
+    shown = [g for g in groups(results) if g.rows]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2))
+    for group in shown:
+        style = _style(shown, group)
+        losses = _mean_by_epoch([[e.validation_loss for e in row.record.epochs] for row in group.rows])
+        left.plot(range(1, len(losses) + 1), losses, **style)
+        f1 = _mean_by_epoch([row.scores["f1_by_epoch"] for row in group.rows])
+        right.plot(range(1, len(f1) + 1), f1, **style)
+    for axes, what in ((left, "validation loss"), (right, f"F1 at the {max(results.run.percentiles):g}th percentile")):
+        axes.set(xlabel="epoch", ylabel=what)
+        axes.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncols=2, bbox_to_anchor=(0.5, -0.14), fontsize=9)
+    _save(figure, path)
+
+
+def by_percentile(results: Results, path: Path) -> None:
+    """F1 by percentile, between prior and oracle."""
+    shown = [g for g in groups(results) if g.rows]
+    names = percentile_names(results)
+    figure, axes = plt.subplots(figsize=(8, 4.6))
+    for which in ("oracle", "prior"):
+        values = [np.mean([ref[which]["percentiles"][p]["f1"] for ref in results.references.values()]) for p in names]
+        axes.plot(names, values, color="0.6", linewidth=4, alpha=0.5, label=which, linestyle="-" if which == "oracle" else ":")
+    for group in shown:
+        values = [np.mean([row.scores["percentiles"][p]["f1"] for row in group.rows]) for p in names]
+        axes.plot(names, values, **_style(shown, group))
+    axes.set(xlabel="percentile of the image's own scores", ylabel="F1, averaged over images")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
+    _save(figure, path)
+
+
+def time_against_f1(results: Results, path: Path) -> None:
+    """Seconds of training and validation against F1: up and to the left is better."""
+    shown = [g for g in groups(results) if g.rows]
+    name = percentile_names(results)[-1]
+    figure, axes = plt.subplots(figsize=(8, 4.6))
+    for group in shown:
+        style = _style(shown, group) | {"linestyle": "none"}
+        seconds = [sum(e.train_s + e.validation_s for e in row.record.epochs) for row in group.rows]
+        axes.plot(seconds, [row.scores["percentiles"][name]["f1"] for row in group.rows], markersize=9, **style)
+    axes.set(xlabel="seconds of training and validation, all epochs (log scale)", ylabel=f"F1 at the {name}th percentile", xscale="log")
+    axes.xaxis.set_major_formatter(plt.FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(plt.FormatStrFormatter("%g"))
+    axes.tick_params(axis="x", which="both", labelsize=8)
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
+    _save(figure, path)
+
+
+FIGURES = {
+    "figures/by_percentile.png": ("F1 by percentile, between prior and oracle", by_percentile),
+    "figures/by_epoch.png": ("Validation loss and F1 by epoch", by_epoch),
+    "figures/time_against_f1.png": ("Training time against F1 (one mark a trial)", time_against_f1),
+}
+
+
+def draw(results: Results, folder: Path) -> dict[str, str]:
+    """Write every figure below `folder`; file name -> what it shows. None where no trial finished."""
+    if not any(row.record.status == "ok" for row in results.rows):
+        return {}
+    for name, (_, function) in FIGURES.items():
+        function(results, folder / name)
+    return {name: about for name, (about, _) in FIGURES.items()}

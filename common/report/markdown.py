@@ -1,0 +1,61 @@
+"""PURE: Results -> the text of results.md."""
+
+from common.report.table import (
+    Table,
+    comparison_table,
+    data_table,
+    differences,
+    environment_table,
+    epochs_table,
+    failures,
+    further_scores_table,
+    scores_table,
+)
+from common.types import Results
+
+NO_RANKING = (
+    "No ratio and no ranking between frameworks is given here: these rows differ in more than the framework "
+    "(see below), and nothing has proved yet that they did the same work."
+)
+
+
+def table(t: Table, level: int = 2) -> str:
+    """A title, a pipe table, and its notes."""
+
+    def line(cells: tuple[str, ...]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    lines = ["#" * level + f" {t.title}", "", line(t.header), "|" + " --- |" * len(t.header), *map(line, t.rows)]
+    return "\n".join(lines + [text for note in t.notes for text in ("", note)])
+
+
+def page(results: Results, figures: dict[str, str]) -> str:
+    """The whole page. `figures`: file name -> what it shows."""
+    run = results.run
+    head = [
+        f"# {run.name}",
+        "",
+        f"{run.dataset}: {run.rows:,} images at {run.image_side} x {run.image_side}, {len(run.class_names)} outputs. "
+        f"Started {run.started} with",
+        "",
+        f"    {run.command}",
+    ]
+    parts = ["\n".join(head), table(scores_table(results)), table(comparison_table(results)), NO_RANKING]
+    parts += ["\n".join(f"![{about}]({name})\n\n{about}\n" for name, about in figures.items())]
+    parts += [_failures(results)] if failures(results) else []
+    different = differences(results)
+    if different:
+        parts.append("## What the rows do not have in common\n\n" + "\n".join(f"- {line}" for line in different))
+    parts += [table(further_scores_table(results)), table(epochs_table(results)), table(data_table(results))]
+    parts += [table(environment_table(results))]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _failures(results: Results) -> str:
+    blocks = ["## Trials that did not finish"]
+    for row in failures(results):
+        record = row.record
+        tail = "\n".join(f"    {line}" for line in record.log_tail.splitlines())
+        block = f"**{record.spec.name}**: {record.status}. {record.reason}\n\nTo repeat it alone, then `report`:\n\n    {record.repeat_command}"
+        blocks.append(block + (f"\n\nThe end of its log:\n\n{tail}" if tail else ""))
+    return "\n\n".join(blocks)

@@ -1,0 +1,304 @@
+"""PURE: Results -> tables of text, and the words under them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from common.files import size_text
+from common.scores import labels_picked, percentile_for
+from common.types import Results, Row
+
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, a header, rows of cells, and notes below. Every cell is text."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def only(self, title: str, columns: Iterable[str]) -> "Table":
+        """Some of the columns, for a narrow terminal."""
+        places = [self.header.index(c) for c in columns]
+        return Table(title, tuple(columns), tuple(tuple(r[i] for i in places) for r in self.rows), self.notes)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The repeats of one job: one line of a table. `rows` are the finished ones."""
+
+    label: str
+    rows: tuple[Row, ...]
+    first: Row
+    asked: int
+
+    def mean(self, values: Iterable[float]) -> float | None:
+        values = list(values)
+        return float(np.mean(values)) if values else None
+
+
+def groups(results: Results) -> list[Group]:
+    """Rows by what they have in common but the seed, in the order of the run."""
+    kinds: dict[tuple, list[Row]] = {}
+    for row in results.rows:
+        spec = row.record.spec
+        key = (spec.framework, str(spec.model), spec.weights.source, spec.recipe.train, spec.feed.balance)
+        kinds.setdefault(key, []).append(row)
+    labels = _labels(list(kinds))
+    return [
+        Group(label, tuple(r for r in rows if r.record.status == "ok"), rows[0], len(rows))
+        for label, rows in zip(labels, kinds.values())
+    ]
+
+
+def _labels(keys: list[tuple]) -> list[str]:
+    """'torch resnet50:v1.5', with further words only where two would read the same."""
+    labels = [f"{k[0]} {k[1]}" for k in keys]
+    for place in (3, 4, 2):
+        labels = [f"{x} {k[place]}" if labels.count(x) > 1 else x for x, k in zip(labels, keys)]
+    return labels
+
+
+def number(value: float | None, form: str) -> str:
+    return NONE if value is None else format(value, form)
+
+
+def spread(values: list[float], form: str = ".3f") -> str:
+    """'.472', or '.472 ± .004' (standard deviation over the repeats) where there are several."""
+    if not values:
+        return NONE
+    text = format(float(np.mean(values)), form)
+    return text + (f" ± {format(float(np.std(values, ddof=1)), form)}" if len(values) > 1 else "")
+
+
+def count(n: int | None) -> str:
+    return NONE if n is None else f"{n:,}"
+
+
+def percentile_names(results: Results) -> list[str]:
+    return [f"{p:g}" for p in results.run.percentiles]
+
+
+def scores_table(results: Results) -> Table:
+    """The paper's figure 13: precision, recall and F1 over images at each percentile."""
+    names = percentile_names(results)
+    rows = []
+    for p in names:
+        for group in groups(results):
+            cells = [spread([r.scores["percentiles"][p][m] for r in group.rows]) for m in ("precision", "recall", "f1")]
+            shares = [r.scores["percentiles"][p]["share"] for r in group.rows]
+            rows.append((p, group.label, *cells, spread([s for s in shares if s is not None], ".2f")))
+        for which in ("prior", "oracle"):
+            each = [ref[which]["percentiles"][p] for ref in results.references.values()]
+            cells = [spread([e[m] for e in each]) for m in ("precision", "recall", "f1")]
+            rows.append((p, which, *cells, "0" if which == "prior" else "1"))
+        for name, published in results.run.published.items():
+            if p in published:
+                rows.append((p, name, *(number(published[p].get(m), ".3f") for m in ("precision", "recall", "f1")), NONE))
+    notes = [
+        "A label is picked where its score is strictly above that percentile of the image's own scores; precision, recall "
+        "and F1 are averaged over images. prior: every image gets the class frequencies. oracle: the best that distinct "
+        "scores can do. share: 0 at the prior, 1 at the oracle.",
+        *coinciding(results),
+    ]
+    return Table(
+        "Scores by percentile", ("percentile", "row", "precision", "recall", "F1", "share of the way"), tuple(rows), tuple(notes)
+    )
+
+
+def coinciding(results: Results) -> list[str]:
+    """Words where few classes make several percentiles pick the same number of labels."""
+    classes = len(results.run.class_names)
+    if classes < 2:
+        return []
+    picked: dict[int, list[str]] = {}
+    for p in results.run.percentiles:
+        picked.setdefault(labels_picked(p, classes), []).append(f"{p:g}")
+    notes = [
+        f"With {classes} classes the percentiles {', '.join(same)} all pick {k} label{'s' if k != 1 else ''}: they are one score."
+        for k, same in picked.items()
+        if len(same) > 1
+    ]
+    if notes:
+        top = range(1, min(classes, 5))
+        offers = ", ".join(f"{percentile_for(k, classes):g} (top {k})" for k in top)
+        notes.append(f"For different numbers of labels, ask for --percentiles {offers}.")
+    return notes
+
+
+def comparison_table(results: Results) -> Table:
+    """One line a job: what it was, what it cost, what came out."""
+    top = percentile_names(results)[-1]
+    header = (
+        "row", "framework", "model", "weights", "recipe", "feed", "GMAC", "parameters", "trainable", "epoch 1 s",
+        "later epochs s", "validation s", "prediction s", "images/s", "wait s", "peak memory", "device memory",
+        "val loss", f"F1 at {top}", "share",
+    )  # fmt: skip
+    return Table("Comparison", header, tuple(_comparison_row(g, top) for g in groups(results)), _comparison_notes(results))
+
+
+def _comparison_row(group: Group, top: str) -> tuple[str, ...]:
+    spec, facts = group.first.record.spec, group.first.record.facts
+    records = [row.record for row in group.rows]
+    weights = spec.weights.source + (f" {spec.weights.sha256[:8]}" if spec.weights.sha256 else "")
+    part = facts.get("trained part", spec.recipe.train)
+    trained = part if part == spec.recipe.train else f"{part} ({spec.recipe.train} asked)"
+    recipe = f"{trained}, lr {spec.recipe.learning_rate:g}, batch {spec.recipe.batch_size}"
+    feed = f"{spec.feed.train_images:,} x {spec.feed.image_side} px, balance {spec.feed.balance}"
+    identity = (group.label, spec.framework, str(spec.model), weights, recipe, feed)
+    size = (number(facts.get("gmac"), ".2f"), count(facts.get("parameters")), count(facts.get("trainable_parameters")))
+    if not records:
+        reason = f"{group.first.record.status}: {group.first.record.reason}"
+        return (*identity, *size, *([NONE] * 8), reason[:60], NONE, NONE)
+    later = [e for r in records for e in r.epochs[1:]]
+    speeds = [e.images_per_s for e in (later or [e for r in records for e in r.epochs])]
+    device = max(r.peak_device_bytes for r in records)
+    values = (
+        number(group.mean(r.epochs[0].train_s for r in records), ".1f"),
+        number(group.mean(e.train_s for e in later), ".1f"),
+        number(group.mean(e.validation_s for r in records for e in r.epochs), ".1f"),
+        number(group.mean(r.prediction_s for r in records), ".1f"),
+        number(group.mean(speeds), ".1f"),
+        number(group.mean(sum(e.wait_s for e in r.epochs) for r in records), ".1f"),
+        size_text(max(r.peak_memory_bytes for r in records)) if records[0].memory_method else NONE,
+        size_text(device) if device else NONE,
+        spread([row.scores["validation_loss"] for row in group.rows], ".4f"),
+        spread([row.scores["percentiles"][top]["f1"] for row in group.rows]),
+        spread([s for row in group.rows if (s := row.scores["percentiles"][top]["share"]) is not None], ".2f"),
+    )
+    return (*identity, *size, *values)
+
+
+def _comparison_notes(results: Results) -> tuple[str, ...]:
+    methods = sorted({r.record.memory_method for r in results.rows if r.record.memory_method})
+    notes = [
+        "images/s: training, later epochs (the first where there is one only). Peak memory: trial process and its workers"
+        + (f", {' and '.join(methods)}" if methods else "")
+        + ". wait s: training steps waiting for data, all epochs without their first step. val loss: the lowest of the epochs, whose weights made the scores."
+    ]
+    repeats = max((g.asked for g in groups(results)), default=1)
+    if repeats > 1:
+        notes.append(f"Means over {repeats} repeats, each with a split seed of its own; ± is the standard deviation over them.")
+    short = [g for g in groups(results) if len(g.rows) < g.asked]
+    notes += [f"{g.label}: {g.asked - len(g.rows)} of {g.asked} trials did not finish (see below)." for g in short]
+    notes += [f"{g.label}: {g.first.record.spec.weights.note}." for g in groups(results) if g.first.record.spec.weights.note]
+    return (*notes, *results.run.notes)
+
+
+def further_scores_table(results: Results) -> Table:
+    """Macro and micro averages, mAP and the best single threshold."""
+    top = percentile_names(results)[-1]
+    rows = []
+    for group in groups(results):
+        at = [row.scores["percentiles"][top] for row in group.rows]
+        cells = [spread([a[f"{kind}_{m}"] for a in at]) for kind in ("macro", "micro") for m in ("precision", "recall", "f1")]
+        maps = spread([row.scores["mAP"] for row in group.rows])
+        rows.append((group.label, *cells, maps, spread([row.scores["threshold"]["f1"] for row in group.rows])))
+    for which in ("prior", "oracle"):
+        each = [ref[which] for ref in results.references.values()]
+        cells = [
+            spread([e["percentiles"][top][f"{kind}_{m}"] for e in each])
+            for kind in ("macro", "micro")
+            for m in ("precision", "recall", "f1")
+        ]
+        rows.append((which, *cells, spread([e["mAP"] for e in each]), spread([e["threshold"]["f1"] for e in each])))
+    empty = sorted({c for ref in results.references.values() for c in ref["prior"]["classes_without_positives"]})
+    notes = ["F1 at one threshold for all images and labels: chosen on one half of the validation split, scored on the other."]
+    if empty:
+        names = ", ".join(f"{c} ({results.run.class_names[c]})" for c in empty)
+        notes.append(f"Classes without positives in a validation split, left out of macro averages and mAP: {names}.")
+    header = ("row", *(f"{k} {m} at {top}" for k in ("macro", "micro") for m in ("precision", "recall", "F1")), "mAP", "F1, one threshold")
+    return Table("Further scores", header, tuple(rows), tuple(notes))
+
+
+def epochs_table(results: Results) -> Table:
+    """The paper's figure 12 for every trial."""
+    rows = []
+    for row in results.rows:
+        record = row.record
+        for e in record.epochs:
+            rows.append(
+                (
+                    record.spec.name, str(e.epoch), f"{e.train_s:.1f}", f"{e.first_step_s:.2f}", f"{e.wait_s:.2f}",
+                    f"{e.validation_s:.1f}", f"{e.images_per_s:.1f}", f"{e.train_loss:.5f}", f"{e.validation_loss:.5f}",
+                    "improved" if e.improved else "", f"{e.load_average:.1f}",
+                )
+            )  # fmt: skip
+    header = (
+        "trial", "epoch", "train s", "first step s", "wait s", "validation s", "images/s", "train loss", "val loss",
+        "", "machine load",
+    )  # fmt: skip
+    note = "The first step is part of its epoch. Validation loss: the harness's own, from the logits, in float64."
+    return Table("Epochs", header, tuple(rows), (note,))
+
+
+def data_table(results: Results) -> Table:
+    """What each plan visits, before and after balancing."""
+    rows = []
+    for name, a in results.run.audits.items():
+        for side in ("before", "after"):
+            s = a[side]
+            mean = NONE if s["MeanIR"] is None else f"{s['MeanIR']:.2f}"
+            worst = max((r for r in s["IRLbl"] if r is not None), default=None)
+            rows.append((f"{name}, {side}", count(s["images"]), count(s["unique_images"]), mean, number(worst, ".1f")))
+    splits = "; ".join(
+        f"seed {seed}: {s['train']:,} train, {s['validation']:,} validation, hash {s['split_hash']}"
+        for seed, s in results.run.splits.items()
+    )
+    note = "IRLbl: positives of the most frequent label over this label's; MeanIR: its mean (Charte et al. 2015)."
+    return Table(
+        "Data", ("plan", "images per epoch", "unique images", "MeanIR", "largest IRLbl"), tuple(rows), (f"Splits: {splits}.", note)
+    )
+
+
+def failures(results: Results) -> list[Row]:
+    return [row for row in results.rows if row.record.status != "ok"]
+
+
+def environment_table(results: Results) -> Table:
+    """The machine, and each framework's own words."""
+    rows = [(key, value) for key, value in results.run.machine.items()]
+    seen: dict[str, dict[str, Any]] = {}
+    for row in results.rows:
+        if row.record.environment:
+            seen.setdefault(row.record.spec.framework, row.record.environment)
+    rows += [(f"{name}: {key}", str(value)) for name, env in seen.items() for key, value in env.items()]
+    return Table("Environment", ("what", "value"), tuple(rows))
+
+
+def differences(results: Results) -> list[str]:
+    """In words: everything that the rows do not have in common."""
+    ok = [g for g in groups(results) if g.rows]
+    described: dict[str, dict[str, str]] = {}
+    for group in ok:
+        spec, record = group.first.record.spec, group.rows[0].record
+        fields = {
+            "model": str(spec.model), "weights": spec.weights.source, "learning rate": f"{spec.recipe.learning_rate:g}",
+            "balance": spec.feed.balance, "images per epoch": f"{spec.feed.train_images:,}",
+            "batch size": str(spec.recipe.batch_size), "image side": str(spec.feed.image_side),
+            "device": spec.process.device, "loader workers": str(spec.feed.workers),
+            "threads": str(spec.process.threads), "preprocessing": _preprocessing_words(group.first),
+        }  # fmt: skip
+        fields |= {k: f"{v:.3f}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else str(v) for k, v in record.facts.items()}
+        fields |= {f"batch of {k}": v for k, v in record.received.items()}
+        described[group.label] = fields
+    lines = []
+    for field in dict.fromkeys(k for fields in described.values() for k in fields):
+        values: dict[str, list[str]] = {}
+        for label, fields in described.items():
+            values.setdefault(fields.get(field, "not stated"), []).append(label)
+        if len(values) > 1:
+            lines.append(f"**{field}**: " + "; ".join(f"{value} ({', '.join(labels)})" for value, labels in values.items()))
+    return lines
+
+
+def _preprocessing_words(row: Row) -> str:
+    p = row.record.spec.weights.preprocessing
+    if p is None:
+        return "not stated"
+    return f"{p.channels.upper()}, mean {'/'.join(f'{m:g}' for m in p.mean)}, std {'/'.join(f'{s:g}' for s in p.std)}"

@@ -1,0 +1,53 @@
+"""Results -> the tables a person reads at the end of a run."""
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from common.report.table import Table, comparison_table, failures, scores_table
+from common.types import Results
+
+WHAT = ("row", "weights", "recipe", "feed", "GMAC", "trainable")
+COST = ("row", "epoch 1 s", "later epochs s", "validation s", "prediction s", "images/s", "wait s", "peak memory")
+
+
+def show(console: Console, t: Table, notes: bool = True) -> None:
+    rich = RichTable(title=t.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, name in enumerate(t.header):
+        numeric = i > 0 and all(row[i][:1].isdigit() or row[i][:1] in "–-" for row in t.rows)
+        rich.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in t.rows:
+        rich.add_row(*map(escape, row))
+    console.print(rich)
+    for note in t.notes if notes else ():
+        console.print(escape(note), style="dim", highlight=False)
+
+
+def scores_by_row(results: Results) -> Table:
+    """F1 at every percentile, one line a row: the paper's table turned, so that it fits a terminal."""
+    t = scores_table(results)
+    percentiles = list(dict.fromkeys(row[0] for row in t.rows))
+    names = list(dict.fromkeys(row[1] for row in t.rows))
+    cells = {(row[0], row[1]): row for row in t.rows}
+    lines = []
+    for name in names:
+        f1 = [cells[p, name][4] if (p, name) in cells else "–" for p in percentiles]
+        last = cells.get((percentiles[-1], name))
+        lines.append((name, *f1, last[5] if last else "–"))
+    header = ("row", *(f"F1 at {p}" for p in percentiles), f"share at {percentiles[-1]}")
+    return Table("Scores (F1 averaged over images)", header, tuple(lines), t.notes)
+
+
+def show_results(console: Console, results: Results) -> None:
+    """What ran, what it cost, what came out; then what failed, with the way to repeat it."""
+    comparison = comparison_table(results)
+    console.print()
+    show(console, comparison.only("What ran", WHAT), notes=False)
+    show(console, comparison.only("What it cost", COST))
+    console.print()
+    show(console, scores_by_row(results))
+    for row in failures(results):
+        record = row.record
+        console.print(f"\n[red]{record.spec.name}: {record.status}[/red]  {escape(record.reason)}", highlight=False)
+        console.print(f"  log: trials/{record.spec.name}/log.txt; repeat it alone: {record.repeat_command}", highlight=False)

@@ -1,0 +1,42 @@
+"""A run folder's report: results.json, results.csv, figures, results.md; made again from its files at any time."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from common.files import write_json, write_text
+from common.records import read_results
+from common.report.figures import draw
+from common.report.markdown import page
+from common.types import Results
+
+
+def write_report(folder: Path) -> Results:
+    """Read the run's files, score them, and write every table and figure."""
+    results = read_results(folder)
+    write_json(folder / "results.json", results.model_dump())
+    write_text(folder / "results.csv", csv(results))
+    write_text(folder / "results.md", page(results, draw(results, folder)))
+    return results
+
+
+def csv(results: Results) -> str:
+    """One line a trial, flat, for a spreadsheet."""
+    lines = []
+    for row in results.rows:
+        r, spec = row.record, row.record.spec
+        line = {
+            "trial": spec.name, "framework": spec.framework, "model": str(spec.model), "weights": spec.weights.source,
+            "train": r.facts.get("trained part", spec.recipe.train), "balance": spec.feed.balance, "seed": spec.seed,
+            "status": r.status, "reason": r.reason, "gmac": r.facts.get("gmac"), "parameters": r.facts.get("parameters"),
+            "trainable_parameters": r.facts.get("trainable_parameters"), "start_s": r.start_s,
+            "prediction_s": r.prediction_s, "wall_s": r.wall_s, "peak_memory_bytes": r.peak_memory_bytes,
+            "peak_device_bytes": r.peak_device_bytes,
+        }  # fmt: skip
+        for e in r.epochs:
+            line |= {f"epoch{e.epoch}_{k}": v for k, v in e.model_dump().items() if k != "epoch"}
+        for p, values in row.scores.get("percentiles", {}).items():
+            line |= {f"{k}_at_{p}": v for k, v in values.items()}
+        line |= {"mAP": row.scores.get("mAP"), "validation_loss": row.scores.get("validation_loss")}
+        lines.append(line)
+    return pd.DataFrame(lines).to_csv(index=False)

@@ -1,0 +1,121 @@
+"""The PARENT: one child at a time, watched from outside; timeout, memory, and what ended it."""
+
+import json
+import shlex
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+from common.child import end, start
+from common.files import size_text, write_json
+from common.memory import PeakMemory, method
+from common.types import TrialSpec
+
+LOOK_S = 0.1
+
+
+class Display(Protocol):
+    """Where progress goes: bars on a terminal, lines elsewhere (common/progress.py)."""
+
+    def begin(self, spec: TrialSpec, number: int, total: int) -> None: ...
+
+    def event(self, event: dict[str, Any], memory_bytes: int) -> None: ...
+
+    def finish(self, status: str, reason: str, wall_s: float) -> None: ...
+
+
+def run_trials(folder: Path, specs: list[TrialSpec], display: Display) -> None:
+    """Every trial in a process of its own, one at a time; a failed one does not stop the others.
+
+    KeyboardInterrupt ends the running child with all that it started, records it, and is raised again.
+    """
+    for number, spec in enumerate(specs, start=1):
+        display.begin(spec, number, len(specs))
+        run_trial(folder / "trials" / spec.name, spec, display)
+
+
+def run_trial(folder: Path, spec: TrialSpec, display: Display) -> None:
+    began = time.monotonic()
+    status, reason = "interrupted", "ended by Ctrl-C"
+    tail = _Tail(folder / "events.jsonl")
+    with open(folder / "log.txt", "wb") as log:
+        child = start("common.trial", [str(folder)], spec.process.threads, spec.process.device, log)
+        memory = PeakMemory(child.pid)
+        try:
+            status, reason = _watch(child, spec, tail, memory, display, began)
+        finally:
+            end(child)
+            peak, wall_s = memory.stop(), time.monotonic() - began
+            if status == "killed":
+                reason += f"; its memory peaked at {size_text(peak)}"
+            write_json(
+                folder / "parent.json",
+                {
+                    "status": status, "reason": reason, "wall_s": wall_s,
+                    "peak_memory_bytes": peak, "memory_method": method(),
+                },
+            )  # fmt: skip
+            display.finish(status, reason, wall_s)
+
+
+def _watch(
+    child: subprocess.Popen, spec: TrialSpec, tail: "_Tail", memory: PeakMemory, display: Display, began: float
+) -> tuple[str, str]:
+    """Follow the child's events until it ends or its time is up. Returns status and reason."""
+    limit = spec.process.timeout_s
+    while True:
+        ended = child.poll() is not None
+        for event in tail.new():
+            display.event(event, memory.now)
+        if ended:
+            return outcome(child.returncode, tail.last)
+        if limit and time.monotonic() - began > limit:
+            return "timeout", f"not finished after --timeout {limit:g} s ({_last_words(tail.last)})"
+        time.sleep(LOOK_S)
+
+
+def outcome(exit_code: int, last: dict[str, Any]) -> tuple[str, str]:
+    """Status and reason of a child that ended by itself, from its exit code and last event."""
+    if last.get("event") == "failed":
+        return "failed", last["reason"]
+    if exit_code == 0 and last.get("event") == "done":
+        return "ok", ""
+    if exit_code < 0:
+        name = signal.Signals(-exit_code).name
+        hint = " (often: the system ran out of memory)" if exit_code == -signal.SIGKILL else ""
+        return "killed", f"ended by {name}{hint}, {_last_words(last)}"
+    return "failed", f"ended with exit code {exit_code} and without a word, {_last_words(last)}"
+
+
+def _last_words(last: dict[str, Any]) -> str:
+    if not last:
+        return "before its first event"
+    words = " ".join(f"{key} {last[key]}" for key in ("phase", "epoch", "step") if key in last)
+    return f"last seen at: {last['event']}{' (' + words + ')' if words else ''}"
+
+
+def repeat_command(folder: Path) -> str:
+    """The line that repeats one trial alone, in its folder."""
+    return f"python -m common.trial {shlex.quote(str(folder))}"
+
+
+class _Tail:
+    """The events that have come since the last look; a half-written line waits for its rest."""
+
+    def __init__(self, path: Path):
+        self._path, self._offset = path, 0
+        self.last: dict[str, Any] = {}
+
+    def new(self) -> list[dict[str, Any]]:
+        if not self._path.exists():
+            return []
+        with open(self._path, "rb") as stream:
+            stream.seek(self._offset)
+            whole, _, _ = stream.read().rpartition(b"\n")
+        self._offset += len(whole) + bool(whole)
+        events = [json.loads(line) for line in whole.splitlines()]
+        if events:
+            self.last = events[-1]
+        return events

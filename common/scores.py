@@ -1,0 +1,122 @@
+"""PURE NumPy: logits and 0/1 labels -> the paper's percentile table, and what it leaves out."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import average_precision_score
+
+BLOCK = 100_000  # rows scored at once, so that memory does not grow with the data set
+
+
+def picks(scores: np.ndarray, percentile: float) -> np.ndarray:
+    """Labels whose score is strictly above the row's own percentile (linear interpolation). bool [n, classes].
+
+    As in the paper's code: `scores > numpy.percentile(scores, q, axis=1)`.
+    """
+    return scores > np.percentile(scores, percentile, axis=1, keepdims=True)
+
+
+def labels_picked(percentile: float, classes: int) -> int:
+    """How many of `classes` distinct scores lie strictly above their percentile."""
+    return int(picks(np.arange(classes, dtype=np.float64)[None], percentile).sum())
+
+
+def percentile_for(top_k: int, classes: int) -> float:
+    """A percentile that picks exactly `top_k` of `classes` distinct scores."""
+    return round(100 * (classes - top_k - 0.5) / (classes - 1), 1)
+
+
+def _ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
+    """0 where nothing can be divided, as scikit-learn's zero_division=0."""
+    return np.divide(over, under, out=np.zeros(np.shape(over)), where=np.asarray(under) > 0)
+
+
+def at_percentile(scores: np.ndarray, labels: np.ndarray, percentile: float) -> dict[str, float]:
+    """Precision, recall and F1 averaged over images, over classes (macro) and over all labels (micro).
+
+    scores: [n, classes]; labels: 0/1 [n, classes]. Classes without positives are left out of macro.
+    """
+    n, classes = labels.shape
+    true_positive, picked, present = (np.zeros(classes) for _ in range(3))
+    sample_sums = np.zeros(3)
+    for start in range(0, n, BLOCK):
+        chosen = picks(scores[start : start + BLOCK], percentile)
+        truth = labels[start : start + BLOCK].astype(bool)
+        both = chosen & truth
+        hit, took, were = both.sum(axis=1), chosen.sum(axis=1), truth.sum(axis=1)
+        sample_sums += [_ratio(hit, took).sum(), _ratio(hit, were).sum(), _ratio(2 * hit, took + were).sum()]
+        true_positive += both.sum(axis=0)
+        picked += chosen.sum(axis=0)
+        present += truth.sum(axis=0)
+    seen = present > 0
+    macro = [_ratio(true_positive, picked), _ratio(true_positive, present), _ratio(2 * true_positive, picked + present)]
+    total, took, were = true_positive.sum(), picked.sum(), present.sum()
+    micro = [_ratio(total, took), _ratio(total, were), _ratio(2 * total, took + were)]
+    names = ("precision", "recall", "f1")
+    result = {name: float(value) for name, value in zip(names, sample_sums / max(n, 1))}
+    result |= {f"macro_{name}": float(v[seen].mean()) if seen.any() else 0.0 for name, v in zip(names, macro)}
+    result |= {f"micro_{name}": float(v) for name, v in zip(names, micro)}
+    return result | {"labels_per_image": float(took / max(n, 1))}
+
+
+def sample_f1(chosen: np.ndarray, labels: np.ndarray) -> float:
+    """F1 averaged over images."""
+    hit = (chosen & labels.astype(bool)).sum(axis=1)
+    return float(_ratio(2 * hit, chosen.sum(axis=1) + labels.sum(axis=1)).mean())
+
+
+def single_threshold(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """F1 over images at the best single threshold, cross-fitted: chosen on one half, scored on the other.
+
+    Candidates are 199 quantiles of the half's scores. Choosing and scoring on the same images would
+    flatter every row (by how much depends on n), so the halves (even and odd rows) swap roles.
+    """
+    halves = [slice(0, None, 2), slice(1, None, 2)]
+    thresholds, f1s, sizes = [], [], []
+    for fit, test in (halves, halves[::-1]):
+        candidates = np.unique(np.quantile(scores[fit], np.linspace(0.005, 0.995, 199)))
+        if candidates.size == 0 or not len(scores[test]):
+            return {"f1": 0.0, "thresholds": []}
+        best = max(candidates, key=lambda t: sample_f1(scores[fit] > t, labels[fit]))
+        thresholds.append(float(best))
+        f1s.append(sample_f1(scores[test] > best, labels[test]))
+        sizes.append(len(scores[test]))
+    return {"f1": float(np.average(f1s, weights=sizes)), "thresholds": thresholds}
+
+
+def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> tuple[float, list[float | None]]:
+    """mAP over the classes with positives, and AP per class (None without positives). scikit-learn's AP."""
+    each = [
+        float(average_precision_score(labels[:, c], scores[:, c])) if labels[:, c].any() else None
+        for c in range(labels.shape[1])
+    ]
+    known = [ap for ap in each if ap is not None]
+    return (float(np.mean(known)) if known else 0.0), each
+
+
+def score(scores: np.ndarray, labels: np.ndarray, percentiles: tuple[float, ...]) -> dict[str, Any]:
+    """All scores of one row of a table. Percentiles are keyed by their text ('95')."""
+    mean_ap, each = mean_average_precision(scores, labels)
+    return {
+        "percentiles": {f"{p:g}": at_percentile(scores, labels, p) for p in percentiles},
+        "mAP": mean_ap,
+        "AP": each,
+        "threshold": single_threshold(scores, labels),
+        "classes_without_positives": [c for c in range(labels.shape[1]) if not labels[:, c].any()],
+    }
+
+
+def prior_scores(train_counts: np.ndarray, n: int) -> np.ndarray:
+    """The scorer that never looks: every image gets the classes' frequencies in the train split."""
+    order = np.argsort(np.argsort(train_counts, kind="stable"), kind="stable")  # ties broken by class number
+    return np.broadcast_to(order.astype(np.float64), (n, len(train_counts)))
+
+
+def oracle_scores(labels: np.ndarray) -> np.ndarray:
+    """The best that distinct scores can do: present labels above absent ones, ties broken by class number."""
+    return labels.astype(np.float64) + np.linspace(0, 0.5, labels.shape[1], endpoint=False)
+
+
+def share_of_way(value: float, prior: float, oracle: float) -> float | None:
+    """0 at the prior, 1 at the oracle; None where the two coincide."""
+    return (value - prior) / (oracle - prior) if oracle > prior else None

@@ -1,0 +1,68 @@
+"""Settings -> the jobs of a run: a suite's, or every asked model on every asked framework that has it."""
+
+from types import ModuleType
+
+from common import loading
+from common.child import ask
+from common.errors import InputError, unknown
+from common.types import Job, ModelSpec, Settings
+
+
+def jobs(settings: Settings) -> tuple[list[Job], list[str]]:
+    """The jobs, in order, and notes on what was asked for but does not exist. InputError for a wrong name."""
+    if settings.suite:
+        return list(loading.suite(settings.suite).JOBS), []
+    cards = [loading.framework_card(name) for name in settings.frameworks]
+    cards = list(dict.fromkeys(cards)) or [c for c in loading.framework_cards().values() if c.DEFAULT_MODELS]
+    if not settings.models:
+        chosen = [(card, ModelSpec(name=name)) for card in cards for name in card.DEFAULT_MODELS or list(card.MODELS)[:1]]
+        notes = []
+    else:
+        chosen, notes = _named(cards, settings.models)
+    return [
+        Job(framework=card.NAME, model=with_variant(card, model), train=settings.train, balance=settings.balance)
+        for card, model in chosen
+    ], notes
+
+
+def with_variant(card: ModuleType, model: ModelSpec) -> ModelSpec:
+    """The model with its variant spelled out. InputError for a variant that the framework lacks."""
+    known = card.MODELS[model.name].variants if model.name in card.MODELS else ()
+    if model.variant and model.variant not in known:
+        raise unknown(f"variant of {model.name} on {card.NAME}", model.variant, known)
+    return model if model.variant or not known else ModelSpec(name=model.name, variant=known[0])
+
+
+def _named(cards: list[ModuleType], names: tuple[str, ...]) -> tuple[list[tuple[ModuleType, ModelSpec]], list[str]]:
+    """Every named model on every framework that has it, in the order of the names."""
+    chosen, notes = [], []
+    for text in dict.fromkeys(names):
+        name, _, variant = text.partition(":")
+        having = [card for card in cards if name in card.MODELS]
+        asked = {c.NAME: ask(c.NAME, "models") for c in cards if c not in having and c.OTHER_MODELS}
+        having += [card for card in cards if name in asked.get(card.NAME, ())]
+        if not having:
+            everything = sorted({m for card in cards for m in [*card.MODELS, *asked.get(card.NAME, ())]})
+            known = [m for card in cards for m in card.MODELS]
+            raise unknown("model", name, [*dict.fromkeys(known), *(m for m in everything if m not in known)])
+        if variant:
+            with_it = [c for c in having if variant in (c.MODELS[name].variants if name in c.MODELS else ())]
+            if not with_it:
+                with_variant(having[0], ModelSpec(name=name, variant=variant))
+            having = with_it
+        for card in cards:
+            if card in having:
+                chosen.append((card, ModelSpec(name=name, variant=variant)))
+            else:
+                notes.append(f"{card.NAME} has no model '{text}': no row for it")
+    return chosen, notes
+
+
+def train_part(job: Job) -> None:
+    """InputError where the job's trained part is not known for its model."""
+    card = loading.framework_card(job.framework)
+    if job.train == "last-block" and job.model.name not in card.MODELS:
+        raise InputError(
+            f"where the last block of {job.model} begins is not known on {job.framework}; "
+            f"it is for {', '.join(card.MODELS)}; take --train head or --train all"
+        )

@@ -1,0 +1,246 @@
+"""Every value that crosses a module's border: frozen, typed, units in the names."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+
+Train = Literal["head", "last-block", "all"]
+Balance = Literal["none", "oversample"]
+Device = Literal["cpu", "cuda"]
+Status = Literal["ok", "failed", "killed", "timeout", "interrupted", "missing"]
+
+
+class Value(BaseModel):
+    """A frozen JSON value; an unknown field is an error, so an old file cannot be misread."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a format reads from a folder. Row i of every field is the same image."""
+
+    name: str
+    ids: np.ndarray  # str [n]
+    paths: np.ndarray  # str [n], absolute
+    labels: np.ndarray  # uint8 [n, classes], 0 or 1
+    class_names: tuple[str, ...]
+    captions: tuple[str, ...]  # as in the file, unaltered; empty strings where there are none
+    default_side: int  # pixels; the image side used where the user names none
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def first(self, n: int) -> "Dataset":
+        """The first n rows, as `--limit` takes them."""
+        return Dataset(
+            self.name, self.ids[:n], self.paths[:n], self.labels[:n], self.class_names, self.captions[:n], self.default_side
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which rows train and validate, and in which order: data, not a seed."""
+
+    train_rows: np.ndarray  # int32 [n_train], sorted
+    validation_rows: np.ndarray  # int32 [n_validation], sorted
+    visits: np.ndarray  # int32 [n_visits]: rows of the train split after balancing, with repetition
+    orders: np.ndarray  # int32 [epochs, n_visits]: row to visit at each position of each epoch
+
+
+class Preprocessing(Value):
+    """(x[channels] - mean) / std on 0..255 values. It belongs to the weights (docs/fairness.md)."""
+
+    channels: Literal["rgb", "bgr"]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class ModelSpec(Value):
+    """An architecture by its library's name, and its variant where the library has several."""
+
+    name: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.variant}" if self.variant else self.name
+
+
+class WeightsSpec(Value):
+    """Initial weights: a safetensors file under canonical names, or none (random)."""
+
+    source: str  # packaged, imagenet, random, or the file's name
+    path: str = ""  # empty: random, the library's own initialisation
+    sha256: str = ""
+    preprocessing: Preprocessing | None = None  # None: the model card's
+    note: str = ""  # why it is not what was asked for
+
+    @property
+    def random(self) -> bool:
+        return not self.path
+
+
+class Recipe(Value):
+    """What is trained and how."""
+
+    name: str = "default"
+    train: Train  # what was asked for; with random weights everything trains
+    learning_rate: float
+    batch_size: int
+    epochs: int
+
+
+class FeedSpec(Value):
+    """Where the child finds its batches. Paths are relative to the run folder, or absolute."""
+
+    plan: str  # plan .npz
+    plan_hash: str
+    balance: Balance
+    labels: str  # .npz: ids, labels of all rows
+    pixels: str  # folder of the uint8 store
+    image_side: int
+    workers: int
+    classes: int
+    train_images: int  # visits per epoch
+    validation_images: int
+
+
+class Job(Value):
+    """What a suite lists: a trial before data, weights and seed are known."""
+
+    framework: str
+    model: ModelSpec
+    train: Train
+    balance: Balance = "none"
+
+
+class Settings(Value):
+    """What the user asked for at the front door; None: the suite's or the data's own."""
+
+    suite: str = ""
+    frameworks: tuple[str, ...] = ()  # empty: all with default models
+    models: tuple[str, ...] = ()  # empty: each framework's default models
+    epochs: int = 2
+    batch_size: int = 32
+    learning_rate: float | None = None  # 1e-3, or 3e-3 where only the head trains
+    train: Train = "head"
+    weights: tuple[str, ...] = ("auto",)
+    data: str = "demo"
+    image_size: int | None = None
+    limit: int | None = None
+    balance: Balance = "none"
+    seed: int = 0
+    repeats: int = 1
+    percentiles: tuple[float, ...] = (80.0, 85.0, 90.0, 95.0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    deterministic: bool = False
+    workers: int = 0
+    timeout_s: float = 0.0
+    results_dir: str = "results"
+    name: str = ""
+    command: str = ""
+
+
+class ProcessSpec(Value):
+    """How the child's process is set up, the same for every trial of a run."""
+
+    device: Device
+    deterministic: bool
+    threads: int
+    timeout_s: float  # 0: none
+
+
+class TrialSpec(Value):
+    """One framework, model, recipe, feed and seed: a process of its own."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    framework: str
+    model: ModelSpec
+    weights: WeightsSpec
+    recipe: Recipe
+    feed: FeedSpec
+    process: ProcessSpec
+    seed: int
+    repeat: int
+
+
+class EpochRecord(Value):
+    """What the harness measured in one epoch."""
+
+    epoch: int  # from 1
+    train_s: float
+    first_step_s: float
+    wait_s: float  # the training step waiting for its data
+    images: int
+    images_per_s: float
+    train_loss: float
+    validation_s: float
+    validation_loss: float
+    improved: bool
+    load_average: float  # 1 minute, all processes of the machine
+
+
+class TrialRecord(Value):
+    """A finished or failed trial, read back from its folder."""
+
+    spec: TrialSpec
+    status: Status
+    reason: str = ""
+    log_tail: str = ""
+    repeat_command: str = ""
+    facts: dict[str, Any] = {}  # read from live objects by the adapter
+    environment: dict[str, str] = {}
+    received: dict[str, str] = {}  # the first training batch, as the step received it
+    weights_report: dict[str, int] = {}
+    start_s: float = 0.0  # process start to first epoch: import, build, load
+    epochs: tuple[EpochRecord, ...] = ()
+    prediction_s: float = 0.0
+    wall_s: float = 0.0
+    peak_memory_bytes: int = 0  # trial process and its workers
+    memory_method: str = ""
+    peak_device_bytes: int = 0
+
+
+class RunRecord(Value):
+    """What a run is about, written before its first trial."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    suite: str
+    command: str
+    started: str
+    dataset: str
+    published: dict[str, dict[str, dict[str, float]]] = {}  # others' rows on this data, by percentile
+    class_names: tuple[str, ...]
+    rows: int
+    image_side: int
+    percentiles: tuple[float, ...]
+    labels: str
+    splits: dict[str, dict[str, Any]]  # by seed: counts and hashes
+    audits: dict[str, dict[str, Any]]  # by plan: before and after balancing
+    machine: dict[str, str]
+    trials: tuple[str, ...]  # folder names, in order
+    notes: tuple[str, ...] = ()
+    asked_device: str = "auto"
+    pixels_hash: str = ""
+
+
+class Row(Value):
+    """A trial's record with its scores: one line of a table."""
+
+    record: TrialRecord
+    scores: dict[str, Any]
+
+
+class Results(Value):
+    """Everything the tables and figures are made of."""
+
+    schema_version: int = SCHEMA_VERSION
+    run: RunRecord
+    rows: tuple[Row, ...]
+    references: dict[str, dict[str, Any]]  # "prior" and "oracle", by seed

@@ -1,0 +1,108 @@
+"""The child's clock: an adapter says what happens, the watch says when, and writes it as events."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+STEP_EVENT_S = 0.25  # at most one step event in this time, so that tracing costs nothing
+LOSS_CHECK_STEPS = 20  # reading a loss waits for the device: not every step
+
+
+class Lie(RuntimeError):
+    """An adapter did not do what the plan says."""
+
+
+class Events:
+    """Appends one JSON object a line; a kill loses at most the last one."""
+
+    def __init__(self, path: Path):
+        self._stream = open(path, "a", encoding="utf-8")
+
+    def write(self, kind: str, **values: Any) -> None:
+        self._stream.write(json.dumps({"event": kind, **values}) + "\n")
+        self._stream.flush()
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """Every whole line; a half-written last line (a kill) is left out."""
+    events = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            continue
+    return events
+
+
+class Watch:
+    """Times one pass (training or prediction) over a feed. Adapters call `wanted`, `received` and `stepped`."""
+
+    def __init__(self, events: Events, phase: str, epoch: int, batches: int):
+        self._events, self._phase, self._epoch, self._batches = events, phase, epoch, batches
+        self.steps = 0
+        self.images = 0
+        self.wait_s = 0.0
+        self.first_step_s = 0.0
+        self._started = self._wanted = self._last_event = time.perf_counter()
+        self._waiting = False
+
+    def wanted(self) -> None:
+        """The step asks for its batch."""
+        self._wanted, self._waiting = time.perf_counter(), True
+
+    def received(self, *arrays: Any) -> None:
+        """The step has its batch. `arrays` as the framework holds them; the first batch's forms are recorded."""
+        if self._waiting and self.steps:  # the first step builds graphs while it waits: it is reported apart
+            self.wait_s += time.perf_counter() - self._wanted
+        self._waiting = False
+        if self.steps == 0 and arrays:
+            forms = [f"{str(a.dtype).rpartition('.')[2]} {[int(n) for n in a.shape]}" for a in arrays]
+            names = ("images", "labels")[: len(forms)]
+            self._events.write("received", phase=self._phase, epoch=self._epoch, **dict(zip(names, forms)))
+
+    def fetch(self, loader: Iterable[Any]) -> Iterator[Any]:
+        """The loader's batches, the time of each `next` counted as waiting."""
+        iterator = iter(loader)
+        while True:
+            self.wanted()
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            self.received()
+            yield batch
+
+    def stepped(self, images: int, loss: Any = None) -> None:
+        """A step over `images` images is done (on a GPU: handed over). `loss`: anything that float() takes."""
+        now = time.perf_counter()
+        self.steps += 1
+        self.images += images
+        if self.steps == 1:
+            self.first_step_s = now - self._started
+        if loss is not None and (self.steps == 1 or self.steps % LOSS_CHECK_STEPS == 0):
+            check_loss(float(loss), self._epoch, self.steps)
+        if self.steps <= 6 or now - self._last_event >= STEP_EVENT_S:
+            self._last_event = now
+            self._events.write(
+                "step", phase=self._phase, epoch=self._epoch, step=self.steps, batches=self._batches,
+                images=self.images, elapsed_s=now - self._started,
+            )  # fmt: skip
+
+    def check_images(self, expected: int) -> None:
+        """Lie unless the pass took exactly the feed's images."""
+        if self.images != expected:
+            raise Lie(f"the {self._phase} pass of epoch {self._epoch} took {self.images} images, the plan has {expected}")
+
+
+def check_loss(loss: float, epoch: int, step: int | None = None) -> None:
+    if not math.isfinite(loss):
+        where = f"epoch {epoch}" + (f", step {step}" if step else "")
+        raise FloatingPointError(f"the training loss is {loss} at {where}; a smaller --learning-rate may help")
+
+
+def load_average() -> float:
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan

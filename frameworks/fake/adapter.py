@@ -1,0 +1,110 @@
+"""Logistic regression in NumPy behind the same contract as the real frameworks."""
+
+from typing import Any
+
+import numpy as np
+
+from common.errors import InputError
+from common.feed import Feed
+from common.loss import bce_with_logits
+from common.types import ModelSpec, Preprocessing, ProcessSpec, Train
+from common.watch import Watch
+from frameworks.fake import MODELS
+from frameworks.fake.faults import AT_STEP, FAULTY_STEP
+
+GRID = 4  # mean colours of a 4 x 4 grid: 48 features
+HEAD = ("head.weight", "head.bias")
+
+
+class Logistic:
+    """weight [classes, features] and bias [classes], trained by plain gradient descent."""
+
+    def __init__(self, kind: str, classes: int, side: int, preprocessing: Preprocessing, learning_rate: float):
+        self.kind, self.side, self.learning_rate = kind, side, learning_rate
+        self.mean, self.std = np.array(preprocessing.mean), np.array(preprocessing.std)
+        self.weight = np.zeros((classes, GRID * GRID * 3), np.float32)
+        self.bias = np.zeros(classes, np.float32)
+
+    def features(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 [n, h, w, 3] -> float32 [n, 48] around 0."""
+        cut = self.side // GRID
+        x = pixels[:, : cut * GRID, : cut * GRID].reshape(len(pixels), GRID, cut, GRID, cut, 3)
+        means = (x.mean(axis=(2, 4), dtype=np.float64) - self.mean) / self.std
+        return (means.reshape(len(pixels), -1) / 128 - 1).astype(np.float32)
+
+    def logits(self, x: np.ndarray) -> np.ndarray:
+        return x @ self.weight.T + self.bias
+
+
+class Adapter:
+    """See frameworks/contract.py."""
+
+    def __init__(self, process: ProcessSpec, seed: int) -> None:
+        if process.device != "cpu":
+            raise InputError(f"the fake framework has no device '{process.device}'; there is: cpu")
+
+    def environment(self) -> dict[str, str]:
+        return {"framework": f"NumPy {np.__version__}", "device": "cpu"}
+
+    def models(self) -> list[str]:
+        return list(MODELS)
+
+    def build(
+        self, model: ModelSpec, classes: int, side: int, preprocessing: Preprocessing, train: Train, learning_rate: float
+    ) -> Logistic:
+        return Logistic(model.name, classes, side, preprocessing, learning_rate)
+
+    def head(self, model: Logistic) -> tuple[str, str]:
+        return HEAD
+
+    def trainable(self, model: Logistic) -> set[str]:
+        return set(HEAD)
+
+    def dump(self, model: Logistic) -> dict[str, np.ndarray]:
+        return {HEAD[0]: model.weight.copy(), HEAD[1]: model.bias.copy()}
+
+    def load(self, model: Logistic, tensors: dict[str, np.ndarray]) -> None:
+        model.weight, model.bias = tensors[HEAD[0]].copy(), tensors[HEAD[1]].copy()
+
+    def train_epoch(self, model: Logistic, feed: Feed, watch: Watch) -> float:
+        total = 0.0
+        last = feed.batches - (model.kind == "skip")
+        for step, (pixels, labels) in enumerate(watch.fetch(map(feed.batch, range(last))), start=1):
+            watch.received(pixels, labels)
+            if step == FAULTY_STEP and model.kind in AT_STEP:
+                AT_STEP[model.kind]()
+            x = model.features(pixels)
+            z = model.logits(x)
+            loss = float("nan") if model.kind == "nan" else bce_with_logits(z, labels)
+            error = (1 / (1 + np.exp(-z)) - labels) / labels.size
+            model.weight -= model.learning_rate * error.T @ x
+            model.bias -= model.learning_rate * error.sum(axis=0)
+            total += loss * len(pixels)
+            watch.stepped(len(pixels), loss)
+        return total / feed.images
+
+    def predict(self, model: Logistic, feed: Feed, watch: Watch) -> np.ndarray:
+        parts = []
+        for pixels, _ in watch.fetch(map(feed.batch, range(feed.batches))):
+            parts.append(model.logits(model.features(pixels)))
+            watch.stepped(len(pixels))
+        return np.concatenate(parts)[: feed.images - (model.kind == "lie")]
+
+    def facts(self, model: Logistic) -> dict[str, Any]:
+        parameters = model.weight.size + model.bias.size
+        return {
+            "parameters": parameters,
+            "trainable_parameters": parameters,
+            "gmac": model.weight.size / 1e9,
+            "precision": str(model.weight.dtype),
+            "optimiser": f"gradient descent, learning rate {model.learning_rate:g}",
+        }
+
+    def fence(self) -> None:
+        pass
+
+    def peak_device_bytes(self) -> int:
+        return 0
+
+    def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
+        raise InputError("the fake framework has no weights to export")

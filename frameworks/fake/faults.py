@@ -1,0 +1,23 @@
+"""What goes wrong in real life, planted: each fault is a model of the fake framework."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+FAULTY_STEP = 3
+
+
+def crash() -> None:
+    raise RuntimeError("planted: the third step crashed")
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang() -> None:
+    time.sleep(3600)
+
+
+AT_STEP: dict[str, Callable[[], None]] = {"crash": crash, "kill": kill, "hang": hang}

@@ -1,0 +1,161 @@
+"""PyTorch behind the contract: eager, float32, NCHW, as its tutorials do it."""
+
+import socket
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+import torchvision
+from torch import nn
+
+from common.errors import InputError
+from common.feed import Feed
+from common.types import ModelSpec, Preprocessing, ProcessSpec, Train
+from common.watch import Watch
+from frameworks.contract import TORCHVISION
+from frameworks.pytorch import models
+from frameworks.pytorch.data import loader
+
+STALL_S = 15  # a download that brings no byte for so long is given up
+
+
+class Model:
+    """A network with its preprocessing and optimiser."""
+
+    def __init__(self, built: models.Built, preprocess: models.Preprocess, side: int, learning_rate: float):
+        self.built, self.preprocess, self.side = built, preprocess, side
+        self.loss = nn.BCEWithLogitsLoss()
+        trained = [p for p in built.network.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.Adam(trained, lr=learning_rate)
+
+    @property
+    def network(self) -> nn.Module:
+        return self.built.network
+
+
+class Adapter:
+    """See frameworks/contract.py."""
+
+    def __init__(self, process: ProcessSpec, seed: int) -> None:
+        if process.device == "cuda" and not torch.cuda.is_available():
+            raise InputError("torch sees no CUDA device; take --device cpu")
+        self.device = torch.device(process.device)
+        torch.set_num_threads(process.threads)
+        torch.manual_seed(seed)
+        if process.deterministic:
+            torch.use_deterministic_algorithms(True)
+
+    def environment(self) -> dict[str, str]:
+        gpu = torch.cuda.get_device_name() if self.device.type == "cuda" else ""
+        return {
+            "framework": f"torch {torch.__version__}, torchvision {torchvision.__version__}, timm {timm.__version__}",
+            "device": self.device.type + (f" ({gpu})" if gpu else ""),
+            "threads": f"{torch.get_num_threads()} intra-op, {torch.get_num_interop_threads()} inter-op",
+            "cpu kernels": torch.backends.cpu.get_cpu_capability(),
+        }
+
+    def models(self) -> list[str]:
+        return models.names()
+
+    def build(
+        self, model: ModelSpec, classes: int, side: int, preprocessing: Preprocessing, train: Train, learning_rate: float
+    ) -> Model:
+        built = models.build(model, classes)
+        models.freeze(built, train)
+        built.network.to(self.device)
+        return Model(built, models.Preprocess(preprocessing).to(self.device), side, learning_rate)
+
+    def head(self, model: Model) -> tuple[str, str]:
+        return f"{model.built.head}.weight", f"{model.built.head}.bias"
+
+    def trainable(self, model: Model) -> set[str]:
+        return {name for name, p in model.network.named_parameters() if p.requires_grad}
+
+    def dump(self, model: Model) -> dict[str, np.ndarray]:
+        return {
+            name: tensor.detach().cpu().numpy().astype(np.float32)  # a copy: training goes on in the tensor
+            for name, tensor in model.network.state_dict().items()
+            if tensor.is_floating_point()
+        }
+
+    def load(self, model: Model, tensors: dict[str, np.ndarray]) -> None:
+        state = model.network.state_dict()
+        with torch.no_grad():
+            for name, array in tensors.items():
+                state[name].copy_(torch.from_numpy(np.ascontiguousarray(array)))
+
+    def train_epoch(self, model: Model, feed: Feed, watch: Watch) -> float:
+        models.train_mode(model.built)
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for images, labels in watch.fetch(loader(feed, pin=self.device.type == "cuda")):
+            watch.received(images, labels)
+            images, labels = images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+            model.optimiser.zero_grad()
+            loss = model.loss(model.network(model.preprocess(images)), labels)
+            loss.backward()
+            model.optimiser.step()
+            total += loss.detach() * len(images)
+            watch.stepped(len(images), loss.detach())
+        return float(total) / feed.images
+
+    def predict(self, model: Model, feed: Feed, watch: Watch) -> np.ndarray:
+        model.network.eval()
+        parts = []
+        with torch.no_grad():
+            for (images,) in watch.fetch(loader(feed, pin=self.device.type == "cuda")):
+                images = images.to(self.device, non_blocking=True)
+                parts.append(model.network(model.preprocess(images)))
+                watch.stepped(len(images))
+        return torch.cat(parts).float().cpu().numpy()
+
+    def facts(self, model: Model) -> dict[str, Any]:
+        parameters = list(model.network.parameters())
+        adam = model.optimiser.param_groups[0]
+        models.train_mode(model.built)
+        norms = [m for m in model.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        moving = sum(m.training for m in norms)
+        conv = next((m.weight for m in model.network.modules() if isinstance(m, nn.Conv2d)), parameters[0])
+        channels_last = conv.dim() == 4 and not conv.is_contiguous()
+        return {
+            "parameters": sum(p.numel() for p in parameters),
+            "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
+            "gmac": models.gmac(model.network, model.side),
+            "precision": str(parameters[0].dtype).removeprefix("torch."),
+            "TF32": str(torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32)
+            if self.device.type == "cuda" else "no GPU",
+            "layout": "channels last" if channels_last else "channels first",
+            "compiled": "no (eager)",
+            "optimiser": f"Adam, learning rate {adam['lr']:g}, betas {adam['betas']}, eps {adam['eps']:g} added to the corrected sqrt(v)",
+            "batch norm": f"{moving} of {len(norms)} in training mode"
+            + (f", eps {norms[0].eps:g}, momentum {norms[0].momentum:g} of the new value, running variance unbiased" if norms else ""),
+            "dropout": f"{model.built.dropout.p:g} before layer4" if model.built.dropout and model.built.dropout.training else "none",
+            "loader": "DataLoader, worker processes",
+            "deterministic kernels": str(torch.are_deterministic_algorithms_enabled()),
+        }  # fmt: skip
+
+    def fence(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def peak_device_bytes(self) -> int:
+        return torch.cuda.max_memory_allocated() if self.device.type == "cuda" else 0
+
+    def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
+        socket.setdefaulttimeout(STALL_S)
+        said: dict[str, Any] | None = None
+        if source == "imagenet":
+            state, said = models.pretrained(model)
+        else:
+            state = models.packaged(source)
+        tensors = {n: t.detach().cpu().numpy().astype(np.float32) for n, t in state.items() if t.is_floating_point()}
+        return tensors, _preprocessing(model, said)
+
+
+def _preprocessing(model: ModelSpec, said: dict[str, Any] | None) -> Preprocessing:
+    from frameworks.pytorch import MODELS
+
+    if said is None:
+        return MODELS[model.name].preprocessing if model.name in MODELS else TORCHVISION
+    mean, std = (tuple(round(255 * v, 4) for v in said[key]) for key in ("mean", "std"))
+    return Preprocessing(channels="rgb", mean=mean, std=std)

@@ -1,0 +1,27 @@
+"""The feed behind PyTorch's own DataLoader."""
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from common.feed import Feed
+
+
+class Images(Dataset):
+    """Position in the feed -> uint8 [h, w, 3] (and float32 [classes] where the feed has labels)."""
+
+    def __init__(self, feed: Feed):
+        self.feed = feed
+
+    def __len__(self) -> int:
+        return self.feed.images
+
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, ...]:
+        return tuple(torch.from_numpy(np.asarray(a)) for a in self.feed.item(position) if a is not None)
+
+
+def loader(feed: Feed, pin: bool) -> DataLoader:
+    """The feed's order, its short last batch, and its number of worker processes; nothing is shuffled."""
+    return DataLoader(
+        Images(feed), batch_size=feed.batch_size, shuffle=False, num_workers=feed.workers, drop_last=False, pin_memory=pin
+    )

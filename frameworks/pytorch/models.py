@@ -1,0 +1,126 @@
+"""The networks: torchvision's and timm's own, with a new head, and which of their parts trains."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import timm
+import torch
+import torchvision
+from torch import nn
+
+from common.errors import InputError
+from common.types import ModelSpec, Preprocessing, Train
+
+DROPOUT = 0.5  # before layer4, as in the paper's code
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network (logits out, float NCHW in), the canonical name of its head, and where its last block begins."""
+
+    network: nn.Module
+    head: str
+    last_block: tuple[str, ...]  # name prefixes of the tensors that `last-block` trains; empty: not known
+    dropout: nn.Dropout | None = None
+
+
+def names() -> list[str]:
+    return sorted({"resnet50", "resnext50_32x4d", "efficientnet_lite0", *timm.list_models()})
+
+
+def build(model: ModelSpec, classes: int) -> Built:
+    """The library's network with random weights and `classes` outputs."""
+    if model.name in ("resnet50", "resnext50_32x4d"):
+        return _resnet(model, classes)
+    if model.name == "efficientnet_lite0":
+        network = timm.create_model("tf_efficientnet_lite0", num_classes=classes)
+        return Built(network, "classifier", ("blocks.6.", "conv_head.", "bn2.", "classifier."))
+    if model.name not in timm.list_models():
+        raise InputError(f"neither torchvision's models here nor timm have '{model.name}'")
+    network = timm.create_model(model.name, num_classes=classes)
+    head = network.default_cfg.get("classifier")
+    if not isinstance(head, str) or not isinstance(network.get_submodule(head), nn.Linear):
+        raise InputError(f"timm's {model.name} does not end in one linear layer (its classifier is {head})")
+    return Built(network, head, ())
+
+
+def _resnet(model: ModelSpec, classes: int) -> Built:
+    network = getattr(torchvision.models, model.name)(weights=None)
+    if model.variant == "v1":  # the stride stands in a stage's first 1x1; torchvision has it in the 3x3
+        for stage in (network.layer2, network.layer3, network.layer4):
+            stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
+    network.fc = nn.Linear(network.fc.in_features, classes)
+    dropout = nn.Dropout(DROPOUT)
+    network.layer3.add_module("dropout", dropout)  # last in layer3: no tensor's name changes
+    return Built(network, "fc", ("layer4.", "fc."), dropout)
+
+
+def freeze(built: Built, train: Train) -> None:
+    """Leave gradients on for the trained part alone."""
+    prefixes = {"head": (built.head + ".",), "last-block": built.last_block, "all": ("",)}[train]
+    if not prefixes:
+        raise InputError("where this model's last block begins is not known; take --train head or --train all")
+    for name, parameter in built.network.named_parameters():
+        parameter.requires_grad_(name.startswith(prefixes))
+
+
+def train_mode(built: Built) -> None:
+    """Training mode for what trains; the frozen part stays in inference mode, batch norm and dropout with it.
+
+    torch's requires_grad=False alone would leave batch norm normalising by batch statistics and moving its
+    running ones. The dropout before layer4 acts where layer4 trains: before a frozen layer it would only be noise.
+    """
+    built.network.eval()
+    for module in built.network.modules():
+        own = list(module.parameters(recurse=False))
+        if own and all(p.requires_grad for p in own):
+            module.train()
+    if built.dropout is not None:
+        built.dropout.train(all(p.requires_grad for p in built.network.layer4.parameters()))
+
+
+class Preprocess(nn.Module):
+    """uint8 [n, h, w, 3] -> float32 [n, 3, h, w], contiguous: what torchvision's ToTensor hands to a network."""
+
+    def __init__(self, preprocessing: Preprocessing):
+        super().__init__()
+        self.flip = preprocessing.channels == "bgr"
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+        return ((x.flip(1) if self.flip else x) - self.mean) / self.std
+
+
+def gmac(network: nn.Module, side: int) -> float:
+    """Multiply-accumulates of one image's forward pass, in 1e9, counted by torch's own counter."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    device = next(network.parameters()).device
+    mode, was = FlopCounterMode(display=False), network.training
+    network.eval()
+    with mode, torch.no_grad():
+        network(torch.zeros(1, 3, side, side, device=device))
+    network.train(was)
+    return mode.get_total_flops() / 2e9
+
+
+def packaged(path: str) -> dict[str, Any]:
+    """EfficientNet-Lite0's package: another project's names, but in the order of timm's state dict, one by one."""
+    file = torch.load(path, map_location="cpu", weights_only=True)
+    ours = timm.create_model("tf_efficientnet_lite0").state_dict()
+    if len(file) != len(ours) or any(a.shape != b.shape for a, b in zip(file.values(), ours.values())):
+        raise InputError(f"{path} does not hold timm's tf_efficientnet_lite0 tensor by tensor")
+    return dict(zip(ours, file.values()))
+
+
+def pretrained(model: ModelSpec) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The library's own ImageNet weights, downloaded; and timm's preprocessing (None: torchvision's)."""
+    if model.name in ("resnet50", "resnext50_32x4d"):
+        if model.variant == "v1":
+            raise InputError("torchvision's ImageNet weights are of the variant v1.5")
+        weights = torchvision.models.get_model_weights(model.name)["IMAGENET1K_V1"]
+        return weights.get_state_dict(progress=False, check_hash=True), None
+    network = timm.create_model(model.name, pretrained=True)
+    return network.state_dict(), network.default_cfg

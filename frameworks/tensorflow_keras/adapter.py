@@ -1,0 +1,145 @@
+"""TensorFlow through Keras 3 behind the contract: Model.fit over a PyDataset, float32, as its guides do it."""
+
+import os
+import socket
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from tensorflow.python.framework.config import is_op_determinism_enabled  # noqa: E402  (no public way to ask)
+
+from common.errors import InputError  # noqa: E402
+from common.feed import Feed  # noqa: E402
+from common.types import ModelSpec, Preprocessing, ProcessSpec, Train  # noqa: E402
+from common.watch import Watch  # noqa: E402
+from frameworks.tensorflow_keras import models, weights  # noqa: E402
+from frameworks.tensorflow_keras.data import Batches, Tell  # noqa: E402
+
+STALL_S = 15  # a download that brings no byte for so long is given up
+EXPORT_SIDE = 224
+
+
+class Model:
+    """A compiled network and the architecture whose names its tensors bear."""
+
+    def __init__(self, network: models.Observed, architecture: str):
+        self.network, self.architecture = network, architecture
+
+
+class Adapter:
+    """See frameworks/contract.py."""
+
+    def __init__(self, process: ProcessSpec, seed: int) -> None:
+        gpus = tf.config.list_physical_devices("GPU")
+        if process.device == "cuda" and not gpus:
+            raise InputError("TensorFlow sees no CUDA device; take --device cpu, or install tensorflow[and-cuda]")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)  # else it takes all of the GPU's memory
+        tf.config.threading.set_intra_op_parallelism_threads(process.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(process.threads)
+        keras.utils.set_random_seed(seed)
+        if process.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        self.device = process.device
+
+    def environment(self) -> dict[str, str]:
+        threading = tf.config.threading
+        words = self.device
+        if self.device == "cuda":
+            details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+            words += f" ({details.get('device_name', 'unnamed')})"
+        return {
+            "framework": f"tensorflow {tf.__version__}, keras {keras.__version__}",
+            "device": words,
+            "threads": f"{threading.get_intra_op_parallelism_threads()} intra-op, "
+            f"{threading.get_inter_op_parallelism_threads()} inter-op",
+            "cpu kernels": f"oneDNN {'off' if os.environ.get('TF_ENABLE_ONEDNN_OPTS') == '0' else 'on (default)'}",
+        }
+
+    def models(self) -> list[str]:
+        return models.names()
+
+    def build(
+        self, model: ModelSpec, classes: int, side: int, preprocessing: Preprocessing, train: Train, learning_rate: float
+    ) -> Model:
+        network = models.build(model, classes, side, preprocessing, train)
+        network.compile(
+            optimizer=keras.optimizers.Adam(learning_rate),
+            loss=keras.losses.BinaryCrossentropy(from_logits=True),
+            jit_compile=False,
+        )
+        return Model(network, model.name)
+
+    def head(self, model: Model) -> tuple[str, str]:
+        name = model.network.layers[-1].name
+        return f"{name}.weight", f"{name}.bias"
+
+    def trainable(self, model: Model) -> set[str]:
+        trained = {id(v) for v in model.network.trainable_variables}
+        found = weights.variables(model.network, model.architecture)
+        return {name for name, (_, variable, _) in found.items() if id(variable) in trained}
+
+    def dump(self, model: Model) -> dict[str, np.ndarray]:
+        return weights.dump(model.network, model.architecture)
+
+    def load(self, model: Model, tensors: dict[str, np.ndarray]) -> None:
+        weights.load(model.network, model.architecture, tensors)
+
+    def train_epoch(self, model: Model, feed: Feed, watch: Watch) -> float:
+        model.network.watch = watch
+        history = model.network.fit(Batches(feed), epochs=1, shuffle=False, verbose=0, callbacks=[Tell(feed, watch)])
+        return history.history["loss"][0]
+
+    def predict(self, model: Model, feed: Feed, watch: Watch) -> np.ndarray:
+        return model.network.predict(Batches(feed), verbose=0, callbacks=[Tell(feed, watch)])
+
+    def facts(self, model: Model) -> dict[str, Any]:
+        network, optimiser = model.network, model.network.optimizer
+        leaves = models.leaves(network)
+        norms = [layer for layer in leaves if isinstance(layer, keras.layers.BatchNormalization)]
+        moving = sum(layer.trainable for layer in norms)
+        dropouts = [layer.rate for layer in leaves if isinstance(layer, keras.layers.Dropout)]
+        return {
+            "parameters": sum(int(np.prod(v.shape)) for layer in leaves for v in _parameters(layer)),
+            "trainable_parameters": sum(int(np.prod(v.shape)) for v in network.trainable_variables),
+            "gmac": models.gmac(network),
+            "precision": str(network.trainable_variables[0].dtype),
+            "TF32": str(tf.config.experimental.tensor_float_32_execution_enabled()) if self.device == "cuda" else "no GPU",
+            "layout": keras.config.image_data_format().replace("_", " "),
+            "compiled": f"tf.function, XLA {'on' if network.jit_compile else 'off'}",
+            "optimiser": f"Adam, learning rate {float(optimiser.learning_rate):g}, betas {(optimiser.beta_1, optimiser.beta_2)}, "
+            f"eps {optimiser.epsilon:g} added to the uncorrected sqrt(v)",
+            "batch norm": f"{moving} of {len(norms)} in training mode"
+            + (
+                f", eps {norms[0].epsilon:g}, momentum {1 - norms[0].momentum:g} of the new value, running variance biased"
+                if norms
+                else ""
+            ),
+            "dropout": ", ".join(f"{rate:g}" for rate in dropouts) or "none",
+            "loader": "PyDataset, worker threads",
+            "deterministic kernels": str(is_op_determinism_enabled()),
+        }
+
+    def fence(self) -> None:
+        if self.device == "cuda":
+            tf.test.experimental.sync_devices()
+
+    def peak_device_bytes(self) -> int:
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"] if self.device == "cuda" else 0
+
+    def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
+        if source != "imagenet" or model.name == models.LITE:
+            raise InputError(f"keras.applications has no {source} weights for {model.name}")
+        socket.setdefaulttimeout(STALL_S)
+        body = models.make_body(model, EXPORT_SIDE, weights="imagenet")
+        return weights.dump(body, model.name), models.library_preprocessing(model)
+
+
+def _parameters(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """What training could change, frozen or not: without batch norm's statistics and random state."""
+    buffers = {"moving_mean", "moving_variance"}
+    return [v for v in layer.weights if v.name not in buffers and "seed_generator" not in v.path]

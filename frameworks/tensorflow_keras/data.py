@@ -1,0 +1,43 @@
+"""The feed behind Keras's own generator."""
+
+from typing import Any
+
+import keras
+
+from common.feed import Feed
+from common.watch import Watch
+
+
+class Batches(keras.utils.PyDataset):
+    """Batch index -> (uint8 [n, h, w, 3], float32 [n, classes]), or images alone where the feed has no labels."""
+
+    def __init__(self, feed: Feed):
+        super().__init__(workers=feed.workers, use_multiprocessing=False)
+        self.feed = feed
+
+    @property
+    def num_batches(self) -> int:
+        return self.feed.batches
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        return tuple(a for a in self.feed.batch(index) if a is not None)
+
+
+class Tell(keras.callbacks.Callback):
+    """Tells the watch what fit and predict do."""
+
+    def __init__(self, feed: Feed, watch: Watch):
+        super().__init__()
+        self.feed, self.watch = feed, watch
+
+    def _images(self, batch: int) -> int:
+        return min(self.feed.batch_size, self.feed.images - batch * self.feed.batch_size)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.watch.wanted()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.watch.stepped(self._images(batch), logs["loss"])
+
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.watch.stepped(self._images(batch))
