@@ -14,6 +14,7 @@ import psutil
 from common.errors import InputError
 from common.files import PROJECT, read_json
 
+TRACES = ("events.jsonl", "logits.npz", "weights.safetensors", "parent.json")  # what a trial leaves in its folder
 END_S = 3  # after this, a child that was asked to end is killed
 
 
@@ -34,6 +35,12 @@ def start(module: str, arguments: list[str], threads: int, device: str, log: IO[
         cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
         start_new_session=True,
     )  # fmt: skip
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier try of the trial left, so that it cannot be taken for this one's."""
+    for name in TRACES:
+        (folder / name).unlink(missing_ok=True)
 
 
 def tree(pid: int) -> list[psutil.Process]:

@@ -94,7 +94,8 @@ class Display:
 
     def _on_received(self, event: dict[str, Any], memory_bytes: int) -> None:
         if event["phase"] == "train" and event["epoch"] == 1:
-            self.say(f"  the training step received: {escape(f"images {event['images']}, labels {event['labels']}")}")
+            forms = f"images {event['images']}, labels {event['labels']}"
+            self.say(f"  the training step received: {escape(forms)}")
 
     def _on_step(self, event: dict[str, Any], memory_bytes: int) -> None:
         rate = event["images"] / event["elapsed_s"] if event["elapsed_s"] else 0.0

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from common.child import end, start
+from common.child import clear, end, start
 from common.files import size_text, write_json
 from common.memory import PeakMemory, method
 from common.types import TrialSpec
@@ -39,6 +39,7 @@ def run_trials(folder: Path, specs: list[TrialSpec], display: Display) -> None:
 def run_trial(folder: Path, spec: TrialSpec, display: Display) -> None:
     began = time.monotonic()
     status, reason = "interrupted", "ended by Ctrl-C"
+    clear(folder)
     tail = _Tail(folder / "events.jsonl")
     with open(folder / "log.txt", "wb") as log:
         child = start("common.trial", [str(folder)], spec.process.threads, spec.process.device, log)

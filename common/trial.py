@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 from safetensors.numpy import save_file
 
+from common.child import clear
 from common.errors import InputError
 from common.feed import Feed
 from common.files import hash_arrays, read_json, replacing, write_arrays
@@ -26,9 +27,6 @@ from common.loading import load_adapter
 from common.loss import bce_with_logits
 from common.types import Plan, TrialSpec
 from common.watch import Events, Lie, Watch, check_loss, load_average
-
-TRACES = ("events.jsonl", "logits.npz", "weights.safetensors", "parent.json")  # what an earlier try left
-
 
 def die_with_parent() -> None:
     """Linux: end when the parent ends, however that happens, so that no trial is left running alone."""
@@ -130,8 +128,7 @@ class Trial:
 def run(folder: Path) -> int:
     """Carry out the trial in `folder` (spec.json). 0: done; 1: failed, with the reason as an event."""
     born = psutil.Process().create_time()
-    for name in TRACES:
-        (folder / name).unlink(missing_ok=True)
+    clear(folder)
     events = Events(folder / "events.jsonl")
     try:
         spec = TrialSpec.model_validate(read_json(folder / "spec.json"))
