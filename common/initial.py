@@ -27,7 +27,9 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         return {name: stream.get_tensor(name).astype(np.float32) for name in stream.keys()}
 
 
-def initialise(adapter: Any, model: Any, weights: WeightsSpec, positives: np.ndarray, images: int, seed: int) -> dict[str, int]:
+def initialise(
+    adapter: Any, model: Any, weights: WeightsSpec, base: Path, positives: np.ndarray, images: int, seed: int
+) -> dict[str, int]:
     """Load the weights file (if there is one) and the drawn head. Returns how many tensors were loaded, missing
     and unexpected. InputError where a tensor that training will not change is missing, or one has another shape."""
     wanted = adapter.dump(model)
@@ -37,7 +39,7 @@ def initialise(adapter: Any, model: Any, weights: WeightsSpec, positives: np.nda
     if weights.random:
         adapter.load(model, new_head)
         return {}
-    path = Path(weights.path)
+    path = base / weights.path
     if hash_file(path) != weights.sha256:
         raise InputError(f"{path} changed since the run was planned; start the run anew")
     file = read_tensors(path)

@@ -1,5 +1,6 @@
 """Settings -> a run folder with everything that the trials need: labels, plans, pixels, weights, specs."""
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -70,7 +71,7 @@ def make_run(
             if job.balance == balance:
                 feed = FeedSpec(
                     plan=file, plan_hash=hashes["plan"], balance=balance, labels="labels.npz",
-                    pixels=str(pixels.folder.resolve()), image_side=side, workers=settings.workers,
+                    pixels=_below(folder, pixels.folder), image_side=side, workers=settings.workers,
                     classes=dataset.labels.shape[1], train_images=len(drawn.visits),
                     validation_images=len(drawn.validation_rows),
                 )  # fmt: skip
@@ -78,6 +79,8 @@ def make_run(
                     device=on, deterministic=settings.deterministic, threads=device.cores(), timeout_s=settings.timeout_s
                 )
                 found = initial[job.framework, job.model]
+                if found.path:
+                    found = found.model_copy(update={"path": _below(folder, Path(found.path))})
                 specs.append(
                     TrialSpec(
                         name="", framework=job.framework, model=job.model, weights=found, feed=feed, process=process,
@@ -107,6 +110,11 @@ def new_folder(parent: Path, name: str) -> Path:
         raise InputError(f"the run '{folder}' exists; take another --name, or remove it")
     folder.mkdir(parents=True)
     return folder
+
+
+def _below(folder: Path, path: Path) -> str:
+    """`path` as seen from the run folder, so that a run says nothing about the machine it ran on."""
+    return os.path.relpath(path.resolve(), folder.resolve())
 
 
 def _name(settings: Settings, jobs: list[Job], dataset: Dataset) -> str:

@@ -61,7 +61,7 @@ class Trial:
             spec.model, feed.classes, feed.image_side, spec.weights.preprocessing, train, spec.recipe.learning_rate
         )
         positives = self.labels[self.plan.visits].sum(axis=0, dtype=np.int64)
-        report = initialise(self.adapter, self.model, spec.weights, positives, len(self.plan.visits), spec.seed)
+        report = initialise(self.adapter, self.model, spec.weights, run, positives, len(self.plan.visits), spec.seed)
         self.facts = self.adapter.facts(self.model) | {"trained part": train}
         events.write("built", facts=self.facts, environment=self.adapter.environment(), weights_report=report)
         self.best_loss = np.inf

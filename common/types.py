@@ -74,7 +74,7 @@ class WeightsSpec(Value):
     """Initial weights: a safetensors file under canonical names, or none (random)."""
 
     source: str  # packaged, imagenet, random, or the file's name
-    path: str = ""  # empty: random, the library's own initialisation
+    path: str = ""  # from the run folder; empty: random, the library's own initialisation
     sha256: str = ""
     preprocessing: Preprocessing | None = None  # None: the model card's
     note: str = ""  # why it is not what was asked for
@@ -95,7 +95,7 @@ class Recipe(Value):
 
 
 class FeedSpec(Value):
-    """Where the child finds its batches. Paths are relative to the run folder, or absolute."""
+    """Where the child finds its batches. Paths are seen from the run folder."""
 
     plan: str  # plan .npz
     plan_hash: str

@@ -4,7 +4,7 @@ from frameworks.contract import EFFICIENTNET_LITE0, TORCHVISION, ModelCard
 
 NAME = "torch"
 ALIASES = ("pytorch",)
-ABOUT = "PyTorch: torchvision's and timm's models, a DataLoader, eager, float32"
+ABOUT = "PyTorch: torchvision's and timm's models, a DataLoader, eager, float32, channels last"
 MODELS = {
     "resnet50": ModelCard(
         TORCHVISION, variants=("v1.5", "v1"), about="torchvision; v1.5 strides in the 3x3, v1 in the first 1x1 (as Keras)"

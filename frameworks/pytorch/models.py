@@ -80,7 +80,7 @@ def train_mode(built: Built) -> None:
 
 
 class Preprocess(nn.Module):
-    """uint8 [n, h, w, 3] -> float32 [n, 3, h, w], contiguous: what torchvision's ToTensor hands to a network."""
+    """uint8 [n, h, w, 3] -> float32 [n, 3, h, w] in the memory order it came in: channels last."""
 
     def __init__(self, preprocessing: Preprocessing):
         super().__init__()
@@ -89,7 +89,7 @@ class Preprocess(nn.Module):
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        x = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+        x = images.permute(0, 3, 1, 2).float()
         return ((x.flip(1) if self.flip else x) - self.mean) / self.std
 
 
