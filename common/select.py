@@ -12,17 +12,22 @@ def jobs(settings: Settings) -> tuple[list[Job], list[str]]:
     """The jobs, in order, and notes on what was asked for but does not exist. InputError for a wrong name."""
     if settings.suite:
         return list(loading.suite(settings.suite).JOBS), []
-    cards = [loading.framework_card(name) for name in settings.frameworks]
-    cards = list(dict.fromkeys(cards)) or [c for c in loading.framework_cards().values() if c.DEFAULT_MODELS]
-    if not settings.models:
-        chosen = [(card, ModelSpec(name=name)) for card in cards for name in card.DEFAULT_MODELS or list(card.MODELS)[:1]]
-        notes = []
-    else:
-        chosen, notes = _named(cards, settings.models)
-    return [
+    chosen, notes = _chosen(settings)
+    found = [
         Job(framework=card.NAME, model=with_variant(card, model), train=settings.train, balance=settings.balance)
         for card, model in chosen
-    ], notes
+    ]
+    for job in found:
+        _last_block_known(job)
+    return found, notes
+
+
+def _chosen(settings: Settings) -> tuple[list[tuple[ModuleType, ModelSpec]], list[str]]:
+    cards = [loading.framework_card(name) for name in settings.frameworks]
+    cards = list(dict.fromkeys(cards)) or [c for c in loading.framework_cards().values() if c.DEFAULT_MODELS]
+    if settings.models:
+        return _named(cards, settings.models)
+    return [(card, ModelSpec(name=name)) for card in cards for name in card.DEFAULT_MODELS or list(card.MODELS)[:1]], []
 
 
 def with_variant(card: ModuleType, model: ModelSpec) -> ModelSpec:
@@ -58,7 +63,7 @@ def _named(cards: list[ModuleType], names: tuple[str, ...]) -> tuple[list[tuple[
     return chosen, notes
 
 
-def train_part(job: Job) -> None:
+def _last_block_known(job: Job) -> None:
     """InputError where the job's trained part is not known for its model."""
     card = loading.framework_card(job.framework)
     if job.train == "last-block" and job.model.name not in card.MODELS:
