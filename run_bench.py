@@ -75,15 +75,21 @@ def trials_parser() -> argparse.ArgumentParser:
     how.add_argument("--seed", type=not_negative, help="of the split, the order and the head (default: 0)")
     data = parser.add_argument_group("data")
     data.add_argument("--data", metavar="PATH", help="a folder, or demo (default: demo, drawn on first use)")
-    data.add_argument("--image-size", type=positive, metavar="PIXELS", help="side of the square images (default: the data's)")
+    data.add_argument(
+        "--image-size", type=positive, metavar="PIXELS", help="side of the square images (default: the data's)"
+    )
     data.add_argument("--limit", type=positive, metavar="N", help="the first N images only")
     data.add_argument("--balance", choices=("none", "oversample"), help="of the training split (default: none)")
     data.add_argument("--percentiles", nargs="+", type=percentile, metavar="P", help="default: 80 85 90 95")
     machine = parser.add_argument_group("machine")
     machine.add_argument("--device", choices=("auto", "cpu", "cuda"), help="one for all trials (default: auto)")
-    machine.add_argument("--deterministic", action="store_true", default=None, help="the frameworks' deterministic kernels")
+    machine.add_argument(
+        "--deterministic", action="store_true", default=None, help="the frameworks' deterministic kernels"
+    )
     machine.add_argument("--workers", type=not_negative, metavar="N", help="loader workers (default: 0)")
-    machine.add_argument("--timeout", type=positive_number, metavar="SECONDS", dest="timeout_s", help="end a trial after this")
+    machine.add_argument(
+        "--timeout", type=positive_number, metavar="SECONDS", dest="timeout_s", help="end a trial after this"
+    )
     machine.add_argument("--results-dir", metavar="DIR", help="where run folders go (default: results)")
     machine.add_argument("--name", help="of the run folder (default: date, time and what ran)")
     return parser
@@ -102,7 +108,9 @@ def run_trials_command(arguments: list[str]) -> int:
     from common.types import Settings
 
     if given.get("suite") and (given.keys() & {"frameworks", "models", "train", "balance"}):
-        raise InputError("--suite names its own frameworks, models, trained parts and balance; leave those out, or leave out --suite")
+        raise InputError(
+            "--suite names its own frameworks, models, trained parts and balance; leave those out, or leave out --suite"
+        )
     defaults = loading.suite(given["suite"]).DEFAULTS if "suite" in given else {}
     settings = Settings(**(defaults | given), command=shlex.join(["python", "run_bench.py", *arguments]))
     console = Console()
@@ -131,8 +139,8 @@ def list_command(arguments: list[str]) -> int:
 
     from common import loading
     from common.child import ask
-    from common.report.terminal import show
     from common.report.table import Table
+    from common.report.terminal import show
 
     console = Console()
     if options.all:
@@ -149,7 +157,10 @@ def list_command(arguments: list[str]) -> int:
     rows += tuple((c.NAME, c.OTHER_MODELS, "", f"run_bench.py list --all {c.NAME}") for c in cards if c.OTHER_MODELS)
     show(console, Table("Models (* by default)", ("framework", "model", "variants", "what"), rows))
     show(console, Table("Suites", ("name", "what"), tuple((n, s.ABOUT) for n, s in loading.suites().items())))
-    show(console, Table("Formats", ("name", "looks like"), tuple((n, f.LOOKS_LIKE) for n, f in loading.formats().items())))
+    show(
+        console,
+        Table("Formats", ("name", "looks like"), tuple((n, f.LOOKS_LIKE) for n, f in loading.formats().items())),
+    )
     return 0
 
 
@@ -183,7 +194,9 @@ VERBS = {"list": list_command, "report": report_command, "self": self_command}
 def main(arguments: list[str]) -> int:
     from common.errors import InputError
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C: children end, the run is readable
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # a polite kill is a Ctrl-C: children end, the run is readable
     try:
         if arguments and arguments[0] in VERBS:
             return VERBS[arguments[0]](arguments[1:])

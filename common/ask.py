@@ -11,8 +11,8 @@ from safetensors.numpy import save_file
 from common.errors import InputError
 from common.files import read_json, replacing, write_json
 from common.loading import load_adapter
-from common.types import ModelSpec, ProcessSpec
 from common.trial import die_with_parent
+from common.types import ModelSpec, ProcessSpec
 
 
 def models(adapter: Any) -> list[str]:

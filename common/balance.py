@@ -27,7 +27,7 @@ def oversample(labels: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
     """
     keys = label_set_keys(labels[rows])
     sizes = np.bincount(keys)
-    goals = np.maximum(sizes, np.minimum(int(round(sizes.mean())), sizes * MOST_REPEATS))
+    goals = np.maximum(sizes, np.minimum(round(sizes.mean()), sizes * MOST_REPEATS))
     small = np.flatnonzero(goals > sizes)
     by_key = np.argsort(keys, kind="stable")
     starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -64,8 +64,8 @@ def audit(labels: np.ndarray, rows: np.ndarray, visits: np.ndarray) -> dict[str,
     def side(which: np.ndarray) -> dict[str, Any]:
         counts = labels[which].sum(axis=0, dtype=np.int64)
         return {
-            "images": int(len(which)),
-            "unique_images": int(len(np.unique(which))),
+            "images": len(which),
+            "unique_images": len(np.unique(which)),
             "label_counts": counts.tolist(),
             **imbalance(counts),
         }

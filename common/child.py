@@ -1,5 +1,6 @@
 """How a child process of the harness is started, asked, and ended with everything it started."""
 
+import contextlib
 import json
 import os
 import signal
@@ -65,10 +66,8 @@ def end(child: subprocess.Popen) -> None:
 
 
 def _signal(process: psutil.Process, number: int) -> None:
-    try:
+    with contextlib.suppress(psutil.Error):  # it ended in the meantime, which is what was wanted
         process.send_signal(number)
-    except psutil.Error:
-        pass  # it ended in the meantime, which is what was wanted
 
 
 def ask(framework: str, question: str, threads: int = 0, device: str = "cpu", **values: Any) -> Any:
@@ -86,7 +85,9 @@ def ask(framework: str, question: str, threads: int = 0, device: str = "cpu", **
             except BaseException:
                 end(child)
                 raise
-        result = read_json(answer) if answer.exists() else {"error": log_tail(log, 3) or f"exit code {child.returncode}"}
+        result = (
+            read_json(answer) if answer.exists() else {"error": log_tail(log, 3) or f"exit code {child.returncode}"}
+        )
     if "error" in result:
         raise InputError(result["error"])
     return result["answer"]

@@ -24,7 +24,7 @@ def head_tensors(features: int, positives: np.ndarray, images: int, seed: int) -
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
     """float32 arrays of a safetensors file."""
     with safe_open(path, "np") as stream:
-        return {name: stream.get_tensor(name).astype(np.float32) for name in stream.keys()}
+        return {name: stream.get_tensor(name).astype(np.float32) for name in stream.keys()}  # noqa: SIM118 (no dict: it has no iterator)
 
 
 def initialise(

@@ -88,13 +88,14 @@ def store(
         say(f"the pixel store at {folder} does not have the hash it was written with; it is filled again")
         for name in ("store.json", "journal.jsonl"):
             (folder / name).unlink(missing_ok=True)
-    _fill(dataset, side, folder, say, progress)
+    fill(dataset, side, folder, say, progress)
     return PixelStore(folder)
 
 
-def _fill(
+def fill(
     dataset: Dataset, side: int, folder: Path, say: Callable[[str], None], progress: Callable[[int, int], None]
 ) -> None:
+    """Decode every image that the folder's journal does not have, then write store.json over all of them."""
     n = len(dataset)
     wanted = n * side * side * 3
     journal = folder / "journal.jsonl"
@@ -110,10 +111,7 @@ def _fill(
     # Processes, not threads: Pillow's decoder holds the GIL (750 images/s on two threads, 810 on one).
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool, open(journal, "a") as log:
-        jobs = {
-            pool.submit(fill_chunk, str(file), side, s, dataset.paths[s : s + CHUNK].tolist()): s
-            for s in starts
-        }
+        jobs = {pool.submit(fill_chunk, str(file), side, s, dataset.paths[s : s + CHUNK].tolist()): s for s in starts}
         try:
             for job, start in jobs.items():
                 done[start] = job.result()

@@ -106,13 +106,13 @@ class Display:
             if event["step"] >= ESTIMATE_AT_STEP and not self._estimated:
                 self._estimated = True
                 total = expected_s(event, self._first_step_s, self._spec, self._all)
-                self.say(f"  expected time of this trial: about {time_text(total)}; {shorter(self._spec)} would shorten it")
+                self.say(
+                    f"  expected time of this trial: about {time_text(total)}; {shorter(self._spec)} would shorten it"
+                )
         what = f"epoch {event['epoch']}/{self._spec.recipe.epochs}" if training else event["phase"]
         tail = f"{rate:.1f} images/s  {size_text(memory_bytes)}  {time_text(left)} left"
         if self._bar:
-            self._bar.update(
-                self._task, description=what, total=event["batches"], completed=event["step"], tail=tail
-            )
+            self._bar.update(self._task, description=what, total=event["batches"], completed=event["step"], tail=tail)
         elif event["elapsed_s"] - self._last_line_s > LINE_EVERY_S:
             self._last_line_s = event["elapsed_s"]
             self.say(f"  {what}, batch {event['step']}/{event['batches']}  {tail}")
@@ -121,7 +121,9 @@ class Display:
         self._last_line_s = 0.0
         loss = event["validation_loss"]
         if event["improved"]:
-            verdict = f"val_loss improved from {'inf' if self._best is None else format(self._best, '.5f')} to {loss:.5f}"
+            verdict = (
+                f"val_loss improved from {'inf' if self._best is None else format(self._best, '.5f')} to {loss:.5f}"
+            )
             self._best = loss
         else:
             verdict = f"val_loss did not improve from {self._best:.5f}"

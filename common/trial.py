@@ -28,6 +28,7 @@ from common.loss import bce_with_logits
 from common.types import Plan, TrialSpec
 from common.watch import Events, Lie, Watch, check_loss, load_average
 
+
 def die_with_parent() -> None:
     """Linux: end when the parent ends, however that happens, so that no trial is left running alone."""
     if sys.platform == "linux":
@@ -139,7 +140,11 @@ def run(folder: Path) -> int:
         trial.finish(folder)
     except Exception as error:
         traceback.print_exc()
-        text = str(error) if isinstance(error, InputError | Lie | FloatingPointError) else f"{type(error).__name__}: {error}"
+        text = (
+            str(error)
+            if isinstance(error, InputError | Lie | FloatingPointError)
+            else f"{type(error).__name__}: {error}"
+        )
         events.write("failed", reason=text.strip()[:2000])
         return 1
     return 0

@@ -38,7 +38,13 @@ class Dataset:
     def first(self, n: int) -> "Dataset":
         """The first n rows, as `--limit` takes them."""
         return Dataset(
-            self.name, self.ids[:n], self.paths[:n], self.labels[:n], self.class_names, self.captions[:n], self.default_side
+            self.name,
+            self.ids[:n],
+            self.paths[:n],
+            self.labels[:n],
+            self.class_names,
+            self.captions[:n],
+            self.default_side,
         )
 
 

@@ -95,7 +95,9 @@ class Watch:
     def check_images(self, expected: int) -> None:
         """Lie unless the pass took exactly the feed's images."""
         if self.images != expected:
-            raise Lie(f"the {self._phase} pass of epoch {self._epoch} took {self.images} images, the plan has {expected}")
+            raise Lie(
+                f"the {self._phase} pass of epoch {self._epoch} took {self.images} images, the plan has {expected}"
+            )
 
 
 def check_loss(loss: float, epoch: int, step: int | None = None) -> None:

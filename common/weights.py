@@ -13,7 +13,7 @@ from common.child import ask
 from common.errors import InputError
 from common.files import cache_folder, hash_file
 from common.types import Job, ModelSpec, Preprocessing, WeightsSpec
-from frameworks.contract import NAMED, UNCHANGED, ModelCard
+from frameworks.contract import HALF, NAMED, ModelCard
 
 CHOICES = ("auto", "imagenet", "random")
 
@@ -35,7 +35,7 @@ def choice_for(model: ModelSpec, asked: tuple[str, ...]) -> str:
 def resolve(job: Job, asked: tuple[str, ...], say: Callable[[str], None]) -> WeightsSpec:
     """The weights of one job. InputError where what was asked for by name cannot be had or does not fit."""
     card = loading.framework_card(job.framework)
-    model_card = card.MODELS.get(job.model.name) or ModelCard(UNCHANGED)
+    model_card = card.MODELS.get(job.model.name) or ModelCard(HALF)
     choice = choice_for(job.model, asked)
     if choice == "random":
         return WeightsSpec(source="random", preprocessing=model_card.preprocessing)
@@ -97,7 +97,7 @@ def _preprocessing(text: str, path: Path, model: ModelSpec) -> Preprocessing:
     for card in loading.framework_cards().values():
         if model.name in card.MODELS:
             return card.MODELS[model.name].preprocessing
-    return UNCHANGED
+    return HALF
 
 
 def _cached(model: ModelSpec, source: str) -> Path:
@@ -108,7 +108,9 @@ def _packaged(job: Job, package: str, file: str) -> WeightsSpec:
     """The package's file under canonical names, converted once by a framework that reads it."""
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        raise InputError(f"the package {package.replace('_', '-')} with the weights of {job.model} is not installed; run: uv sync")
+        raise InputError(
+            f"the package {package.replace('_', '-')} with the weights of {job.model} is not installed; run: uv sync"
+        )
     source = Path(found.origin).parent / file
     target = _cached(job.model, f"packaged-{hash_file(source)[:12]}")
     if not target.exists():

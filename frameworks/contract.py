@@ -2,8 +2,9 @@
 
 A folder `frameworks/<folder>/` is a framework:
 - `__init__.py`, the card, is light: NAME, ALIASES, ABOUT, MODELS (name -> ModelCard), DEFAULT_MODELS (empty:
-  never run unless named), OTHER_MODELS (what else `Adapter.models` lists, in words; empty: nothing) and
-  READS (file endings that `Adapter.export` turns into canonical tensors).
+  never run unless named), OTHER_MODELS (what else `Adapter.models` lists, in words; empty: nothing), READS (file
+  endings that `Adapter.export` turns into canonical tensors) and BARE (the model that `bare.py`, a loop without the
+  harness, trains for `self overhead`; empty: there is none).
 - `adapter.py` has a class `Adapter` that fulfils the protocol below. Only a child process imports it.
 """
 
@@ -62,7 +63,13 @@ class Adapter(Protocol):
         """Every model name that `build` takes."""
 
     def build(
-        self, model: ModelSpec, classes: int, side: int, preprocessing: Preprocessing, train: Train, learning_rate: float
+        self,
+        model: ModelSpec,
+        classes: int,
+        side: int,
+        preprocessing: Preprocessing,
+        train: Train,
+        learning_rate: float,
     ) -> Any:
         """Network (uint8 RGB [n, side, side, 3] in, logits [n, classes] out) and optimiser."""
 

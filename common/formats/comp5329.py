@@ -12,9 +12,7 @@ LOOKS_LIKE = "a folder with train.csv whose first line is ImageID,Labels,Caption
 HEADER = "ImageID,Labels,Caption"
 CLASSES = 20  # the paper's outputs: COCO's category ids 0 to 19, of which 0 and 12 never occur
 NAMES = dict(
-    enumerate(
-        "person bicycle car motorcycle airplane bus train truck boat traffic_light fire_hydrant".split(), start=1
-    )
+    enumerate("person bicycle car motorcycle airplane bus train truck boat traffic_light fire_hydrant".split(), start=1)
 ) | dict(enumerate("stop_sign parking_meter bench bird cat dog horse".split(), start=13))
 # The paper's own row (its figure 13; precision and recall as its code prints them at the 90th percentile).
 PUBLISHED = {
@@ -57,7 +55,7 @@ def read(path: Path, name: str = "") -> Dataset:
     with open(path / "train.csv", encoding="utf-8-sig", newline="") as stream:
         records = parse(stream.read())
     if not records:
-        raise InputError(f"{path / 'train.csv'} has no rows; expected lines such as: 0.jpg,1 19,\"a caption\"")
+        raise InputError(f'{path / "train.csv"} has no rows; expected lines such as: 0.jpg,1 19,"a caption"')
     labels = np.zeros((len(records), CLASSES), np.uint8)
     for i, (image, present, _) in enumerate(records):
         if present and max(present) >= CLASSES:

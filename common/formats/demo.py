@@ -19,7 +19,8 @@ SEED = 5329
 VERSION = 1  # raise it when the drawing changes: older caches are then not used
 LABELS = [*range(1, 12), *range(13, 20)]  # 20 outputs of which 0 and 12 never occur, as in the competition
 GLYPHS = (
-    "stripes disc rings checks star cross triangle dots zigzag arrow ladder crescent hexagon flower spiral frame bars heart"
+    "stripes disc rings checks star cross triangle dots zigzag arrow ladder crescent hexagon flower spiral frame bars "
+    "heart"
 ).split()
 COMMON = 0.75  # label 1 is in 3 of 4 images, as in the competition (22,797 of 30,000)
 TAIL = 0.8  # frequency of the others: rank ** -TAIL

@@ -5,12 +5,12 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
+import matplotlib.pyplot as plt
+import numpy as np
 
-from common.files import replacing  # noqa: E402
-from common.report.table import Group, groups, percentile_names  # noqa: E402
-from common.types import Results  # noqa: E402
+from common.files import replacing
+from common.report.table import Group, groups, percentile_names
+from common.types import Results
 
 LINES = ("-", "--", "-.", ":")
 MARKS = "osD^vP*X"
@@ -22,7 +22,12 @@ def _style(all_groups: list[Group], group: Group) -> dict:
     kinds = list(dict.fromkeys(g.label.split(" ", 1)[1] for g in all_groups))
     kind = kinds.index(group.label.split(" ", 1)[1])
     colour = f"C{frameworks.index(group.first.record.spec.framework)}"
-    return {"color": colour, "linestyle": LINES[kind % len(LINES)], "marker": MARKS[kind % len(MARKS)], "label": group.label}
+    return {
+        "color": colour,
+        "linestyle": LINES[kind % len(LINES)],
+        "marker": MARKS[kind % len(MARKS)],
+        "label": group.label,
+    }
 
 
 def _save(figure: plt.Figure, path: Path) -> None:
@@ -49,7 +54,9 @@ def by_epoch(results: Results, path: Path) -> None:
         axes.set(xlabel="epoch", ylabel=what)
         axes.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
-    figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncols=2, bbox_to_anchor=(0.5, -0.14), fontsize=9)
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="lower center", ncols=2, bbox_to_anchor=(0.5, -0.14), fontsize=9
+    )
     _save(figure, path)
 
 
@@ -60,7 +67,9 @@ def by_percentile(results: Results, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 4.6))
     for which in ("oracle", "prior"):
         values = [np.mean([ref[which]["percentiles"][p]["f1"] for ref in results.references.values()]) for p in names]
-        axes.plot(names, values, color="0.6", linewidth=4, alpha=0.5, label=which, linestyle="-" if which == "oracle" else ":")
+        axes.plot(
+            names, values, color="0.6", linewidth=4, alpha=0.5, label=which, linestyle="-" if which == "oracle" else ":"
+        )
     for group in shown:
         values = [np.mean([row.scores["percentiles"][p]["f1"] for row in group.rows]) for p in names]
         axes.plot(names, values, **_style(shown, group))
@@ -79,7 +88,11 @@ def time_against_f1(results: Results, path: Path) -> None:
         style = _style(shown, group) | {"linestyle": "none"}
         seconds = [sum(e.train_s + e.validation_s for e in row.record.epochs) for row in group.rows]
         axes.plot(seconds, [row.scores["percentiles"][name]["f1"] for row in group.rows], markersize=9, **style)
-    axes.set(xlabel="seconds of training and validation, all epochs (log scale)", ylabel=f"F1 at the {name}th percentile", xscale="log")
+    axes.set(
+        xlabel="seconds of training and validation, all epochs (log scale)",
+        ylabel=f"F1 at the {name}th percentile",
+        xscale="log",
+    )
     axes.xaxis.set_major_formatter(plt.FormatStrFormatter("%g"))
     axes.xaxis.set_minor_formatter(plt.FormatStrFormatter("%g"))
     axes.tick_params(axis="x", which="both", labelsize=8)

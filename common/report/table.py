@@ -99,7 +99,9 @@ def scores_table(results: Results) -> Table:
             rows.append((p, which, *cells, "0" if which == "prior" else "1"))
         for name, published in results.run.published.items():
             if p in published:
-                rows.append((p, name, *(number(published[p].get(m), ".3f") for m in ("precision", "recall", "f1")), NONE))
+                rows.append(
+                    (p, name, *(number(published[p].get(m), ".3f") for m in ("precision", "recall", "f1")), NONE)
+                )
     notes = [
         "A label is picked where its score is strictly above that percentile of the image's own scores; precision, recall "
         "and F1 are averaged over images. prior: every image gets the class frequencies. oracle: the best that distinct "
@@ -107,7 +109,10 @@ def scores_table(results: Results) -> Table:
         *coinciding(results),
     ]
     return Table(
-        "Scores by percentile", ("percentile", "row", "precision", "recall", "F1", "share of the way"), tuple(rows), tuple(notes)
+        "Scores by percentile",
+        ("percentile", "row", "precision", "recall", "F1", "share of the way"),
+        tuple(rows),
+        tuple(notes),
     )
 
 
@@ -139,7 +144,9 @@ def comparison_table(results: Results) -> Table:
         "later epochs s", "validation s", "prediction s", "images/s", "wait s", "peak memory", "device memory",
         "val loss", f"F1 at {top}", "share",
     )  # fmt: skip
-    return Table("Comparison", header, tuple(_comparison_row(g, top) for g in groups(results)), _comparison_notes(results))
+    return Table(
+        "Comparison", header, tuple(_comparison_row(g, top) for g in groups(results)), _comparison_notes(results)
+    )
 
 
 def _comparison_row(group: Group, top: str) -> tuple[str, ...]:
@@ -183,10 +190,14 @@ def _comparison_notes(results: Results) -> tuple[str, ...]:
     ]
     repeats = max((g.asked for g in groups(results)), default=1)
     if repeats > 1:
-        notes.append(f"Means over {repeats} repeats, each with a split seed of its own; ± is the standard deviation over them.")
+        notes.append(
+            f"Means over {repeats} repeats, each with a split seed of its own; ± is the standard deviation over them."
+        )
     short = [g for g in groups(results) if len(g.rows) < g.asked]
     notes += [f"{g.label}: {g.asked - len(g.rows)} of {g.asked} trials did not finish (see below)." for g in short]
-    notes += [f"{g.label}: {g.first.record.spec.weights.note}." for g in groups(results) if g.first.record.spec.weights.note]
+    notes += [
+        f"{g.label}: {g.first.record.spec.weights.note}." for g in groups(results) if g.first.record.spec.weights.note
+    ]
     return (*notes, *results.run.notes)
 
 
@@ -196,7 +207,9 @@ def further_scores_table(results: Results) -> Table:
     rows = []
     for group in groups(results):
         at = [row.scores["percentiles"][top] for row in group.rows]
-        cells = [spread([a[f"{kind}_{m}"] for a in at]) for kind in ("macro", "micro") for m in ("precision", "recall", "f1")]
+        cells = [
+            spread([a[f"{kind}_{m}"] for a in at]) for kind in ("macro", "micro") for m in ("precision", "recall", "f1")
+        ]
         maps = spread([row.scores["mAP"] for row in group.rows])
         rows.append((group.label, *cells, maps, spread([row.scores["threshold"]["f1"] for row in group.rows])))
     for which in ("prior", "oracle"):
@@ -208,11 +221,18 @@ def further_scores_table(results: Results) -> Table:
         ]
         rows.append((which, *cells, spread([e["mAP"] for e in each]), spread([e["threshold"]["f1"] for e in each])))
     empty = sorted({c for ref in results.references.values() for c in ref["prior"]["classes_without_positives"]})
-    notes = ["F1 at one threshold for all images and labels: chosen on one half of the validation split, scored on the other."]
+    notes = [
+        "F1 at one threshold for all images and labels: chosen on one half of the validation split, scored on the other."
+    ]
     if empty:
         names = ", ".join(f"{c} ({results.run.class_names[c]})" for c in empty)
         notes.append(f"Classes without positives in a validation split, left out of macro averages and mAP: {names}.")
-    header = ("row", *(f"{k} {m} at {top}" for k in ("macro", "micro") for m in ("precision", "recall", "F1")), "mAP", "F1, one threshold")
+    header = (
+        "row",
+        *(f"{k} {m} at {top}" for k in ("macro", "micro") for m in ("precision", "recall", "F1")),
+        "mAP",
+        "F1, one threshold",
+    )
     return Table("Further scores", header, tuple(rows), tuple(notes))
 
 
@@ -252,7 +272,10 @@ def data_table(results: Results) -> Table:
     )
     note = "IRLbl: positives of the most frequent label over this label's; MeanIR: its mean (Charte et al. 2015)."
     return Table(
-        "Data", ("plan", "images per epoch", "unique images", "MeanIR", "largest IRLbl"), tuple(rows), (f"Splits: {splits}.", note)
+        "Data",
+        ("plan", "images per epoch", "unique images", "MeanIR", "largest IRLbl"),
+        tuple(rows),
+        (f"Splits: {splits}.", note),
     )
 
 
@@ -284,7 +307,10 @@ def differences(results: Results) -> list[str]:
             "device": spec.process.device, "loader workers": str(spec.feed.workers),
             "threads": str(spec.process.threads), "preprocessing": _preprocessing_words(group.first),
         }  # fmt: skip
-        fields |= {k: f"{v:.3f}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else str(v) for k, v in record.facts.items()}
+        fields |= {
+            k: f"{v:.3f}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else str(v)
+            for k, v in record.facts.items()
+        }
         fields |= {f"batch of {k}": v for k, v in record.received.items()}
         described[group.label] = fields
     lines = []
@@ -293,7 +319,9 @@ def differences(results: Results) -> list[str]:
         for label, fields in described.items():
             values.setdefault(fields.get(field, "not stated"), []).append(label)
         if len(values) > 1:
-            lines.append(f"**{field}**: " + "; ".join(f"{value} ({', '.join(labels)})" for value, labels in values.items()))
+            lines.append(
+                f"**{field}**: " + "; ".join(f"{value} ({', '.join(labels)})" for value, labels in values.items())
+            )
     return lines
 
 

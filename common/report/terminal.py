@@ -50,4 +50,6 @@ def show_results(console: Console, results: Results) -> None:
     for row in failures(results):
         record = row.record
         console.print(f"\n[red]{record.spec.name}: {record.status}[/red]  {escape(record.reason)}", highlight=False)
-        console.print(f"  log: trials/{record.spec.name}/log.txt; repeat it alone: {record.repeat_command}", highlight=False)
+        console.print(
+            f"  log: trials/{record.spec.name}/log.txt; repeat it alone: {record.repeat_command}", highlight=False
+        )

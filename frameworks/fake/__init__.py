@@ -17,3 +17,4 @@ MODELS = {
 DEFAULT_MODELS = ()
 OTHER_MODELS = ""
 READS = ()
+BARE = ""

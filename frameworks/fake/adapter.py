@@ -50,7 +50,13 @@ class Adapter:
         return list(MODELS)
 
     def build(
-        self, model: ModelSpec, classes: int, side: int, preprocessing: Preprocessing, train: Train, learning_rate: float
+        self,
+        model: ModelSpec,
+        classes: int,
+        side: int,
+        preprocessing: Preprocessing,
+        train: Train,
+        learning_rate: float,
     ) -> Logistic:
         return Logistic(model.name, classes, side, preprocessing, learning_rate)
 

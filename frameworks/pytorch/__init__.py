@@ -7,7 +7,9 @@ ALIASES = ("pytorch",)
 ABOUT = "PyTorch: torchvision's and timm's models, a DataLoader, eager, float32, channels last"
 MODELS = {
     "resnet50": ModelCard(
-        TORCHVISION, variants=("v1.5", "v1"), about="torchvision; v1.5 strides in the 3x3, v1 in the first 1x1 (as Keras)"
+        TORCHVISION,
+        variants=("v1.5", "v1"),
+        about="torchvision; v1.5 strides in the 3x3, v1 in the first 1x1 (as Keras)",
     ),
     "resnext50_32x4d": ModelCard(TORCHVISION, about="torchvision; the one the paper's authors never got to run"),
     "efficientnet_lite0": EFFICIENTNET_LITE0,
@@ -15,3 +17,4 @@ MODELS = {
 DEFAULT_MODELS = ("resnet50", "efficientnet_lite0")
 OTHER_MODELS = "any timm model"
 READS = (".pth",)
+BARE = "efficientnet_lite0"

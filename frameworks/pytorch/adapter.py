@@ -59,7 +59,13 @@ class Adapter:
         return models.names()
 
     def build(
-        self, model: ModelSpec, classes: int, side: int, preprocessing: Preprocessing, train: Train, learning_rate: float
+        self,
+        model: ModelSpec,
+        classes: int,
+        side: int,
+        preprocessing: Preprocessing,
+        train: Train,
+        learning_rate: float,
     ) -> Model:
         built = models.build(model, classes)
         models.freeze(built, train)

@@ -23,5 +23,10 @@ class Images(Dataset):
 def loader(feed: Feed, pin: bool) -> DataLoader:
     """The feed's order, its short last batch, and its number of worker processes; nothing is shuffled."""
     return DataLoader(
-        Images(feed), batch_size=feed.batch_size, shuffle=False, num_workers=feed.workers, drop_last=False, pin_memory=pin
+        Images(feed),
+        batch_size=feed.batch_size,
+        shuffle=False,
+        num_workers=feed.workers,
+        drop_last=False,
+        pin_memory=pin,
     )

@@ -13,3 +13,4 @@ MODELS = {
 DEFAULT_MODELS = ("vgg19", "efficientnet_lite0")
 OTHER_MODELS = "any keras.applications model"
 READS = ()
+BARE = "mobilenetv2"

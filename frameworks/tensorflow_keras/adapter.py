@@ -7,17 +7,17 @@ from typing import Any
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from tensorflow.python.framework.config import is_op_determinism_enabled  # noqa: E402  (no public way to ask)
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.config import is_op_determinism_enabled
 
-from common.errors import InputError  # noqa: E402
-from common.feed import Feed  # noqa: E402
-from common.types import ModelSpec, Preprocessing, ProcessSpec, Train  # noqa: E402
-from common.watch import Watch  # noqa: E402
-from frameworks.tensorflow_keras import models, weights  # noqa: E402
-from frameworks.tensorflow_keras.data import Batches, Tell  # noqa: E402
+from common.errors import InputError
+from common.feed import Feed
+from common.types import ModelSpec, Preprocessing, ProcessSpec, Train
+from common.watch import Watch
+from frameworks.tensorflow_keras import models, weights
+from frameworks.tensorflow_keras.data import Batches, Tell
 
 STALL_S = 15  # a download that brings no byte for so long is given up
 EXPORT_SIDE = 224
@@ -64,7 +64,13 @@ class Adapter:
         return models.names()
 
     def build(
-        self, model: ModelSpec, classes: int, side: int, preprocessing: Preprocessing, train: Train, learning_rate: float
+        self,
+        model: ModelSpec,
+        classes: int,
+        side: int,
+        preprocessing: Preprocessing,
+        train: Train,
+        learning_rate: float,
     ) -> Model:
         network = models.build(model, classes, side, preprocessing, train)
         network.compile(
@@ -108,7 +114,9 @@ class Adapter:
             "trainable_parameters": sum(int(np.prod(v.shape)) for v in network.trainable_variables),
             "gmac": models.gmac(network),
             "precision": str(network.trainable_variables[0].dtype),
-            "TF32": str(tf.config.experimental.tensor_float_32_execution_enabled()) if self.device == "cuda" else "no GPU",
+            "TF32": str(tf.config.experimental.tensor_float_32_execution_enabled())
+            if self.device == "cuda"
+            else "no GPU",
             "layout": keras.config.image_data_format().replace("_", " "),
             "compiled": f"tf.function, XLA {'on' if network.jit_compile else 'off'}",
             "optimiser": f"Adam, learning rate {float(optimiser.learning_rate):g}, betas {(optimiser.beta_1, optimiser.beta_2)}, "

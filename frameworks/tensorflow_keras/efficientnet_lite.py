@@ -23,7 +23,9 @@ def _conv(x: keras.KerasTensor, channels: int, kernel: int, stride: int, name: s
     return layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, name=name)(x)
 
 
-def _block(x: keras.KerasTensor, name: str, expansion: int, channels: int, kernel: int, stride: int) -> keras.KerasTensor:
+def _block(
+    x: keras.KerasTensor, name: str, expansion: int, channels: int, kernel: int, stride: int
+) -> keras.KerasTensor:
     """timm's InvertedResidual; without expansion its DepthwiseSeparableConv."""
     start, inner = x, x.shape[-1] * expansion
     if expansion > 1:

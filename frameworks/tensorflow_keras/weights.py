@@ -8,7 +8,13 @@ from keras import layers
 
 from frameworks.tensorflow_keras.models import leaves
 
-SUFFIXES = {"kernel": "weight", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+SUFFIXES = {
+    "kernel": "weight",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
 RESNET = re.compile(r"conv(\d)_block(\d+)_(\d)_(conv|bn)")
 
 

@@ -1,0 +1,89 @@
+"""The harness against a bare loop that imports nothing of it: the same model, batches and order, in turn."""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from common import loading
+from common.files import PROJECT
+from common.prepare import make_run
+from common.records import read_trial
+from common.runner import run_trial
+from common.types import Settings, TrialSpec
+
+ABOUT = "epoch time in the harness over a bare loop's, in turn: at most 3 % more"
+LIMIT = 1.03
+
+
+class Silent:
+    """A display that says nothing."""
+
+    def begin(self, *_: object) -> None: ...
+
+    def event(self, *_: object) -> None: ...
+
+    def finish(self, *_: object) -> None: ...
+
+
+def bare_seconds(spec: TrialSpec, run: Path, folder: str) -> list[float]:
+    """Seconds of each epoch of the folder's bare.py on the trial's own files."""
+    meta = json.loads((run / spec.feed.pixels / "store.json").read_text())
+    job = {
+        "pixels": str((run / spec.feed.pixels / "pixels.u8").resolve()), "images": meta["images"], "side": meta["side"],
+        "classes": spec.feed.classes, "labels": str(run / spec.feed.labels), "plan": str(run / spec.feed.plan),
+        "weights": str((run / spec.weights.path).resolve()), "batch_size": spec.recipe.batch_size,
+        "learning_rate": spec.recipe.learning_rate, "threads": spec.process.threads,
+    }  # fmt: skip
+    (run / "job.json").write_text(json.dumps(job))
+    script = PROJECT / folder.replace(".", "/") / "bare.py"
+    answer = subprocess.run([sys.executable, script, run / "job.json"], capture_output=True, text=True, check=True)
+    return json.loads(answer.stdout.splitlines()[-1])["seconds"]
+
+
+def compare(framework: str, options: argparse.Namespace) -> float:
+    """Median over the repeats of harness / bare, each the mean of the epochs after the first."""
+    card = loading.framework_card(framework)
+    ratios = []
+    with tempfile.TemporaryDirectory() as parent:
+        settings = Settings(
+            frameworks=(framework,), models=(card.BARE,), epochs=options.epochs, data=options.data,
+            image_size=options.image_size, limit=options.limit, results_dir=parent, name="overhead", device="cpu",
+            weights=("auto" if card.BARE in card.MODELS else "random",),
+        )  # fmt: skip
+        run, _, (spec,) = make_run(settings, lambda text: None, lambda done, total: None)
+        for _ in range(options.repeats):
+            folder = run / "trials" / spec.name
+            run_trial(folder, spec, Silent())
+            record = read_trial(folder, run)
+            if record.status != "ok":
+                raise RuntimeError(f"{framework}: {record.reason}")
+            ours = np.mean([epoch.train_s for epoch in record.epochs[1:]])
+            bare = np.mean(bare_seconds(spec, run, card.__name__)[1:])
+            ratios.append(ours / bare)
+            print(
+                f"{framework} {card.BARE}: {ours:.2f} s an epoch in the harness, {bare:.2f} s bare: {ratios[-1]:.3f}",
+                flush=True,
+            )
+    middle = float(np.median(ratios))
+    print(f"{framework}: median ratio {middle:.3f} ({min(ratios):.3f} to {max(ratios):.3f}); limit {LIMIT:g}")
+    return middle
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run_bench.py self overhead", description=ABOUT)
+    parser.add_argument(
+        "--frameworks", nargs="+", default=[c.NAME for c in loading.framework_cards().values() if c.BARE]
+    )
+    parser.add_argument("--data", default="demo")
+    parser.add_argument("--image-size", type=int, default=None)
+    parser.add_argument("--limit", type=int, default=None)
+    parser.add_argument("--epochs", type=int, default=4, help="the first is left out")
+    parser.add_argument("--repeats", type=int, default=5, help="pairs, in turn")
+    options = parser.parse_args(arguments)
+    medians = [compare(loading.framework_card(name).NAME, options) for name in options.frameworks]
+    return int(max(medians) > LIMIT)

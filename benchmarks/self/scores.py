@@ -1,0 +1,31 @@
+"""How long one percentile table over 1,000,000 images takes."""
+
+import argparse
+import time
+
+import numpy as np
+
+from common.scores import at_percentile
+
+ABOUT = "1,000,000 x 20 scores to one percentile table: at most 5 s"
+LIMIT_S = 5.0
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run_bench.py self scores", description=ABOUT)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args(arguments)
+    rng = np.random.default_rng(0)
+    scores = rng.random((options.rows, 20), np.float32)
+    labels = (rng.random((options.rows, 20), np.float32) < 0.08).astype(np.uint8)
+    seconds = []
+    for _ in range(options.repeats):
+        start = time.perf_counter()
+        at_percentile(scores, labels, 95.0)
+        seconds.append(time.perf_counter() - start)
+    middle = float(np.median(seconds))
+    print(
+        f"{options.rows:,} x 20: {middle:.2f} s (median of {len(seconds)}, {min(seconds):.2f} to {max(seconds):.2f}); limit {LIMIT_S:g} s"
+    )
+    return int(middle > LIMIT_S)
