@@ -103,8 +103,6 @@ def run_trials_command(arguments: list[str]) -> int:
     from common import loading, prepare, runner
     from common.errors import InputError
     from common.progress import Display, announce, filling
-    from common.report.terminal import show_results
-    from common.report.write import write_report
     from common.types import Settings
 
     if given.get("suite") and (given.keys() & {"frameworks", "models", "train", "balance"}):
@@ -122,6 +120,10 @@ def run_trials_command(arguments: list[str]) -> int:
         runner.run_trials(folder, specs, Display(console))
     except KeyboardInterrupt:
         stopped = True
+
+    from common.report.terminal import show_results
+    from common.report.write import write_report
+
     results = write_report(folder)
     show_results(console, results)
     console.print(f"\nreport: {folder / 'results.md'}\nfigures: {folder / 'figures'}", highlight=False, soft_wrap=True)

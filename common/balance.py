@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from imblearn.over_sampling import RandomOverSampler
 
 SETS_PER_CALL = 64  # RandomOverSampler scans all rows once per set: small blocks keep 1,000,000 rows linear
 MOST_REPEATS = 10  # a set of one image may appear ten times, not a thousand
@@ -25,6 +24,8 @@ def oversample(labels: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
     RandomOverSampler refuses a multi-label matrix and relabels all-zero rows as class 0 without a word,
     so it resamples row numbers under the label set as the key. Returns int32, the originals first.
     """
+    from imblearn.over_sampling import RandomOverSampler  # 5 s to import, which only oversampling should pay
+
     keys = label_set_keys(labels[rows])
     sizes = np.bincount(keys)
     goals = np.maximum(sizes, np.minimum(round(sizes.mean()), sizes * MOST_REPEATS))

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import average_precision_score
 
 BLOCK = 100_000  # rows scored at once, so that memory does not grow with the data set
 
@@ -86,6 +85,8 @@ def single_threshold(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 
 def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> tuple[float, list[float | None]]:
     """mAP over the classes with positives, and AP per class (None without positives). scikit-learn's AP."""
+    from sklearn.metrics import average_precision_score  # 4 s to import: a child never pays them
+
     each = [
         float(average_precision_score(labels[:, c], scores[:, c])) if labels[:, c].any() else None
         for c in range(labels.shape[1])
@@ -120,3 +121,12 @@ def oracle_scores(labels: np.ndarray) -> np.ndarray:
 def share_of_way(value: float, prior: float, oracle: float) -> float | None:
     """0 at the prior, 1 at the oracle; None where the two coincide."""
     return (value - prior) / (oracle - prior) if oracle > prior else None
+
+
+def bce_with_logits(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Binary cross-entropy averaged over classes and images: the validation loss, the same for all.
+
+    max(z, 0) - z*y + log(1 + exp(-|z|)), in float64 so that no framework's summation order matters.
+    """
+    z = logits.astype(np.float64)
+    return float(np.mean(np.maximum(z, 0) - z * labels + np.log1p(np.exp(-np.abs(z)))))

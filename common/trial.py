@@ -24,7 +24,7 @@ from common.feed import Feed
 from common.files import hash_arrays, read_json, replacing, write_arrays
 from common.initial import initialise
 from common.loading import load_adapter
-from common.loss import bce_with_logits
+from common.scores import bce_with_logits
 from common.types import Plan, TrialSpec
 from common.watch import Events, Lie, Watch, check_loss, load_average
 

@@ -60,7 +60,10 @@ def _labels(keys: list[tuple]) -> list[str]:
     """'torch resnet50:v1.5', with further words only where two would read the same."""
     labels = [f"{k[0]} {k[1]}" for k in keys]
     for place in (3, 4, 2):
-        labels = [f"{x} {k[place]}" if labels.count(x) > 1 else x for x, k in zip(labels, keys)]
+        kinds: dict[str, set[str]] = {}
+        for label, key in zip(labels, keys):
+            kinds.setdefault(label, set()).add(key[place])
+        labels = [f"{x} {k[place]}" if len(kinds[x]) > 1 else x for x, k in zip(labels, keys)]
     return labels
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.feed import Feed
-from common.loss import bce_with_logits
+from common.scores import bce_with_logits
 from common.types import ModelSpec, Preprocessing, ProcessSpec, Train
 from common.watch import Watch
 from frameworks.fake import MODELS

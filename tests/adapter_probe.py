@@ -1,0 +1,81 @@
+"""Runs in a process of its own, as a trial does: drives one adapter and writes what it saw (test_frameworks.py)."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from common.feed import Feed
+from common.files import hash_file
+from common.initial import initialise
+from common.loading import framework_card, load_adapter
+from common.types import ModelSpec, Preprocessing, ProcessSpec, WeightsSpec
+from common.watch import Events, Watch
+from frameworks.contract import HALF
+
+request = json.loads(Path(sys.argv[1]).read_text())
+out = Path(sys.argv[2])
+spec = ModelSpec(**request["model"])
+card = framework_card(request["framework"])
+adapter = load_adapter(request["framework"])(ProcessSpec(device="cpu", deterministic=False, threads=2, timeout_s=0), 0)
+preprocessing = card.MODELS[spec.name].preprocessing if spec.name in card.MODELS else HALF
+if request.get("preprocessing"):
+    preprocessing = Preprocessing(**request["preprocessing"])
+labels = np.load(request["labels"])
+n, side = len(labels), request["side"]
+model = adapter.build(spec, labels.shape[1], side, preprocessing, request["train"], 1e-3)
+path = request.get("weights", "")
+weights = WeightsSpec(source="file", path=path, sha256=hash_file(Path(path))) if path else WeightsSpec(source="random")
+said = initialise(adapter, model, weights, Path("/"), labels.sum(axis=0), n, 0)
+
+fits = []
+if "keras" in sys.modules:
+    import keras
+
+    real_fit = keras.Model.fit
+
+    def counted(self, *arguments, **options):
+        fits.append(type(arguments[0]).__mro__[1].__name__)
+        return real_fit(self, *arguments, **options)
+
+    keras.Model.fit = counted
+
+
+def feed(with_labels):
+    return Feed(
+        Path(request["store"]), np.arange(n, dtype=np.int32), labels if with_labels else None, 4, request["workers"]
+    )
+
+
+events = Events(out.with_suffix(".jsonl"))
+before, first = adapter.dump(model), adapter.predict(model, feed(False), Watch(events, "validation", 0, 1))
+losses, functions, watches = [], [], []
+for epoch in (1, 2):
+    watch = Watch(events, "train", epoch, 1)
+    losses.append(adapter.train_epoch(model, feed(True), watch))
+    watches.append(watch)
+    functions.append(id(getattr(getattr(model, "network", model), "train_function", None)))
+after, last = adapter.dump(model), adapter.predict(model, feed(False), Watch(events, "validation", 2, 1))
+adapter.load(model, before)
+again = adapter.dump(model)
+restored = adapter.predict(model, feed(False), Watch(events, "validation", 2, 1))
+np.savez(out.with_suffix(".npz"), first=first, last=last, restored=restored)
+save_file({k: np.ascontiguousarray(v) for k, v in before.items()}, out.with_suffix(".safetensors"))
+out.with_suffix(".json").write_text(
+    json.dumps(
+        {
+            "said": said,
+            "losses": losses,
+            "images": [w.images for w in watches],
+            "facts": adapter.facts(model),
+            "environment": adapter.environment(),
+            "trainable": sorted(adapter.trainable(model)),
+            "changed": sorted(k for k in before if not np.array_equal(before[k], after[k])),
+            "same_after_load": all(before[k].tobytes() == again[k].tobytes() for k in before),
+            "fits": fits,
+            "one_train_function": len(set(functions)) == 1,
+        }
+    )
+)

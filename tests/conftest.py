@@ -1,0 +1,52 @@
+"""What the tests share: an own cache, the command line as a user calls it, and the real images where they lie."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Nothing is read from or left in the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["FRAMEWORK_BENCH_CACHE"] = str(folder)
+    return folder
+
+
+@pytest.fixture
+def bench():
+    """run_bench.py with arguments, as a user calls it."""
+
+    def call(*arguments, **options):
+        command = [sys.executable, str(PROJECT / "run_bench.py"), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=600, **options)
+
+    return call
+
+
+def shared(name: str) -> Path:
+    """A file or folder beside the project; the test skips, with the reason, where it is missing."""
+    path = PROJECT.parent / "shared" / name
+    if not path.exists():
+        pytest.skip(f"needs {name} beside the project")
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_images():
+    return shared("data/comp5329")
+
+
+@pytest.fixture(scope="session")
+def real_labels():
+    return shared("data/comp5329-labels")
+
+
+@pytest.fixture(scope="session")
+def real_weights():
+    return shared("weights")

@@ -1,0 +1,96 @@
+"""The front door: help, lists, errors with the way out, exit codes."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import PROJECT
+
+
+def test_help_is_grouped_has_examples_and_is_quick():
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, PROJECT / "run_bench.py", "--help"], capture_output=True, text=True)
+        seconds.append(time.perf_counter() - start)
+    for words in ("what runs:", "how it trains:", "data:", "machine:", "examples:", "--frameworks torch tf --epochs 2"):
+        assert words in done.stdout
+    assert min(seconds) < 0.5
+
+
+@pytest.mark.parametrize("verb", ["list", "report", "self"])
+def test_every_verb_has_help(bench, verb):
+    done = bench(verb, "--help")
+    assert done.returncode == 0
+    assert f"run_bench.py {verb}" in done.stdout
+
+
+def test_list_names_everything(bench):
+    out = bench("list").stdout
+    for words in (
+        "torch",
+        "tf",
+        "fake",
+        "resnext50_32x4d",
+        "vgg19",
+        "efficientnet_lite0",
+        "v1.5, v1",
+        "paper",
+        "smoke",
+        "comp5329",
+        "demo",
+    ):
+        assert words in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--frameworks", "pytoch"], "no framework 'pytoch'; there are: .*torch.*did you mean (py)?torch"),
+        (["--frameworks", "fake", "--models", "logistik"], "no model 'logistik'; there are: .*did you mean logistic"),
+        (["--suite", "smok"], "no suite 'smok'; there are: paper, smoke .did you mean smoke"),
+        (["--suite", "smoke", "--models", "vgg19"], "--suite names its own"),
+        (
+            ["--data", "nowhere", "--frameworks", "fake"],
+            "no format recognises the data at 'nowhere'; there are: comp5329",
+        ),
+        (
+            ["--frameworks", "torch", "--models", "resnet50:v2"],
+            "no variant of resnet50 on torch 'v2'; there are: v1.5, v1",
+        ),
+        (
+            ["--frameworks", "tf", "--models", "vgg19", "--weights", "no.safetensors"],
+            "no weights file 'no.safetensors'",
+        ),
+        (["--frameworks", "fake", "--device", "cuda"], "--device cuda: the fake framework has no device 'cuda'"),
+        (["--frameworks", "fake", "--limit", "2"], "2 images cannot be split"),
+        (["bench"], "no verb 'bench'; there are: list, report, self"),
+        (["report", "nowhere"], "no run at 'nowhere'"),
+        (["--epochs", "0"], "0 is not 1 or more"),
+        (["--percentiles", "100"], "100 is not a percentile"),
+        (["--batch-size", "many"], "invalid"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(bench, tmp_path, arguments, message):
+    import re
+
+    done = bench(*arguments, *([] if arguments[0] in ("bench", "report") else ["--results-dir", tmp_path / "results"]))
+    assert done.returncode == 2
+    assert re.search(message, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists()  # nothing half-written
+
+
+def test_aliases_are_understood(bench, tmp_path):
+    done = bench("--frameworks", "numpy", "--limit", "50", "--results-dir", tmp_path)
+    assert done.returncode == 0
+    assert "fake logistic" in done.stdout
+
+
+def test_no_run_overwrites_another(bench, tmp_path):
+    arguments = ("--frameworks", "fake", "--limit", "50", "--results-dir", tmp_path, "--name", "one")
+    assert bench(*arguments).returncode == 0
+    done = bench(*arguments)
+    assert done.returncode == 2
+    assert "exists; take another --name" in done.stderr

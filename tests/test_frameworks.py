@@ -1,0 +1,227 @@
+"""PyTorch and TensorFlow behind the contract: the same logits from one file, and what trains, trains."""
+
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import PROJECT, shared
+from safetensors.numpy import load_file, save_file
+
+from common import pixels, weights
+from common.files import write_json
+from common.formats import comp5329, demo
+from common.types import Job, ModelSpec
+from frameworks.contract import TORCHVISION
+
+SIDE, IMAGES = 64, 10  # two full batches of 4 and a short one
+
+
+def make_store(folder, block):
+    """A pixel store from an array."""
+    folder.mkdir(parents=True)
+    block.tofile(folder / "pixels.u8")
+    write_json(folder / "store.json", {"images": len(block), "side": block.shape[1], "sha256": "", "chunks": []})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory):
+    """Drive an adapter in a process of its own; the answer is remembered for the module."""
+    folder = tmp_path_factory.mktemp("probe")
+    block = np.stack([pixels.decode(p, SIDE) for p in demo.read(demo.Path("demo")).paths[:IMAGES]])
+    make_store(folder / "store", block)
+    labels = np.zeros((IMAGES, 20), np.uint8)
+    labels[np.arange(IMAGES), np.arange(IMAGES)] = 1
+    np.save(folder / "labels.npy", labels)
+    seen = {}
+
+    def call(framework, model, variant="", train="head", path="", store=None, side=SIDE, workers=0, preprocessing=None):
+        key = (framework, model, variant, train, str(path), str(store), workers)
+        if key not in seen:
+            request, out = folder / f"{len(seen)}.request", folder / f"{len(seen)}"
+            request.write_text(
+                json.dumps(
+                    {
+                        "framework": framework, "model": {"name": model, "variant": variant}, "train": train,
+                        "weights": str(path), "store": str(store or folder / "store"), "side": side, "workers": workers,
+                        "labels": str(folder / "labels.npy"), "preprocessing": preprocessing,
+                    }
+                )
+            )  # fmt: skip
+            command = [sys.executable, PROJECT / "tests" / "adapter_probe.py", request, out]
+            environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
+            done = subprocess.run(command, capture_output=True, text=True, env=environment)
+            assert done.returncode == 0, done.stderr[-3000:]
+            arrays = dict(np.load(out.with_suffix(".npz")))
+            answer = json.loads(out.with_suffix(".json").read_text())
+            seen[key] = SimpleNamespace(file=out.with_suffix(".safetensors"), **arrays, **answer)
+        return seen[key]
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def lite_file():
+    job = Job(framework="torch", model=ModelSpec(name="efficientnet_lite0"), train="head")
+    return weights.resolve(job, ("auto",), print).path
+
+
+@pytest.fixture(scope="module")
+def resnet_file(probe, tmp_path_factory):
+    """A complete ResNet-50 v1 under canonical names, with running statistics that are not the identity."""
+    tensors = load_file(probe("torch", "resnet50", "v1", train="all").file)
+    rng = np.random.default_rng(0)
+    for name, array in tensors.items():
+        if "running" in name:
+            tensors[name] = (array + rng.uniform(0.01, 0.3, array.shape)).astype(np.float32)
+    path = tmp_path_factory.mktemp("resnet") / "v1.safetensors"
+    save_file(tensors, path)
+    return path
+
+
+def apart(a, b):
+    """The largest difference, relative to the largest logit."""
+    return np.abs(a - b).max() / np.abs(a).max()
+
+
+def test_efficientnet_lite0_has_the_same_logits_on_both(probe, lite_file):
+    a, b = (probe(f, "efficientnet_lite0", path=lite_file) for f in ("torch", "tf"))
+    assert a.said == b.said == {"loaded": 245, "missing": 0, "unexpected": 0}
+    assert apart(a.first, b.first) < 1e-4
+    assert np.abs(a.first).max() > 0.1
+
+
+def test_resnet50_v1_has_the_same_logits_on_both(probe, resnet_file):
+    a, b = (
+        probe(f, "resnet50", "v1", path=resnet_file, preprocessing=TORCHVISION.model_dump()) for f in ("torch", "tf")
+    )
+    assert apart(a.first, b.first) < 1e-4
+
+
+def test_the_variant_matters(probe, resnet_file):
+    """v1 weights load into v1.5 without an error and give other logits: why the variant is a field."""
+    v1, v15 = (probe("torch", "resnet50", v, path=resnet_file) for v in ("v1", "v1.5"))
+    assert v15.said == {"loaded": 265, "missing": 0, "unexpected": 0}
+    assert apart(v1.first, v15.first) > 0.01
+
+
+@pytest.mark.parametrize(("model", "variant"), [("efficientnet_lite0", ""), ("resnet50", "v1")])
+def test_real_photographs_have_the_same_logits_on_both(probe, lite_file, tmp_path_factory, model, variant):
+    data = comp5329.read(shared("data/comp5329"))
+    block = np.stack([pixels.decode(p, 112) for p in data.paths[:IMAGES]])
+    store = make_store(tmp_path_factory.mktemp("real") / "store", block)
+    path = lite_file if not variant else shared("weights/resnet50_v1_pruned.safetensors")
+    preprocessing = TORCHVISION.model_dump() if variant else None
+    a, b = (
+        probe(f, model, variant, path=path, store=store, side=112, preprocessing=preprocessing) for f in ("torch", "tf")
+    )
+    assert apart(a.first, b.first) < 1e-4
+
+
+def test_both_train_alike(probe, lite_file):
+    """Same order, pixels, head and loss: the mean losses of two epochs agree (Adam's epsilons differ)."""
+    a, b = (probe(f, "efficientnet_lite0", path=lite_file) for f in ("torch", "tf"))
+    assert a.images == b.images == [IMAGES, IMAGES]
+    assert a.losses == pytest.approx(b.losses, rel=1e-3)
+    assert a.losses[1] < a.losses[0]
+    assert apart(a.last, b.last) < 0.01
+
+
+@pytest.mark.parametrize("framework", ["torch", "tf"])
+def test_a_frozen_body_stays_to_the_bit(probe, lite_file, framework):
+    p = probe(framework, "efficientnet_lite0", path=lite_file)
+    assert p.trainable == p.changed == ["classifier.bias", "classifier.weight"]
+    assert p.facts["trainable_parameters"] == 1280 * 20 + 20
+    assert p.facts["batch norm"].startswith("0 of 49 in training mode")
+
+
+@pytest.mark.parametrize("framework", ["torch", "tf"])
+def test_the_last_block_trains_with_its_batch_norm(probe, resnet_file, framework):
+    p = probe(framework, "resnet50", "v1", train="last-block", path=resnet_file)
+    assert {name.split(".")[0] for name in p.changed} == {"layer4", "fc"}
+    assert "layer4.0.bn1.running_mean" in p.changed
+    assert p.facts["batch norm"].startswith("10 of 53 in training mode")
+
+
+def test_the_papers_numbers_of_parameters(probe, resnet_file):
+    facts = probe("torch", "resnet50", "v1", train="last-block", path=resnet_file).facts
+    assert (facts["trainable_parameters"], facts["parameters"]) == (15_005_716, 23_549_012)
+
+
+def test_dropout_acts_before_a_training_layer4_alone(probe, resnet_file):
+    assert (
+        probe("torch", "resnet50", "v1", train="last-block", path=resnet_file).facts["dropout"] == "0.5 before layer4"
+    )
+    assert (
+        probe("torch", "resnet50", "v1", path=resnet_file, preprocessing=TORCHVISION.model_dump()).facts["dropout"]
+        == "none"
+    )
+
+
+@pytest.mark.parametrize("framework", ["torch", "tf"])
+@pytest.mark.parametrize("model", ["efficientnet_lite0", "resnet50"])
+def test_dump_after_load_gives_the_same_bytes(probe, lite_file, resnet_file, framework, model):
+    if model == "resnet50":
+        p = probe(framework, model, "v1", train="last-block", path=resnet_file)
+    else:
+        p = probe(framework, model, path=lite_file)
+    assert p.same_after_load
+    assert np.array_equal(p.first, p.restored)
+
+
+def test_gmac_is_the_same_on_both(probe, lite_file, resnet_file):
+    pairs = [
+        [probe(f, "efficientnet_lite0", path=lite_file) for f in ("torch", "tf")],
+        [probe(f, "resnet50", "v1", train="last-block", path=resnet_file) for f in ("torch", "tf")],
+    ]
+    for a, b in pairs:
+        assert a.facts["gmac"] == pytest.approx(b.facts["gmac"], rel=1e-6)
+
+
+def test_keras_trains_through_fit_and_builds_nothing_anew(probe, lite_file):
+    p = probe("tf", "efficientnet_lite0", path=lite_file)
+    assert p.fits == ["PyDataset", "PyDataset"]
+    assert p.one_train_function
+
+
+def test_the_head_is_the_same_everywhere(probe, lite_file, resnet_file):
+    a, b = (load_file(probe(f, "efficientnet_lite0", path=lite_file).file) for f in ("torch", "tf"))
+    for name in ("classifier.weight", "classifier.bias"):
+        assert np.array_equal(a[name], b[name])
+    prior = np.array([1.5] * 10 + [0.5] * 10) / (IMAGES + 1)  # (n + 1/2) / (N + 1)
+    assert a["classifier.bias"] == pytest.approx(np.log(prior / (1 - prior)), abs=1e-6)
+
+
+@pytest.mark.parametrize("framework", ["torch", "tf"])
+def test_loader_workers_change_nothing(probe, lite_file, framework):
+    none, two = (probe(framework, "efficientnet_lite0", path=lite_file, workers=w) for w in (0, 2))
+    assert none.losses == pytest.approx(two.losses, rel=1e-5)
+    assert two.images == [IMAGES, IMAGES]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("framework", "model"),
+    [("torch", "mobilenetv3_small_050"), ("tf", "mobilenetv2"), ("tf", "vgg19"), ("torch", "resnext50_32x4d")],
+)
+def test_any_model_of_the_libraries_trains(probe, framework, model):
+    p = probe(framework, model, train="all")
+    assert len(p.changed) >= len(p.trainable)
+    assert np.isfinite(p.last).all()
+
+
+@pytest.mark.slow
+def test_a_downloadable_models_preprocessing_is_read_off_the_library():
+    code = (
+        "from frameworks.tensorflow_keras.models import library_preprocessing as p; from common.types import ModelSpec as M\n"
+        "print([p(M(name=n)).model_dump_json() for n in ('vgg19', 'mobilenetv2', 'densenet121', 'efficientnetb0')])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert '"channels":"bgr","mean":[103.939,116.779,123.68],"std":[1.0,1.0,1.0]' in out
+    assert '"channels":"rgb","mean":[127.5,127.5,127.5],"std":[127.5,127.5,127.5]' in out
+    assert '"channels":"rgb","mean":[123.675,116.28,103.53],"std":[58.395,57.12,57.375]' in out
+    assert '"channels":"rgb","mean":[0.0,0.0,0.0],"std":[1.0,1.0,1.0]' in out.replace("-0.0", "0.0")

@@ -1,0 +1,150 @@
+"""The house rules: who may import whom, no framework named outside its folder, one docstring line a file."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from conftest import PROJECT
+
+from common import loading
+
+# Layers: a module may import those below its own and none above. Data, so that a change is a line here.
+LAYERS = [
+    {"common.errors", "common.types", "common.decode"},
+    {"common.files"},
+    {"common.balance", "common.scores", "common.pixels", "common.watch", "common.child"},
+    {"common.plan", "common.feed", "common.memory", "common.formats.comp5329"},
+    {"frameworks.contract", "common.formats.demo", "common.initial"},
+    {"benchmarks.smoke", "benchmarks.paper", "frameworks.<card>", "frameworks.<inside>"},
+    {"common.loading"},
+    {"common.trial", "common.select", "common.weights", "common.device"},
+    {"common.ask", "common.prepare", "common.runner"},
+    {"common.records", "common.report.table"},
+    {"common.report.markdown", "common.report.terminal", "common.report.figures"},
+    {"common.report.write", "common.progress"},
+    {"benchmarks.self.<one>"},
+    {"run_bench"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+ROOMS = ("benchmarks", "frameworks", "common", "run_bench")
+HEAVY = {"torch", "torchvision", "timm", "tensorflow", "keras", "jax"}
+
+
+def sources():
+    for path in sorted(PROJECT.glob("**/*.py")):
+        relative = path.relative_to(PROJECT)
+        if relative.parts[0] in ROOMS or relative.name == "run_bench.py":
+            yield relative, ast.parse(path.read_text())
+
+
+def module_name(relative) -> str:
+    parts = relative.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def kind(name: str) -> str:
+    """A framework's folder and a measurement stand for all of their kind."""
+    parts = name.split(".")
+    if parts[0] == "frameworks" and name not in ("frameworks", "frameworks.contract"):
+        return "frameworks.<card>" if len(parts) == 2 else "frameworks.<inside>"
+    if parts[:2] == ["benchmarks", "self"] and len(parts) == 3:
+        return "benchmarks.self.<one>"
+    return name
+
+
+def imports(tree):
+    """(module, line) of every import anywhere in the file, functions included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"a relative import at line {node.lineno}"
+            for alias in node.names:
+                below = PROJECT / node.module.replace(".", "/") / alias.name
+                is_module = below.with_suffix(".py").exists() or (below / "__init__.py").exists()
+                yield (f"{node.module}.{alias.name}" if is_module else node.module), node.lineno
+
+
+def layer_breaks(name: str, tree) -> list[str]:
+    broken = []
+    for target, line in imports(tree):
+        if target.split(".")[0] not in ROOMS or target in ROOMS or target in ("common.formats", "benchmarks.self"):
+            continue  # libraries, and packages whose __init__ imports nothing of ours
+        mine, theirs = kind(name), kind(target)
+        assert mine in LEVEL, f"{name} has no layer: add it to LAYERS"
+        if LEVEL[theirs] > LEVEL[mine]:
+            broken.append(f"{name}:{line} imports {target}, which stands above it")
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("relative", "tree"), list(sources()), ids=lambda x: str(x) if not isinstance(x, ast.AST) else ""
+)
+def test_nobody_imports_from_above(relative, tree):
+    name = module_name(relative)
+    if name in (*ROOMS[:3], "common.formats", "common.report", "benchmarks.self"):
+        return
+    assert layer_breaks(name, tree) == []
+
+
+def test_the_layer_test_fires():
+    assert layer_breaks("common.plan", ast.parse("from common.runner import run_trials"))
+    assert layer_breaks("common.scores", ast.parse("def f():\n    import common.records"))
+    assert not layer_breaks("common.records", ast.parse("from common import scores"))
+
+
+def test_only_a_frameworks_folder_imports_a_framework():
+    for relative, tree in sources():
+        if relative.parts[0] == "frameworks" and len(relative.parts) == 3 and relative.name != "__init__.py":
+            continue
+        heavy = {name.split(".")[0] for name, _ in imports(tree)} & HEAVY
+        assert not heavy, f"{relative} imports {heavy}"
+
+
+def framework_names() -> set[str]:
+    cards = loading.framework_cards().values()
+    return {n for c in cards for n in (c.NAME, *c.ALIASES, c.__name__.rsplit(".", 1)[1])}
+
+
+def names_in(tree, names: set[str]) -> list[int]:
+    """Lines where a string is exactly a framework's name: to compare with, to look up, to branch on."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names
+    ]
+
+
+def test_no_framework_is_named_outside_its_folder():
+    names = framework_names()
+    assert {"torch", "tf", "fake"} <= names
+    for relative, tree in sources():
+        if relative.parts[0] in ("common", "run_bench.py") or relative.parts[:2] == ("benchmarks", "self"):
+            assert names_in(tree, names) == [], f"{relative} names a framework"
+    for relative, tree in sources():
+        if relative.parts[0] == "frameworks" and len(relative.parts) == 3:
+            others = names - {n for c in loading.framework_cards().values() if relative.parts[1] in c.__name__ for n in (c.NAME, *c.ALIASES)}  # fmt: skip
+            assert names_in(tree, others - {relative.parts[1], "numpy", "keras"}) == [], f"{relative} names another"
+
+
+def test_the_name_test_fires():
+    assert names_in(ast.parse('if spec.framework == "torch": pass'), framework_names()) == [1]
+
+
+def test_every_file_says_its_job_in_one_line_and_is_short():
+    for relative, tree in sources():
+        first = (ast.get_docstring(tree) or "").split("\n")[0]
+        assert first, f"{relative} has no docstring"
+        lines = len((PROJECT / relative).read_text().splitlines())
+        assert lines <= 350, f"{relative} has {lines} lines"
+
+
+def test_the_parent_stays_light():
+    """The harness's own process imports no framework, whatever it reads, plans and draws."""
+    code = "import sys, common.prepare, common.report.write, common.progress; print(sorted(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "common.records" in loaded
+    assert not [name for name in HEAVY if f"'{name}'" in loaded]

@@ -1,0 +1,138 @@
+"""The store: Pillow's pixels exactly, resumed after a kill, checked against its hash, refused without space."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import namedtuple
+
+import numpy as np
+import pytest
+from conftest import PROJECT
+from PIL import Image
+
+from common import pixels
+from common.errors import InputError
+from common.feed import Feed
+from common.types import Dataset
+
+
+@pytest.fixture
+def data(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        image = Image.fromarray(rng.integers(0, 255, (30, 50, 3), np.uint8))
+        image.convert("L" if i == 3 else "RGB").save(tmp_path / f"{i}.jpg")
+    names = np.array([f"{i}.jpg" for i in range(40)])
+    paths = np.array([str(tmp_path / n) for n in names])
+    return Dataset(f"t-{tmp_path.name}", names, paths, np.eye(40, 5, dtype=np.uint8), tuple("abcde"), ("",) * 40, 32)
+
+
+def test_pixels_are_pillows(data):
+    store = pixels.store(data, 24)
+    for i in (0, 3, 39):
+        expected = Image.open(data.paths[i]).convert("RGB").resize((24, 24), Image.BILINEAR)
+        assert (store.pixels[i] == np.asarray(expected)).all()
+
+
+def test_a_second_call_decodes_nothing(data):
+    pixels.store(data, 24)
+    said = []
+    pixels.store(data, 24, said.append)
+    assert said == []
+
+
+def test_a_changed_byte_is_seen_and_mended(data):
+    store = pixels.store(data, 24)
+    clean = store.pixels.copy()
+    with open(store.folder / "pixels.u8", "r+b") as stream:
+        stream.seek(12_345)
+        byte = stream.read(1)
+        stream.seek(12_345)
+        stream.write(bytes([byte[0] ^ 1]))
+    assert not store.verify()
+    said = []
+    again = pixels.store(data, 24, said.append)
+    assert "does not have the hash" in said[0]
+    assert (again.pixels == clean).all()
+
+
+def test_it_goes_on_where_a_kill_stopped_it(data):
+    store = pixels.store(data, 24)
+    clean, journal = store.pixels.copy(), store.folder / "journal.jsonl"
+    lines = journal.read_text().splitlines()
+    (store.folder / "store.json").unlink()
+    journal.write_text(lines[0] + "\n" + lines[1][: len(lines[1]) // 2])  # one chunk, and half a line
+    done = []
+    again = pixels.store(data, 24, progress=lambda n, total: done.append(n))
+    assert done == [32, 40]  # the first 16 were not decoded again
+    assert (again.pixels == clean).all()
+    assert again.verify()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from common.formats import demo
+from common import pixels
+if __name__ == "__main__":
+    pixels.store(demo.read(Path("demo")), 200, progress=lambda done, total: print(done, flush=True))
+"""
+
+
+def test_a_real_kill_mid_fill_leaves_a_store_that_resumes(tmp_path):
+    script = tmp_path / "fill.py"
+    script.write_text(f"import sys; sys.path.insert(0, {str(PROJECT)!r})\n" + KILLED)
+    child = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    while int(child.stdout.readline()) < 100:
+        pass
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    time.sleep(0.5)
+    rest = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout.split()
+    assert int(rest[0]) >= 100
+    assert int(rest[-1]) == 1000
+    assert subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout == ""
+
+
+def test_too_small_a_disk_is_refused_before_anything_is_written(data, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage(1, 1, 1000))
+    with pytest.raises(InputError, match=r"needs 67\.5 KiB in .* where 1000 B are free"):
+        pixels.store(data, 24)
+
+
+def test_missing_images_are_named(data, tmp_path):
+    (tmp_path / "7.jpg").unlink()
+    with pytest.raises(InputError, match=r"1 of 40 images .* 7\.jpg"):
+        pixels.store(data, 24)
+
+
+def test_a_broken_image_is_named(data, tmp_path):
+    (tmp_path / "7.jpg").write_bytes((tmp_path / "7.jpg").read_bytes()[:300])
+    with pytest.raises(InputError, match=r"7\.jpg"):
+        pixels.store(data, 24)
+
+
+def test_the_feed_gives_the_plans_rows_in_order(data):
+    store = pixels.store(data, 24)
+    rows = np.array([5, 39, 0, 0, 7], np.int32)
+    feed = Feed(store.folder, rows, data.labels, batch_size=2, workers=0)
+    assert (feed.images, feed.batches) == (5, 3)
+    images, labels = feed.batch(2)  # the short last one
+    assert images.shape == (1, 24, 24, 3) and images.dtype == np.uint8
+    assert (images[0] == store.pixels[7]).all()
+    assert labels.dtype == np.float32 and (labels[0] == data.labels[7]).all()
+    assert (feed.item(1)[0] == store.pixels[39]).all()
+    assert Feed(store.folder, rows, None, 2, 0).batch(0)[1] is None
+
+
+def test_a_feed_is_pickled_without_its_pixels(data):
+    import pickle
+
+    store = pixels.store(data, 24)
+    feed = Feed(store.folder, np.arange(40, dtype=np.int32), None, 2, 0)
+    feed.batch(0)
+    assert len(pickle.dumps(feed)) < 2000
+    assert json.loads((store.folder / "store.json").read_text())["images"] == 40

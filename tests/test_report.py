@@ -1,0 +1,99 @@
+"""Tables from results: groups over repeats, coinciding percentiles, differences in words."""
+
+import numpy as np
+import pytest
+
+from common.report.table import coinciding, comparison_table, differences, groups, scores_table
+from common.scores import score
+from common.types import (
+    EpochRecord,
+    FeedSpec,
+    ModelSpec,
+    ProcessSpec,
+    Recipe,
+    Results,
+    Row,
+    RunRecord,
+    TrialRecord,
+    TrialSpec,
+    WeightsSpec,
+)
+
+RNG = np.random.default_rng(0)
+
+
+def spec(framework, seed, **changes):
+    feed = FeedSpec(plan="p", plan_hash="h", balance=changes.get("balance", "none"), labels="l", pixels="x",
+                    image_side=32, workers=0, classes=20, train_images=80, validation_images=20)  # fmt: skip
+    return TrialSpec(
+        name=f"{framework}-{seed}", framework=framework, model=ModelSpec(name="net"), seed=seed, repeat=seed, feed=feed,
+        weights=WeightsSpec(source="random"), recipe=Recipe(train="head", learning_rate=0.1, batch_size=8, epochs=1),
+        process=ProcessSpec(device="cpu", deterministic=False, threads=2, timeout_s=0),
+    )  # fmt: skip
+
+
+def row(framework, seed, classes=20, status="ok", facts=None, **changes):
+    labels = (RNG.random((20, classes)) < 0.2).astype(np.uint8)
+    scores = score(RNG.random((20, classes)), labels, (80.0, 95.0)) | {"validation_loss": 0.5, "f1_by_epoch": [0.5]}
+    for values in scores["percentiles"].values():
+        values["share"] = 0.25
+    epoch = EpochRecord(epoch=1, train_s=2.0 + seed, first_step_s=1, wait_s=0, images=80, images_per_s=40, train_loss=1,
+                        validation_s=1, validation_loss=0.5, improved=True, load_average=1)  # fmt: skip
+    record = TrialRecord(spec=spec(framework, seed, **changes), status=status, reason="it broke", epochs=(epoch,),
+                         facts={"gmac": 1.0, "parameters": 5, "trainable_parameters": 2, "layout": "x"} | (facts or {}))  # fmt: skip
+    return Row(record=record, scores=scores if status == "ok" else {})
+
+
+def results(*rows, classes=20):
+    run = RunRecord(name="r", suite="", command="c", started="s", dataset="d", class_names=tuple(map(str, range(classes))),
+                    rows=100, image_side=32, percentiles=(80.0, 95.0), labels="l", splits={}, audits={}, machine={},
+                    trials=())  # fmt: skip
+    reference = score(RNG.random((20, classes)), np.eye(20, classes, dtype=np.uint8), (80.0, 95.0))
+    return Results(run=run, rows=rows, references={"0": {"prior": reference, "oracle": reference}})
+
+
+def test_repeats_are_one_line_with_mean_and_spread():
+    r = results(row("a", 0), row("b", 0), row("a", 1), row("b", 1))
+    assert [g.label for g in groups(r)] == ["a net", "b net"]
+    table = comparison_table(r)
+    assert table.rows[0][table.header.index("epoch 1 s")] == "2.5"
+    f1 = [x.scores["percentiles"]["95"]["f1"] for x in (r.rows[0], r.rows[2])]
+    assert table.rows[0][table.header.index("F1 at 95")] == f"{np.mean(f1):.3f} ± {np.std(f1, ddof=1):.3f}"
+
+
+def test_rows_that_differ_in_balance_alone_say_so():
+    labels = [g.label for g in groups(results(row("a", 0), row("a", 0, balance="oversample")))]
+    assert labels == ["a net none", "a net oversample"]
+
+
+def test_a_failed_row_has_no_numbers_and_says_why():
+    table = comparison_table(results(row("a", 0), row("b", 0, status="failed")))
+    assert "failed: it broke" in table.rows[1]
+    assert table.rows[1][table.header.index("images/s")] == "–"
+    assert any("b net: 1 of 1 trials did not finish" in note for note in table.notes)
+
+
+def test_few_classes_make_percentiles_coincide_and_top_k_is_offered():
+    notes = coinciding(results(row("a", 0, classes=4), classes=4))
+    assert notes[0] == "With 4 classes the percentiles 80, 95 all pick 1 label: they are one score."
+    assert "50 (top 2)" in notes[1]
+    assert coinciding(results(row("a", 0))) == []
+
+
+def test_every_difference_is_said_and_nothing_else():
+    lines = differences(results(row("a", 0, facts={"layout": "x"}), row("b", 0, facts={"layout": "y"})))
+    assert lines == ["**layout**: x (a net); y (b net)"]
+
+
+def test_prior_and_oracle_stand_in_every_table():
+    rows = [r[1] for r in scores_table(results(row("a", 0))).rows]
+    assert rows == ["a net", "prior", "oracle"] * 2
+
+
+@pytest.mark.parametrize("values", [[0.5], [0.4, 0.6]])
+def test_no_framework_is_ranked(values):
+    from common.report.markdown import page
+
+    text = page(results(row("a", 0), row("b", 0)), {})
+    assert "No ratio and no ranking" in text
+    assert "faster" not in text and "slower" not in text

@@ -1,0 +1,183 @@
+"""From a CSV to a table through a real subprocess, with the fake framework; and what goes wrong on the way."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+from conftest import PROJECT
+
+from common.records import read_results
+
+FAST = ("--frameworks", "fake", "--limit", "200", "--image-size", "16")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of the good model and of every planted fault."""
+    parent = tmp_path_factory.mktemp("results")
+    models = ["logistic", "crash", "kill", "nan", "hang", "lie", "skip"]
+    command = [sys.executable, PROJECT / "run_bench.py", *FAST, "--models", *models, "--timeout", "8"]
+    done = subprocess.run([*command, "--results-dir", parent, "--name", "run"], capture_output=True, text=True)
+    return parent / "run", done
+
+
+def row(run, model):
+    return next(r.record for r in read_results(run).rows if r.record.spec.model.name == model)
+
+
+def test_one_failed_trial_makes_exit_code_1_and_the_others_go_on(finished):
+    run, done = finished
+    assert done.returncode == 1, done.stderr
+    assert row(run, "logistic").status == "ok"
+    assert len(read_results(run).rows) == 7
+
+
+@pytest.mark.parametrize(
+    ("model", "status", "reason"),
+    [
+        ("crash", "failed", r"RuntimeError: planted: the third step crashed"),
+        ("kill", "killed", r"SIGKILL .*out of memory.*epoch 1 step 2.*peaked at \d"),
+        ("nan", "failed", r"training loss is nan at epoch 1, step 1"),
+        ("hang", "timeout", r"not finished after --timeout 8 s .*step 2"),
+        ("lie", "failed", r"predict returned \[39, 20\], the plan has \[40, 20\]"),
+        ("skip", "failed", r"train pass of epoch 1 took 128 images, the plan has 160"),
+    ],
+)
+def test_every_planted_fault_gives_its_row(finished, model, status, reason):
+    run, done = finished
+    record = row(run, model)
+    assert record.status == status
+    assert re.search(reason, record.reason)
+    assert record.repeat_command in (run / "results.md").read_text()
+    assert record.reason.split(" (")[0][:40] in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_repeat_command_repeats_one_trial_alone(finished):
+    run, _ = finished
+    command = row(run, "crash").repeat_command.split()
+    (run / "trials" / "02-fake-crash-head-seed0" / "parent.json").rename(run / "kept.json")
+    done = subprocess.run([sys.executable, *command[1:]], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "planted: the third step crashed" in done.stderr
+    assert row(run, "crash").reason.startswith("RuntimeError: planted")
+
+
+def test_nothing_is_left_running(finished):
+    assert not [p for p in psutil.process_iter(["cmdline"]) if str(finished[0]) in " ".join(p.info["cmdline"] or [])]
+
+
+def test_the_table_of_a_good_row(finished):
+    run, done = finished
+    page = (run / "results.md").read_text()
+    assert "| 95 | fake logistic |" in page and "| 95 | oracle |" in page
+    for words in ("What ran", "What it cost", "Scores", "results.md", "train (seed 0)", "val_loss improved from inf"):
+        assert words in done.stdout
+    assert "the training step received: images uint8 [32, 16, 16, 3], labels float32 [32, 20]" in done.stdout
+    assert "expected time of this trial" in done.stdout and "--limit N would shorten it" in done.stdout
+    record = row(run, "logistic")
+    assert [e.images for e in record.epochs] == [160, 160]
+    assert record.peak_memory_bytes > 20e6 and record.memory_method == "PSS"
+
+
+def test_report_makes_every_file_again_byte_for_byte(finished, bench):
+    run, _ = finished
+    bench("report", run)  # the repeated trial above may have changed a row
+    made = [run / "results.json", run / "results.md", run / "results.csv", *sorted((run / "figures").glob("*.png"))]
+    assert len(made) == 6
+    before = [path.read_bytes() for path in made]
+    for path in made:
+        path.unlink()
+    done = bench("report", run)
+    assert done.returncode == 0, done.stderr
+    assert [path.read_bytes() for path in made] == before
+
+
+def test_the_report_follows_the_files(finished, bench):
+    """Scores are read from the logits, not remembered: other logits, another table."""
+    run, _ = finished
+    file = run / "trials" / "01-fake-logistic-head-seed0" / "logits.npz"
+    kept = file.read_bytes()
+    with np.load(file) as arrays:
+        np.savez(file, **{name: arrays[name][:, ::-1] for name in arrays.files})
+    before = (run / "results.csv").read_text()
+    bench("report", run)
+    assert (run / "results.csv").read_text() != before
+    file.write_bytes(kept)
+    bench("report", run)
+    assert (run / "results.csv").read_text() == before
+
+
+def test_ctrl_c_ends_every_child_and_leaves_a_readable_run(tmp_path):
+    command = [sys.executable, PROJECT / "run_bench.py", *FAST, "--models", "hang", "logistic"]
+    child = subprocess.Popen([*command, "--results-dir", tmp_path, "--name", "run"], stdout=subprocess.PIPE, text=True)
+    while "the training step received" not in child.stdout.readline():
+        pass
+    time.sleep(0.5)
+    children = psutil.Process(child.pid).children(recursive=True)
+    assert children
+    os.kill(child.pid, signal.SIGINT)
+    output = child.communicate(timeout=60)[0]
+    assert child.returncode == 130
+    assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in children)
+    assert "interrupted" in output
+    assert [r.record.status for r in read_results(tmp_path / "run").rows] == ["interrupted", "missing"]
+    assert (tmp_path / "run" / "results.md").exists()
+
+
+def test_a_trial_ends_with_its_parent(tmp_path):
+    command = [sys.executable, PROJECT / "run_bench.py", *FAST, "--models", "hang"]
+    child = subprocess.Popen([*command, "--results-dir", tmp_path, "--name", "run"], stdout=subprocess.PIPE, text=True)
+    while "the training step received" not in child.stdout.readline():
+        pass
+    children = psutil.Process(child.pid).children(recursive=True)
+    child.kill()
+    child.wait()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert children and not alive
+
+
+def test_repeats_take_turns_with_a_split_of_their_own(bench, tmp_path):
+    done = bench(
+        *FAST,
+        "--models",
+        "logistic",
+        "--repeats",
+        "2",
+        "--balance",
+        "oversample",
+        "--results-dir",
+        tmp_path,
+        "--name",
+        "run",
+    )
+    assert done.returncode == 0, done.stderr
+    results = read_results(tmp_path / "run")
+    assert [r.record.spec.seed for r in results.rows] == [0, 1]
+    hashes = {s["split_hash"] for s in results.run.splits.values()}
+    assert len(hashes) == 2
+    audit = results.run.audits["seed 0, balance oversample"]
+    assert audit["after"]["images"] > audit["before"]["images"] == 160
+    assert results.rows[0].record.epochs[0].images == audit["after"]["images"]
+    assert "±" in done.stdout
+
+
+def test_a_changed_plan_is_refused(bench, tmp_path):
+    """The child checks what it is given against the hash it was planned with."""
+    bench(*FAST, "--models", "logistic", "--results-dir", tmp_path, "--name", "run")
+    run = tmp_path / "run"
+    with np.load(run / "plans" / "seed0-none.npz") as arrays:
+        changed = {name: arrays[name] for name in arrays.files}
+    changed["orders"] = changed["orders"][:, ::-1]
+    np.savez(run / "plans" / "seed0-none.npz", **changed)
+    trial = run / "trials" / "01-fake-logistic-head-seed0"
+    done = subprocess.run([sys.executable, "-m", "common.trial", trial], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "was planned with" in json.loads((trial / "events.jsonl").read_text().splitlines()[-1])["reason"]

@@ -1,0 +1,171 @@
+"""Which weights a trial gets, and every refusal: nothing loads quietly into the wrong place."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import shared
+from safetensors.numpy import save_file
+
+from common import weights
+from common.errors import InputError
+from common.files import hash_file
+from common.initial import head_tensors, initialise
+from common.types import Job, ModelSpec, WeightsSpec
+from frameworks.contract import CAFFE, TORCHVISION
+
+V1, V15 = ModelSpec(name="resnet50", variant="v1"), ModelSpec(name="resnet50", variant="v1.5")
+
+
+def test_the_entry_that_names_the_model_wins():
+    asked = ("random", "resnet50:v1=a.safetensors", "vgg19=imagenet")
+    assert weights.choice_for(V1, asked) == "a.safetensors"
+    assert weights.choice_for(V15, asked) == "random"
+    assert weights.choice_for(ModelSpec(name="vgg19"), asked) == "imagenet"
+    assert weights.choice_for(V1, ("resnet50=b.safetensors",)) == "b.safetensors"
+    assert weights.choice_for(V1, ("vgg19=random",)) == "auto"
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "w.safetensors"
+    metadata = {"architecture": "resnet50", "variant": "v1", "preprocessing": "torchvision"}
+    save_file({"conv1.weight": np.zeros((2, 2), np.float32)}, path, metadata)
+    return path
+
+
+def test_a_file_brings_its_preprocessing_and_hash(file):
+    spec = weights.from_file(file, V1)
+    assert spec.preprocessing == TORCHVISION
+    assert spec.sha256 == hash_file(file)
+    assert spec.source == "w.safetensors"
+
+
+def test_another_variant_is_refused(file):
+    with pytest.raises(InputError, match=r"holds the variant v1, the trial has v1\.5: .*--models resnet50:v1"):
+        weights.from_file(file, V15)
+
+
+def test_another_architecture_is_refused(file):
+    with pytest.raises(InputError, match="holds the architecture resnet50, the trial has vgg19"):
+        weights.from_file(file, ModelSpec(name="vgg19"))
+
+
+def test_no_safetensors_file_is_refused(tmp_path):
+    (tmp_path / "x.safetensors").write_text("no")
+    with pytest.raises(InputError, match="is not a safetensors file"):
+        weights.from_file(tmp_path / "x.safetensors", V1)
+
+
+def test_an_unknown_preprocessing_is_refused(tmp_path):
+    save_file({"a": np.zeros(1, np.float32)}, tmp_path / "w.safetensors", {"preprocessing": "mine"})
+    with pytest.raises(InputError, match="names the preprocessing 'mine'; there are: torchvision, caffe"):
+        weights.from_file(tmp_path / "w.safetensors", V1)
+
+
+def test_no_network_means_random_weights_with_a_warning(monkeypatch):
+    def fails(*arguments, **values):
+        raise InputError("tf: URL fetch failure on https://some.where/x.h5: timed out")
+
+    monkeypatch.setattr(weights, "ask", fails)
+    job = Job(framework="tf", model=ModelSpec(name="vgg19"), train="head")
+    spec = weights.resolve(job, ("auto",), lambda text: None)
+    assert spec.random and spec.preprocessing == CAFFE
+    assert spec.note.startswith("random weights: the ImageNet ones cannot be had (tf: URL fetch failure on its address")
+    with pytest.raises(InputError, match=r"ImageNet weights of vgg19 \(tf\) cannot be had"):
+        weights.resolve(job, ("imagenet",), lambda text: None)
+
+
+class Toy:
+    """An adapter with a frozen body and a head."""
+
+    def __init__(self, trained=("head.weight", "head.bias")):
+        self.tensors = {
+            "body.weight": np.ones((3, 3), np.float32),
+            "bn.weight": np.ones(3, np.float32),
+            "bn.running_mean": np.zeros(3, np.float32),
+            "head.weight": np.zeros((2, 3), np.float32),
+            "head.bias": np.zeros(2, np.float32),
+        }
+        self.trained = set(trained)
+
+    def dump(self, model):
+        return dict(self.tensors)
+
+    def load(self, model, tensors):
+        self.tensors |= tensors
+
+    def head(self, model):
+        return "head.weight", "head.bias"
+
+    def trainable(self, model):
+        return self.trained
+
+
+def start(toy, path):
+    spec = WeightsSpec(source="file", path=str(path), sha256=hash_file(path))
+    return initialise(toy, None, spec, Path("/"), np.array([3, 0]), 9, 0)
+
+
+def write(path, **tensors):
+    save_file({k.replace("__", "."): v for k, v in tensors.items()}, path)
+    return path
+
+
+def test_a_complete_file_loads_and_the_head_is_drawn_anew(tmp_path):
+    toy = Toy()
+    body = np.full((3, 3), 5, np.float16)
+    path = write(tmp_path / "w", body__weight=body, bn__weight=np.ones(3, np.float32), bn__running_mean=np.ones(3, np.float32), head__weight=np.ones((1000, 3), np.float32), extra__weight=np.ones(1, np.float32))  # fmt: skip
+    assert start(toy, path) == {"loaded": 3, "missing": 0, "unexpected": 1}
+    assert (toy.tensors["body.weight"] == 5).all()
+    weight, bias = head_tensors(3, np.array([3, 0]), 9, 0)
+    assert np.array_equal(toy.tensors["head.weight"], weight)
+    assert toy.tensors["head.bias"] == pytest.approx([np.log(0.35 / 0.65), np.log(0.05 / 0.95)], abs=1e-6)
+    assert np.array_equal(toy.tensors["head.bias"], bias)
+
+
+def test_a_missing_frozen_tensor_is_refused(tmp_path):
+    path = write(tmp_path / "w", bn__weight=np.ones(3, np.float32), bn__running_mean=np.ones(3, np.float32))
+    with pytest.raises(
+        InputError, match=r"lacks 1 of the model's 3 tensors, 1 of them in frozen layers \(body\.weight\)"
+    ):
+        start(Toy(), path)
+
+
+def test_a_missing_tensor_that_trains_is_reported(tmp_path):
+    path = write(tmp_path / "w", body__weight=np.ones((3, 3), np.float32))
+    toy = Toy(trained=("bn.weight", "head.weight", "head.bias"))
+    assert start(toy, path) == {"loaded": 1, "missing": 2, "unexpected": 0}  # with the running mean of what trains
+
+
+def test_another_shape_is_refused(tmp_path):
+    path = write(tmp_path / "w", body__weight=np.ones((3, 4), np.float32))
+    with pytest.raises(InputError, match=r"body\.weight has shape \[3, 4\], the model needs \[3, 3\]"):
+        start(Toy(), path)
+
+
+def test_a_file_that_changed_since_it_was_planned_is_refused(tmp_path):
+    path = write(tmp_path / "w", body__weight=np.ones((3, 3), np.float32))
+    with pytest.raises(InputError, match="changed since the run was planned"):
+        initialise(
+            Toy(), None, WeightsSpec(source="file", path=str(path), sha256="0"), Path("/"), np.array([3, 0]), 9, 0
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("framework", "model", "file", "train", "refused"),
+    [
+        ("torch", "resnet50:v1.5", "resnet50_v15_partial.safetensors", "head", True),
+        ("torch", "resnet50:v1.5", "resnet50_v15_partial.safetensors", "all", False),
+        ("tf", "vgg19", "vgg19_partial.safetensors", "head", True),
+        ("tf", "vgg19", "vgg19_partial.safetensors", "all", False),
+    ],
+)
+def test_the_real_partial_files(bench, tmp_path, framework, model, file, train, refused):
+    path = shared(f"weights/{file}")
+    done = bench("--frameworks", framework, "--models", model, "--weights", path, "--train", train, "--limit", "40",
+                 "--epochs", "1", "--batch-size", "8", "--results-dir", tmp_path, "--name", "run")  # fmt: skip
+    assert done.returncode == int(refused), done.stdout
+    assert ("in frozen layers" in done.stdout) == refused
+    assert ("tensors missing" in done.stdout) != refused
