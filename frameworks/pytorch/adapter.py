@@ -120,7 +120,8 @@ class Adapter:
     def facts(self, model: Model) -> dict[str, Any]:
         parameters = list(model.network.parameters())
         adam = model.optimiser.param_groups[0]
-        models.train_mode(model.built)
+        gmac = models.gmac(model.network, model.side)
+        models.train_mode(model.built)  # after the count, which leaves everything in inference mode
         norms = [m for m in model.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         moving = sum(m.training for m in norms)
         conv = next((m.weight for m in model.network.modules() if isinstance(m, nn.Conv2d)), parameters[0])
@@ -128,7 +129,7 @@ class Adapter:
         return {
             "parameters": sum(p.numel() for p in parameters),
             "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
-            "gmac": models.gmac(model.network, model.side),
+            "gmac": gmac,
             "precision": str(parameters[0].dtype).removeprefix("torch."),
             "TF32": str(torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32)
             if self.device.type == "cuda" else "no GPU",

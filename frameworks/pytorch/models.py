@@ -98,11 +98,10 @@ def gmac(network: nn.Module, side: int) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     device = next(network.parameters()).device
-    mode, was = FlopCounterMode(display=False), network.training
+    mode = FlopCounterMode(display=False)
     network.eval()
     with mode, torch.no_grad():
         network(torch.zeros(1, 3, side, side, device=device))
-    network.train(was)
     return mode.get_total_flops() / 2e9
 
 
