@@ -77,7 +77,7 @@ def resnet_file(probe, tmp_path_factory):
     tensors = load_file(probe("torch", "resnet50", "v1", train="all").file)
     rng = np.random.default_rng(0)
     for name, array in tensors.items():
-        if "running_mean" in name or "bn" in name and name.endswith("bias"):
+        if "running_mean" in name or ("bn" in name and name.endswith("bias")):
             tensors[name] = rng.normal(0, 0.1, array.shape).astype(np.float32)
         if "running_var" in name:
             tensors[name] = rng.uniform(0.5, 1.5, array.shape).astype(np.float32)

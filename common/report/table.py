@@ -157,9 +157,10 @@ def _comparison_row(group: Group, top: str) -> tuple[str, ...]:
     records = [row.record for row in group.rows]
     weights = spec.weights.source + (f" {spec.weights.sha256[:8]}" if spec.weights.sha256 else "")
     part = facts.get("trained part", spec.recipe.train)
-    trained = part if part == spec.recipe.train else f"{part} ({spec.recipe.train} asked)"
+    trained = part if part == spec.recipe.train else f"{part}, not {spec.recipe.train}"
     recipe = f"{trained}, lr {spec.recipe.learning_rate:g}, batch {spec.recipe.batch_size}"
-    feed = f"{spec.feed.train_images:,} x {spec.feed.image_side} px, balance {spec.feed.balance}"
+    feed = f"{spec.feed.train_images:,} at {spec.feed.image_side} px"
+    feed += f", {spec.feed.balance}" if spec.feed.balance != "none" else ""
     identity = (group.label, spec.framework, str(spec.model), weights, recipe, feed)
     size = (number(facts.get("gmac"), ".2f"), count(facts.get("parameters")), count(facts.get("trainable_parameters")))
     if not records:

@@ -1,5 +1,7 @@
 """Results -> the tables a person reads at the end of a run."""
 
+import re
+
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -8,15 +10,23 @@ from rich.table import Table as RichTable
 from common.report.table import Table, comparison_table, failures, scores_table
 from common.types import Results
 
-WHAT = ("row", "weights", "recipe", "feed", "GMAC", "trainable")
-COST = ("row", "epoch 1 s", "later epochs s", "validation s", "prediction s", "images/s", "wait s", "peak memory")
+WHAT = ("row", "weights", "recipe", "GMAC", "trainable")
+COST = ("row", "epoch 1 s", "later epochs s", "validation s", "prediction s", "images/s", "peak memory")
+SHORT = {"later epochs s": "later s", "validation s": "valid. s", "prediction s": "pred. s", "peak memory": "memory"}
+NUMBER = re.compile(r"[-\d.,±– ]+( [KMG]iB)?")
 
 
 def show(console: Console, t: Table, notes: bool = True) -> None:
-    rich = RichTable(title=t.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    rich = RichTable(
+        title=t.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0)
+    )
     for i, name in enumerate(t.header):
-        numeric = i > 0 and all(row[i][:1].isdigit() or row[i][:1] in "–-" for row in t.rows)
-        rich.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        cells = [row[i] for row in t.rows]
+        numeric = i > 0 and all(NUMBER.fullmatch(cell) for cell in cells)
+        # Numbers do not break over lines, and other cells and headers only between words.
+        pieces = cells if numeric else [word for cell in cells for word in cell.split()]
+        width = max(map(len, [*pieces, *SHORT.get(name, name).split()]), default=0)
+        rich.add_column(SHORT.get(name, name), justify="right" if numeric else "left", min_width=min(width, 24))
     for row in t.rows:
         rich.add_row(*map(escape, row))
     console.print(rich)
