@@ -17,17 +17,17 @@ MARKS = "osD^vP*X"
 
 
 def _style(all_groups: list[Group], group: Group) -> dict:
-    """Colour by framework, line and mark by model: the same everywhere on the page."""
+    """Colour by framework, line and mark by model: the same everywhere on the page. Every second framework's mark is
+    small and full, the others' large and hollow, so that two rows at one point are both seen."""
     frameworks = list(dict.fromkeys(g.first.record.spec.framework for g in all_groups))
     kinds = list(dict.fromkeys(g.label.split(" ", 1)[1] for g in all_groups))
     kind = kinds.index(group.label.split(" ", 1)[1])
-    colour = f"C{frameworks.index(group.first.record.spec.framework)}"
+    place = frameworks.index(group.first.record.spec.framework)
     return {
-        "color": colour,
-        "linestyle": LINES[kind % len(LINES)],
-        "marker": MARKS[kind % len(MARKS)],
-        "label": group.label,
-    }
+        "color": f"C{place}", "linestyle": LINES[kind % len(LINES)], "marker": MARKS[kind % len(MARKS)],
+        "markersize": 11 - 5 * (place % 2), "markerfacecolor": "none" if place % 2 == 0 else f"C{place}",
+        "markeredgewidth": 1.8, "label": group.label,
+    }  # fmt: skip
 
 
 def _save(figure: plt.Figure, path: Path) -> None:
@@ -73,6 +73,9 @@ def by_percentile(results: Results, path: Path) -> None:
     for group in shown:
         values = [np.mean([row.scores["percentiles"][p]["f1"] for row in group.rows]) for p in names]
         axes.plot(names, values, **_style(shown, group))
+    for name, published in results.run.published.items():
+        values = [published.get(p, {}).get("f1", np.nan) for p in names]
+        axes.plot(names, values, color="black", marker="x", linewidth=1, label=name.replace(": ", ":\n"))
     axes.set(xlabel="percentile of the image's own scores", ylabel="F1, averaged over images")
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
@@ -87,7 +90,7 @@ def time_against_f1(results: Results, path: Path) -> None:
     for group in shown:
         style = _style(shown, group) | {"linestyle": "none"}
         seconds = [sum(e.train_s + e.validation_s for e in row.record.epochs) for row in group.rows]
-        axes.plot(seconds, [row.scores["percentiles"][name]["f1"] for row in group.rows], markersize=9, **style)
+        axes.plot(seconds, [row.scores["percentiles"][name]["f1"] for row in group.rows], **style)
     axes.set(
         xlabel="seconds of training and validation, all epochs (log scale)",
         ylabel=f"F1 at the {name}th percentile",

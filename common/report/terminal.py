@@ -44,7 +44,8 @@ def scores_by_row(results: Results) -> Table:
     for name in names:
         f1 = [cells[p, name][4] if (p, name) in cells else "–" for p in percentiles]
         last = cells.get((percentiles[-1], name))
-        lines.append((name, *f1, last[5] if last else "–"))
+        cells_of_row = (*f1, last[5] if last else "–")
+        lines.append((name, *(cell.replace(" ± 0", "±") for cell in cells_of_row)))
     header = ("row", *(f"F1 at {p}" for p in percentiles), f"share at {percentiles[-1]}")
     return Table("Scores (F1 averaged over images)", header, tuple(lines), t.notes)
 
