@@ -56,7 +56,7 @@ def trials_parser() -> argparse.ArgumentParser:
         "pixels for each.\nVerbs: list, report, self (run_bench.py VERB --help). Without a verb, trials run:",
     )  # fmt: skip
     what = parser.add_argument_group("what runs")
-    what.add_argument("--suite", default="", help="a named list of trials: paper, smoke")
+    what.add_argument("--suite", default="", help="a named list of trials (see list), e.g. paper")
     what.add_argument("--frameworks", nargs="+", default=[], metavar="NAME", help="e.g. torch tf (default: all)")
     what.add_argument(
         "--models", nargs="+", default=[], metavar="NAME[:VARIANT]",
@@ -125,8 +125,7 @@ def run_trials_command(arguments: list[str]) -> int:
     from common.report.write import write_report
 
     results = write_report(folder)
-    show_results(console, results)
-    console.print(f"\nreport: {folder / 'results.md'}\nfigures: {folder / 'figures'}", highlight=False, soft_wrap=True)
+    show_results(console, results, folder)
     if stopped:
         return 130
     return 0 if all(row.record.status == "ok" for row in results.rows) else 1
@@ -178,9 +177,7 @@ def report_command(arguments: list[str]) -> int:
     from common.report.terminal import show_results
     from common.report.write import write_report
 
-    console = Console()
-    show_results(console, write_report(options.run))
-    console.print(f"\nreport: {options.run / 'results.md'}", highlight=False, soft_wrap=True)
+    show_results(Console(), write_report(options.run), options.run)
     return 0
 
 
@@ -196,9 +193,10 @@ VERBS = {"list": list_command, "report": report_command, "self": self_command}
 def main(arguments: list[str]) -> int:
     from common.errors import InputError
 
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # a polite kill is a Ctrl-C: children end, the run is readable
+    # Ctrl-C works in the background too, where shells have it ignored. A polite kill does what Ctrl-C does: the
+    # children end and the run stays readable.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         if arguments and arguments[0] in VERBS:
             return VERBS[arguments[0]](arguments[1:])

@@ -25,16 +25,21 @@ def environment(adapter: Any) -> dict[str, str]:
     return adapter.environment()
 
 
+def preprocessing(adapter: Any, model: str) -> dict[str, Any]:
+    """What the library does to an image before this model, if its weights are the library's."""
+    return adapter.preprocessing(ModelSpec(name=model)).model_dump()
+
+
 def export(adapter: Any, model: str, variant: str, source: str, target: str) -> str:
     """Write `source` as canonical tensors to the safetensors file `target`."""
-    tensors, preprocessing = adapter.export(ModelSpec(name=model, variant=variant), source)
-    metadata = {"architecture": model, "variant": variant, "preprocessing": preprocessing.model_dump_json()}
+    tensors, usual = adapter.export(ModelSpec(name=model, variant=variant), source)
+    metadata = {"architecture": model, "variant": variant, "preprocessing": usual.model_dump_json()}
     with replacing(Path(target)) as temporary:
         save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, temporary, metadata)
     return target
 
 
-QUESTIONS = {"models": models, "environment": environment, "export": export}
+QUESTIONS = {"models": models, "environment": environment, "preprocessing": preprocessing, "export": export}
 
 
 def main(request_file: str, answer_file: str) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,26 +15,29 @@ import psutil
 
 from common.errors import InputError
 from common.files import PROJECT, read_json
+from common.machine import cores
 
 TRACES = ("events.jsonl", "logits.npz", "weights.safetensors", "parent.json")  # what a trial leaves in its folder
 END_S = 3  # after this, a child that was asked to end is killed
 
 
-def start(module: str, arguments: list[str], threads: int, device: str, log: IO[bytes] | int) -> subprocess.Popen:
-    """`python -m module arguments` in a session of its own, its output in `log`."""
-    environment = dict(os.environ)
-    environment |= {
+def environment(threads: int, device: str) -> dict[str, str]:
+    """The variables that every process which trains is started with, ours or a bare loop."""
+    variables = dict(os.environ) | {
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
         "PYTHONUNBUFFERED": "1",
         "FRAMEWORK_BENCH_CHILD": "1",
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
     }
-    if device == "cpu":
-        environment["CUDA_VISIBLE_DEVICES"] = ""
+    return variables | ({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})
+
+
+def start(module: str, arguments: list[str], threads: int, device: str, log: IO[bytes] | int) -> subprocess.Popen:
+    """`python -m module arguments` in a session of its own, its output in `log`."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
-        cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+        cwd=PROJECT, env=environment(threads, device), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
         start_new_session=True,
     )  # fmt: skip
 
@@ -54,20 +58,25 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def end(child: subprocess.Popen) -> None:
-    """End the child and everything it started; returns when they are gone."""
-    processes = tree(child.pid)
-    for process in processes:
-        _signal(process, signal.SIGTERM)
-    _, alive = psutil.wait_procs(processes, timeout=END_S)
-    for process in alive:
-        _signal(process, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=END_S)
+    """End the child and everything it started; returns when they are gone.
+
+    The child leads a process group of its own, which holds its loader workers also when the child itself is dead.
+    """
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, number)
+        limit = time.monotonic() + END_S
+        while time.monotonic() < limit and (child.poll() is None or _group_lives(child.pid)):
+            time.sleep(0.02)
     child.wait()
 
 
-def _signal(process: psutil.Process, number: int) -> None:
-    with contextlib.suppress(psutil.Error):  # it ended in the meantime, which is what was wanted
-        process.send_signal(number)
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def ask(framework: str, question: str, threads: int = 0, device: str = "cpu", **values: Any) -> Any:
@@ -79,7 +88,7 @@ def ask(framework: str, question: str, threads: int = 0, device: str = "cpu", **
         request, answer, log = (Path(folder) / name for name in ("request.json", "answer.json", "log.txt"))
         request.write_text(json.dumps({"framework": framework, "question": question, "values": values}))
         with open(log, "wb") as stream:
-            child = start("common.ask", [str(request), str(answer)], threads or os.cpu_count() or 1, device, stream)
+            child = start("common.ask", [str(request), str(answer)], threads or cores(), device, stream)
             try:
                 child.wait()
             except BaseException:

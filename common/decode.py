@@ -8,6 +8,10 @@ from PIL import Image
 _block = np.empty(0, np.uint8)  # one buffer per process: fresh memory for every chunk costs as much as hashing it
 
 
+class ImageError(Exception):
+    """A file that Pillow cannot decode."""
+
+
 def decode(path: str, side: int) -> np.ndarray:
     """Pillow, RGB, bilinear (which antialiases). uint8 [side, side, 3]."""
     with Image.open(path) as image:
@@ -24,7 +28,7 @@ def fill_chunk(file: str, side: int, start: int, paths: list[str]) -> str:
         try:
             _block[row] = decode(path, side)
         except (OSError, SyntaxError, ValueError) as error:  # Pillow's words for a broken file
-            raise OSError(f"{path}: {error}") from None
+            raise ImageError(f"{path}: {error}") from None
     with open(file, "r+b") as stream:
         stream.seek(start * side * side * 3)
         stream.write(_block.data)

@@ -1,15 +1,10 @@
-"""One device for all trials of a run, and words about the machine."""
+"""One device for all trials of a run."""
 
-import os
-import platform
 import shutil
 from pathlib import Path
 
-import psutil
-
 from common.child import ask
 from common.errors import InputError
-from common.files import size_text
 
 
 def choose(asked: str, frameworks: list[str]) -> tuple[str, list[str]]:
@@ -29,28 +24,3 @@ def choose(asked: str, frameworks: list[str]) -> tuple[str, list[str]]:
 
 def _nvidia() -> bool:
     return shutil.which("nvidia-smi") is not None or Path("/dev/nvidia0").exists()
-
-
-def cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def machine() -> dict[str, str]:
-    """Words for the environment table; nothing that names this very machine."""
-    return {
-        "processor": _processor(),
-        "cores": str(cores()),
-        "memory": size_text(psutil.virtual_memory().total),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-    }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

@@ -11,16 +11,19 @@ from common.pixels import PixelStore
 class Feed:
     """Positions 0 to images - 1, in the plan's order; batch i holds positions i * batch_size onwards.
 
-    It may be pickled into loader workers: the memory map is opened anew where it is first used.
+    `labels`: those of `rows`, position by position (a training feed), or None: an adapter never holds a label of
+    the validation split. It may be pickled into loader workers: the store is opened anew where it is first used.
     """
 
     def __init__(self, store: Path, rows: np.ndarray, labels: np.ndarray | None, batch_size: int, workers: int):
+        if labels is not None and len(labels) != len(rows):
+            raise ValueError(f"{len(labels)} labels for {len(rows)} rows")
         self.store, self.rows, self.labels = store, rows, labels
         self.batch_size, self.workers = batch_size, workers
 
     @cached_property
-    def _pixels(self) -> np.ndarray:
-        return PixelStore(self.store).pixels
+    def _pixels(self) -> PixelStore:
+        return PixelStore(self.store)
 
     def __getstate__(self) -> dict:
         return {key: value for key, value in self.__dict__.items() if key != "_pixels"}
@@ -36,10 +39,10 @@ class Feed:
 
     def item(self, position: int) -> tuple[np.ndarray, np.ndarray | None]:
         """uint8 [h, w, 3] and float32 [classes] (None without labels)."""
-        row = self.rows[position]
-        return np.array(self._pixels[row]), None if self.labels is None else self.labels[row].astype(np.float32)
+        pixels = self._pixels.read(self.rows[position : position + 1])[0]
+        return pixels, None if self.labels is None else self.labels[position].astype(np.float32)
 
     def batch(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
         """uint8 [n, h, w, 3] and float32 [n, classes] (None without labels)."""
-        rows = self.rows[index * self.batch_size : (index + 1) * self.batch_size]
-        return self._pixels[rows], None if self.labels is None else self.labels[rows].astype(np.float32)
+        here = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        return self._pixels.read(self.rows[here]), None if self.labels is None else self.labels[here].astype(np.float32)

@@ -41,18 +41,23 @@ def initialise(
         return {}
     path = base / weights.path
     if hash_file(path) != weights.sha256:
-        raise InputError(f"{path} changed since the run was planned; start the run anew")
+        raise InputError(f"{path.name} changed since the run was planned; start the run anew")
     file = read_tensors(path)
     body = {name: array for name, array in wanted.items() if name not in head}
     found = {name: file[name] for name in body if name in file}
     for name, array in found.items():
         if array.shape != body[name].shape:
-            raise InputError(f"{path}: {name} has shape {list(array.shape)}, the model needs {list(body[name].shape)}")
+            raise InputError(
+                f"{path.name}: {name} has shape {list(array.shape)}, the model needs {list(body[name].shape)}"
+            )
     missing = sorted(body.keys() - file.keys())
+    if not found:
+        theirs, ours = sorted(file)[:3], sorted(body)[:3]
+        raise InputError(f"no tensor of {path.name} is the model's: it has {theirs} ..., the model {ours} ...")
     frozen = sorted(set(missing) - adapter.trainable(model) - _buffers_of_trained(adapter, model, missing))
     if frozen:
         raise InputError(
-            f"{path} lacks {len(missing)} of the model's {len(body)} tensors, {len(frozen)} of them in frozen layers "
+            f"{path.name} lacks {len(missing)} of the model's {len(body)} tensors, {len(frozen)} of them in frozen layers "
             f"({', '.join(frozen[:5])}{' ...' if len(frozen) > 5 else ''}): features of random layers mean nothing; "
             "take --train all, or a complete file"
         )

@@ -1,32 +1,33 @@
-"""Decode and resize once, for all frameworks: a memory-mapped uint8 store on disk, filled on all cores."""
+"""Decode and resize once, for all frameworks: a uint8 store on disk, filled on all cores, read row by row."""
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 from PIL import __version__ as pillow_version
 
-from common.decode import fill_chunk
+from common.decode import ImageError, fill_chunk
 from common.errors import InputError
 from common.files import cache_folder, need_space, read_json, size_text, write_json
+from common.machine import cores
 from common.types import Dataset
 
 CHUNK = 16  # images decoded, hashed and journalled at once; 16 stay in the cache until they are written
+Say = Callable[[str], None]
+Progress = Callable[[int, int], None]
 
 
-def _open(folder: Path, n: int, side: int, mode: str) -> np.memmap:
-    return np.memmap(folder / "pixels.u8", np.uint8, mode, shape=(n, side, side, 3))
-
-
-def _fingerprint(dataset: Dataset, side: int) -> tuple[str, int]:
-    """A key over ids, file sizes, modification times, side and Pillow's version; and the images' bytes."""
+def _fingerprint(dataset: Dataset, side: int) -> str:
+    """A key over ids, paths, file sizes, modification times, side and Pillow's version."""
     digest = hashlib.sha256(f"{side} {pillow_version}".encode())
-    total = 0
     missing = []
     for image, path in zip(dataset.ids, dataset.paths):
         try:
@@ -34,111 +35,129 @@ def _fingerprint(dataset: Dataset, side: int) -> tuple[str, int]:
         except OSError:
             missing.append(str(image))
             continue
-        total += stat.st_size
         digest.update(f"{image} {path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     if missing:
         raise InputError(
             f"{len(missing)} of {len(dataset)} images of '{dataset.name}' are not in their folder: "
             f"{', '.join(missing[:20])}{' ...' if len(missing) > 20 else ''}; restore them, or take rows off the table"
         )
-    return digest.hexdigest()[:16], total
+    return digest.hexdigest()[:16]
 
 
 class PixelStore:
-    """uint8 [n, side, side, 3] on disk, read as memory that the system may drop again."""
+    """uint8 [n, side, side, 3] in one file. Rows are read, not mapped: mapped pages would count as the reader's
+    memory, which would then grow with the data set."""
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
         self.meta = read_json(self.folder / "store.json")
-        self.pixels = _open(self.folder, self.meta["images"], self.meta["side"], "r")
+        self.shape = (self.meta["side"], self.meta["side"], 3)
+        self._file = open(self.folder / "pixels.u8", "rb", buffering=0)
 
     @property
     def hash(self) -> str:
         return self.meta["sha256"]
 
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """uint8 [len(rows), side, side, 3], in the order of `rows`. Safe in several threads at once."""
+        block = np.empty((len(rows), *self.shape), np.uint8)
+        n_bytes = block[:1].nbytes
+        for image, row in zip(block, rows):
+            if os.preadv(self._file.fileno(), [image.reshape(-1)], int(row) * n_bytes) != n_bytes:
+                raise OSError(
+                    f"{self.folder / 'pixels.u8'} ends before row {row}; remove the folder, and it is filled again"
+                )
+        return block
+
     def verify(self) -> bool:
         """Whether every chunk still has the hash it was written with; all cores."""
-        chunks = self.meta["chunks"]
+        chunks, n = self.meta["chunks"], self.meta["images"]
 
         def same(index: int) -> bool:
-            block = self.pixels[index * CHUNK : (index + 1) * CHUNK]
-            return hashlib.sha256(np.ascontiguousarray(block).data).hexdigest() == chunks[index]
+            block = self.read(np.arange(index * CHUNK, min((index + 1) * CHUNK, n)))
+            return hashlib.sha256(block.data).hexdigest() == chunks[index]
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashlib releases the GIL
+        with ThreadPoolExecutor(cores()) as pool:  # reading and hashing release the GIL
             return all(pool.map(same, range(len(chunks))))
 
 
 def store(
-    dataset: Dataset,
-    side: int,
-    say: Callable[[str], None] = lambda text: None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    dataset: Dataset, side: int, say: Say = lambda text: None, progress: Progress = lambda done, n: None
 ) -> PixelStore:
     """The dataset's pixels at `side`, filled if they are not there yet; goes on where a kill stopped it.
 
-    Each finished chunk is journalled with its hash, so only chunks without an entry are decoded again.
-    InputError where the disk cannot hold the store or an image cannot be decoded.
+    Each finished chunk is journalled with its hash, so only chunks without an entry are decoded again; what was
+    there before is checked against its hash. InputError where the disk cannot hold the store or an image cannot be
+    decoded. Two runs at once wait for each other.
     """
-    key, _ = _fingerprint(dataset, side)
-    folder = cache_folder() / "pixels" / f"{dataset.name}-{len(dataset)}x{side}-{key}"
-    if (folder / "store.json").exists():
-        ready = PixelStore(folder)
-        if ready.verify():
-            return ready
-        say(f"the pixel store at {folder} does not have the hash it was written with; it is filled again")
-        for name in ("store.json", "journal.jsonl"):
-            (folder / name).unlink(missing_ok=True)
-    fill(dataset, side, folder, say, progress)
+    folder = cache_folder() / "pixels" / f"{dataset.name}-{len(dataset)}x{side}-{_fingerprint(dataset, side)}"
+    with _locked(folder):
+        for _ in range(2):
+            earlier = (folder / "store.json").exists() or (folder / "journal.jsonl").exists()
+            if not (folder / "store.json").exists():
+                fill(dataset, side, folder, say, progress)
+            if not earlier or PixelStore(folder).verify():
+                break
+            say(f"the pixel store at {folder} does not have the hash it was written with; it is filled again")
+            for name in ("store.json", "journal.jsonl"):
+                (folder / name).unlink(missing_ok=True)
     return PixelStore(folder)
 
 
-def fill(
-    dataset: Dataset, side: int, folder: Path, say: Callable[[str], None], progress: Callable[[int, int], None]
-) -> None:
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def fill(dataset: Dataset, side: int, folder: Path, say: Say, progress: Progress) -> None:
     """Decode every image that the folder's journal does not have, then write store.json over all of them."""
-    n = len(dataset)
-    wanted = n * side * side * 3
-    journal = folder / "journal.jsonl"
-    done = _journalled(journal)
-    file = folder / "pixels.u8"
-    if not file.exists():
-        need_space(folder, wanted, f"the pixel store of {n} images at {side} pixels")
-        _open(folder, n, side, "w+").flush()
-        done = {}
+    n, journal, file = len(dataset), folder / "journal.jsonl", folder / "pixels.u8"
+    done = _journalled(journal) if file.exists() else {}
     starts = [s for s in range(0, n, CHUNK) if s not in done]
-    say(f"decoding {n} images to {side} x {side}: {size_text(wanted)} in {folder}")
     finished = n - sum(min(CHUNK, n - s) for s in starts)
+    image_bytes = side * side * 3
+    need_space(folder, (n - finished) * image_bytes, f"the pixel store of {n} images at {side} pixels")
+    with open(file, "ab") as stream:
+        stream.truncate(n * image_bytes)
+    say(f"decoding {n - finished} images to {side} x {side}: {size_text(n * image_bytes)} in {folder}")
     # Processes, not threads: Pillow's decoder holds the GIL (750 images/s on two threads, 810 on one).
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool, open(journal, "a") as log:
-        jobs = {pool.submit(fill_chunk, str(file), side, s, dataset.paths[s : s + CHUNK].tolist()): s for s in starts}
+    with ProcessPoolExecutor(cores(), mp_context=context) as pool, open(journal, "a") as log:
+        paths = {s: dataset.paths[s : s + CHUNK].tolist() for s in starts}
+        jobs = {pool.submit(fill_chunk, str(file), side, s, paths[s]): s for s in starts}
         try:
             for job, start in jobs.items():
                 done[start] = job.result()
                 log.write(json.dumps([start, done[start]]) + "\n")
                 log.flush()
-                finished += min(CHUNK, n - start)
+                finished += len(paths[start])
                 progress(finished, n)
-        except OSError as error:
+        except ImageError as error:
             raise InputError(f"an image of '{dataset.name}' cannot be decoded: {error}; mend or remove it") from error
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a decoding process was killed (often: no memory); run again, it goes on from there"
+            ) from error
+        except OSError as error:
+            raise InputError(
+                f"the pixel store in {folder} cannot be written: {error}; run again, it goes on from there"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
     chunks = [done[s] for s in range(0, n, CHUNK)]
     whole = hashlib.sha256("".join(chunks).encode()).hexdigest()
-    write_json(
-        folder / "store.json",
-        {"images": n, "side": side, "sha256": whole, "chunks": chunks, "pillow": pillow_version},
-    )
+    meta = {"images": n, "side": side, "sha256": whole, "chunks": chunks, "pillow": pillow_version}
+    write_json(folder / "store.json", meta)
 
 
 def _journalled(journal: Path) -> dict[int, str]:
     """Chunks already written; a half-written last line is not one of them."""
     done: dict[int, str] = {}
-    if journal.exists():
-        for line in journal.read_text().splitlines():
-            try:
-                start, chunk_hash = json.loads(line)
-                done[start] = chunk_hash
-            except ValueError:
-                continue
+    for line in journal.read_text().splitlines() if journal.exists() else ():
+        with contextlib.suppress(ValueError):
+            start, chunk_hash = json.loads(line)
+            done[start] = chunk_hash
     return done

@@ -10,6 +10,7 @@ from common import device, loading, plan, select, weights
 from common.balance import audit
 from common.errors import InputError
 from common.files import write_arrays, write_json
+from common.machine import cores, machine
 from common.pixels import PixelStore, store
 from common.types import (
     Balance,
@@ -36,8 +37,8 @@ def make_run(
 
     Everything that can be refused is refused before the folder exists.
     """
-    dataset = read_data(settings)
     jobs, notes = select.jobs(settings)
+    dataset = read_data(settings)
     on, device_notes = device.choose(settings.device, [job.framework for job in jobs])
     plans = draw_plans(settings, dataset, jobs)
     initial = find_weights(settings, jobs, say)
@@ -65,6 +66,7 @@ def draw_plans(settings: Settings, dataset: Dataset, jobs: list[Job]) -> Plans:
 
 def find_weights(settings: Settings, jobs: list[Job], say: Callable[[str], None]) -> dict[Job, WeightsSpec]:
     """The initial weights of every job; a model's are looked for once."""
+    weights.check_choices([job.model for job in jobs], settings.weights)
     found: dict[tuple, WeightsSpec] = {}
     for job in jobs:
         key = (job.framework, job.model)
@@ -106,7 +108,7 @@ def write_specs(
 ) -> list[TrialSpec]:
     """spec.json of every trial, in the order to run."""
     process = ProcessSpec(
-        device=on, deterministic=settings.deterministic, threads=device.cores(), timeout_s=settings.timeout_s
+        device=on, deterministic=settings.deterministic, threads=cores(), timeout_s=settings.timeout_s
     )
     specs = []
     for repeat in range(settings.repeats):
@@ -144,8 +146,8 @@ def record(
         name=folder.name, suite=settings.suite, command=settings.command, dataset=dataset.name,
         published=loading.format_of(Path(settings.data)).PUBLISHED, started=time.strftime("%Y-%m-%d %H:%M"),
         class_names=dataset.class_names, rows=len(dataset), image_side=pixels.meta["side"],
-        percentiles=settings.percentiles, labels="labels.npz", splits=splits, audits=audits, machine=device.machine(),
-        trials=tuple(spec.name for spec in specs), notes=tuple(notes), asked_device=settings.device,
+        percentiles=settings.percentiles, labels="labels.npz", splits=splits, audits=audits, machine=machine(),
+        folder=str(folder), trials=tuple(spec.name for spec in specs), notes=tuple(notes), asked_device=settings.device,
         pixels_hash=pixels.hash,
     )  # fmt: skip
 

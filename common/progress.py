@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from common.files import size_text, time_text
@@ -47,25 +46,27 @@ class Display:
     def begin(self, spec: TrialSpec, number: int, total: int) -> None:
         self._spec, self._best, self._first_step_s, self._estimated = spec, None, 0.0, False
         self._all = False
-        self._last_line_s, self._received_said = 0.0, False
-        weights = f"{spec.weights.source} weights"
+        self._last_line = ("", 0, 0.0)  # phase, epoch and seconds of the last sign of life
+        self.say(f"\ntrial {number} of {total}: {spec.framework} {spec.model}", "bold")
         self.say(
-            f"\n[bold]trial {number} of {total}: {spec.framework} {spec.model}[/bold], {weights}, train {spec.recipe.train}, "
-            f"balance {spec.feed.balance}, seed {spec.seed}, learning rate {spec.recipe.learning_rate:g}"
+            f"  {spec.weights.source} weights, train {spec.recipe.train}, balance {spec.feed.balance}, seed {spec.seed}, "
+            f"learning rate {spec.recipe.learning_rate:g}"
         )
+        if spec.weights.note:
+            self.say(f"  {spec.weights.note}", "yellow")
         if spec.weights.random and spec.recipe.train != "all":
-            self.say(f"  [yellow]random weights: nothing is frozen, everything trains[/yellow] {spec.weights.note}")
+            self.say("  random weights: nothing is frozen, everything trains", "yellow")
         if self.console.is_terminal:
             self._bar = Progress(
                 SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24),
                 TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("{task.fields[tail]}"),
                 console=self.console, transient=True,
             )  # fmt: skip
-            self._task = self._bar.add_task("starting", total=None, completed=0, tail="")
+            self._task = self._bar.add_task("starting", total=1, completed=0, tail="")
             self._bar.start()
 
-    def say(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)
+    def say(self, text: str, style: str = "") -> None:
+        self.console.print(text, style=style, highlight=False, soft_wrap=True, markup=False)
 
     def event(self, event: dict[str, Any], memory_bytes: int) -> None:
         handler = getattr(self, f"_on_{event['event']}", None)
@@ -79,7 +80,7 @@ class Display:
         if status == "ok":
             self.say(f"  done in {time_text(wall_s)}")
         else:
-            self.say(f"  [red]{status}[/red] after {time_text(wall_s)}: {escape(reason)}")
+            self.say(f"  {status} after {time_text(wall_s)}: {reason}", "red")
 
     def _on_built(self, event: dict[str, Any], memory_bytes: int) -> None:
         facts = event["facts"]
@@ -95,7 +96,7 @@ class Display:
     def _on_received(self, event: dict[str, Any], memory_bytes: int) -> None:
         if event["phase"] == "train" and event["epoch"] == 1:
             forms = f"images {event['images']}, labels {event['labels']}"
-            self.say(f"  the training step received: {escape(forms)}")
+            self.say(f"  the training step received: {forms}")
 
     def _on_step(self, event: dict[str, Any], memory_bytes: int) -> None:
         rate = event["images"] / event["elapsed_s"] if event["elapsed_s"] else 0.0
@@ -113,12 +114,19 @@ class Display:
         tail = f"{rate:.1f} images/s  {size_text(memory_bytes)}  {time_text(left)} left"
         if self._bar:
             self._bar.update(self._task, description=what, total=event["batches"], completed=event["step"], tail=tail)
-        elif event["elapsed_s"] - self._last_line_s > LINE_EVERY_S:
-            self._last_line_s = event["elapsed_s"]
+        elif self._line_due(event):
             self.say(f"  {what}, batch {event['step']}/{event['batches']}  {tail}")
 
+    def _line_due(self, event: dict[str, Any]) -> bool:
+        phase, epoch, last_s = self._last_line
+        if (phase, epoch) != (event["phase"], event["epoch"]):
+            last_s = 0.0
+        due = event["elapsed_s"] - last_s > LINE_EVERY_S
+        if due:
+            self._last_line = (event["phase"], event["epoch"], event["elapsed_s"])
+        return due
+
     def _on_epoch(self, event: dict[str, Any], memory_bytes: int) -> None:
-        self._last_line_s = 0.0
         loss = event["validation_loss"]
         if event["improved"]:
             verdict = (
@@ -146,7 +154,7 @@ def filling(console: Console) -> Iterator[tuple[Callable[[str], None], Callable[
             bar.update(task, completed=done, total=total, visible=True)
 
         def say(text: str) -> None:
-            console.print(text, highlight=False, soft_wrap=True)
+            console.print(text, highlight=False, soft_wrap=True, markup=False)
 
         yield say, progress
 

@@ -33,16 +33,16 @@ def read_run(folder: Path) -> RunRecord:
     return RunRecord.model_validate(raw)
 
 
-def read_trial(folder: Path, run_folder: Path) -> TrialRecord:
+def read_trial(folder: Path, run_folder: str) -> TrialRecord:
     """What one trial's files say, whether it ended well or not."""
     spec = TrialSpec.model_validate(read_json(folder / "spec.json"))
     events = read_events(folder / "events.jsonl")
     by_kind: dict[str, dict[str, Any]] = {event["event"]: event for event in events}
     parent = read_json(folder / "parent.json") if (folder / "parent.json").exists() else {}
-    if "done" in by_kind and (folder / "logits.npz").exists():
-        status, reason = "ok", ""
-    elif parent:
+    if parent:
         status, reason = parent["status"], parent["reason"]
+    elif "done" in by_kind:  # repeated alone, without a parent
+        status, reason = "ok", ""
     elif "failed" in by_kind:
         status, reason = "failed", by_kind["failed"]["reason"]
     else:
@@ -53,7 +53,7 @@ def read_trial(folder: Path, run_folder: Path) -> TrialRecord:
     return TrialRecord(
         spec=spec, status=status, reason=reason,
         log_tail="" if ok else log_tail(folder / "log.txt", LOG_LINES),
-        repeat_command="" if ok else repeat_command(run_folder / "trials" / folder.name),
+        repeat_command="" if ok else repeat_command(run_folder, folder.name),
         facts=built.get("facts", {}), environment=built.get("environment", {}),
         weights_report=built.get("weights_report", {}),
         received={key: received[key] for key in ("images", "labels") if key in received},
@@ -74,7 +74,7 @@ def read_results(folder: Path) -> Results:
     references: dict[str, dict[str, Any]] = {}
     rows = []
     for name in run.trials:
-        record = read_trial(folder / "trials" / name, folder)
+        record = read_trial(folder / "trials" / name, run.folder)
         with np.load(folder / record.spec.feed.plan) as arrays:
             train, validation = arrays["train_rows"], arrays["validation_rows"]
         truth = labels[validation]
@@ -97,7 +97,7 @@ def _scores(
         return {}
     with np.load(folder / "logits.npz") as arrays:
         result = score(arrays["prediction"], truth, run.percentiles)
-        top = max(run.percentiles)
+        top = run.percentiles[-1]
         by_epoch = [at_percentile(arrays[f"epoch{e.epoch}"], truth, top)["f1"] for e in record.epochs]
     for percentile, values in result["percentiles"].items():
         low = reference["prior"]["percentiles"][percentile]["f1"]

@@ -14,6 +14,7 @@ from common.memory import PeakMemory, method
 from common.types import TrialSpec
 
 LOOK_S = 0.1
+UNLOAD_S = 20.0  # a child that has done its work and does not end is ended
 
 
 class Display(Protocol):
@@ -42,7 +43,7 @@ def run_trial(folder: Path, spec: TrialSpec, display: Display) -> None:
     clear(folder)
     tail = _Tail(folder / "events.jsonl")
     with open(folder / "log.txt", "wb") as log:
-        child = start("common.trial", [str(folder)], spec.process.threads, spec.process.device, log)
+        child = start("common.trial", [str(folder.resolve())], spec.process.threads, spec.process.device, log)
         memory = PeakMemory(child.pid)
         try:
             status, reason = _watch(child, spec, tail, memory, display, began)
@@ -65,13 +66,15 @@ def _watch(
     child: subprocess.Popen, spec: TrialSpec, tail: "_Tail", memory: PeakMemory, display: Display, began: float
 ) -> tuple[str, str]:
     """Follow the child's events until it ends or its time is up. Returns status and reason."""
-    limit = spec.process.timeout_s
+    limit, done = spec.process.timeout_s, 0.0
     while True:
         ended = child.poll() is not None
         for event in tail.new():
             display.event(event, memory.now)
-        if ended:
-            return outcome(child.returncode, tail.last)
+        if tail.last.get("event") == "done":
+            done = done or time.monotonic()
+        if ended or (done and time.monotonic() - done > UNLOAD_S):
+            return outcome(child.returncode or 0, tail.last)
         if limit and time.monotonic() - began > limit:
             return "timeout", f"not finished after --timeout {limit:g} s ({_last_words(tail.last)})"
         time.sleep(LOOK_S)
@@ -81,8 +84,8 @@ def outcome(exit_code: int, last: dict[str, Any]) -> tuple[str, str]:
     """Status and reason of a child that ended by itself, from its exit code and last event."""
     if last.get("event") == "failed":
         return "failed", last["reason"]
-    if exit_code == 0 and last.get("event") == "done":
-        return "ok", ""
+    if last.get("event") == "done":
+        return "ok", ""  # all is written; a library that falls over while it is unloaded changes nothing
     if exit_code < 0:
         name = signal.Signals(-exit_code).name
         hint = " (often: the system ran out of memory)" if exit_code == -signal.SIGKILL else ""
@@ -97,9 +100,9 @@ def _last_words(last: dict[str, Any]) -> str:
     return f"last seen at: {last['event']}{' (' + words + ')' if words else ''}"
 
 
-def repeat_command(folder: Path) -> str:
-    """The line that repeats one trial alone, in its folder."""
-    return f"python -m common.trial {shlex.quote(str(folder))}"
+def repeat_command(run_folder: str, trial: str) -> str:
+    """The line that repeats one trial alone, in its folder, from where the run was started."""
+    return f"uv run python -m common.trial {shlex.quote(str(Path(run_folder) / 'trials' / trial))}"
 
 
 class _Tail:

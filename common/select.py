@@ -17,6 +17,7 @@ def jobs(settings: Settings) -> tuple[list[Job], list[str]]:
         Job(framework=card.NAME, model=with_variant(card, model), train=settings.train, balance=settings.balance)
         for card, model in chosen
     ]
+    found = list(dict.fromkeys(found))  # resnet50 and resnet50:v1.5 are one
     for job in found:
         _last_block_known(job)
     return found, notes

@@ -64,6 +64,8 @@ class Trial:
         positives = self.labels[self.plan.visits].sum(axis=0, dtype=np.int64)
         report = initialise(self.adapter, self.model, spec.weights, run, positives, len(self.plan.visits), spec.seed)
         self.facts = self.adapter.facts(self.model) | {"trained part": train}
+        if not spec.weights.random:
+            self.facts.pop("initialisation", None)  # nothing of it is left but the head, which is drawn for all
         events.write("built", facts=self.facts, environment=self.adapter.environment(), weights_report=report)
         self.best_loss = np.inf
         self.best: dict[str, np.ndarray] = {}
@@ -87,7 +89,8 @@ class Trial:
         return logits.astype(np.float32), seconds
 
     def epoch(self, epoch: int) -> None:
-        feed = self.feed(self.plan.orders[epoch - 1], self.labels)
+        rows = self.plan.orders[epoch - 1]
+        feed = self.feed(rows, self.labels[rows])
         watch = Watch(self.events, "train", epoch, feed.batches)
         start = time.perf_counter()
         train_loss = float(self.adapter.train_epoch(self.model, feed, watch))
@@ -151,11 +154,13 @@ def run(folder: Path) -> int:
 
 
 def main(arguments: list[Any]) -> int:
-    if os.environ.get("FRAMEWORK_BENCH_CHILD"):
-        die_with_parent()
     if len(arguments) != 1 or not (Path(arguments[0]) / "spec.json").is_file():
         print("usage: python -m common.trial results/<run>/trials/<trial>", file=sys.stderr)
         return 2
+    if os.environ.get("FRAMEWORK_BENCH_CHILD"):
+        die_with_parent()
+    else:  # repeated alone: the log of the earlier try is no longer true
+        (Path(arguments[0]) / "log.txt").unlink(missing_ok=True)
     return run(Path(arguments[0]).resolve())
 
 

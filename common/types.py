@@ -1,10 +1,10 @@
 """Every value that crosses a module's border: frozen, typed, units in the names."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 SCHEMA_VERSION = 1
 
@@ -12,6 +12,9 @@ Train = Literal["head", "last-block", "all"]
 Balance = Literal["none", "oversample"]
 Device = Literal["cpu", "cuda"]
 Status = Literal["ok", "failed", "killed", "timeout", "interrupted", "missing"]
+
+
+Percentiles = Annotated[tuple[float, ...], AfterValidator(lambda values: tuple(sorted(set(values))))]
 
 
 class Value(BaseModel):
@@ -141,7 +144,7 @@ class Settings(Value):
     balance: Balance = "none"
     seed: int = 0
     repeats: int = 1
-    percentiles: tuple[float, ...] = (80.0, 85.0, 90.0, 95.0)
+    percentiles: Percentiles = (80.0, 85.0, 90.0, 95.0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     deterministic: bool = False
     workers: int = 0
@@ -232,6 +235,7 @@ class RunRecord(Value):
     machine: dict[str, str]
     trials: tuple[str, ...]  # folder names, in order
     notes: tuple[str, ...] = ()
+    folder: str = ""  # as it was named when it was made: the commands that repeat a trial name it so
     asked_device: str = "auto"
     pixels_hash: str = ""
 

@@ -2,7 +2,7 @@
 
 import importlib.util
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from common import loading
 from common.child import ask
-from common.errors import InputError
+from common.errors import InputError, unknown
 from common.files import cache_folder, hash_file
 from common.types import Job, ModelSpec, Preprocessing, WeightsSpec
 from frameworks.contract import HALF, NAMED, ModelCard
@@ -20,27 +20,37 @@ CHOICES = ("auto", "imagenet", "random")
 
 def choice_for(model: ModelSpec, asked: tuple[str, ...]) -> str:
     """`--weights auto resnet50:v1=FILE`: the entry that names the model, else the one that names none."""
-    choice = "auto"
-    for text in asked:
-        name, equals, value = text.partition("=")
-        if not equals:
-            choice = text
-    for text in asked:
-        name, equals, value = text.partition("=")
-        if equals and name in (model.name, str(model)):
-            choice = value
-    return choice
+    named = {name: choice for name, choice in map(_parts, asked) if name}
+    return named.get(str(model)) or named.get(model.name) or next((c for n, c in map(_parts, asked) if not n), "auto")
+
+
+def check_choices(models: Iterable[ModelSpec], asked: tuple[str, ...]) -> None:
+    """InputError for an entry that names no model of the run, or a second one that names none."""
+    known = list(dict.fromkeys(name for model in models for name in (model.name, str(model))))
+    parts = [_parts(text) for text in asked]
+    for name, _ in parts:
+        if name and name not in known:
+            raise unknown("model of this run in --weights", name, known)
+    general = [choice for name, choice in parts if not name]
+    if len(general) > 1:
+        raise InputError(f"--weights has {' and '.join(general)} for all models; name the model: MODEL={general[1]}")
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """('resnet50:v1', 'FILE') of 'resnet50:v1=FILE'; ('', text) where no model is named, as in 'a/run=3/w.safetensors'."""
+    name, equals, choice = text.partition("=")
+    return (name, choice) if equals and "/" not in name and not Path(text).exists() else ("", text)
 
 
 def resolve(job: Job, asked: tuple[str, ...], say: Callable[[str], None]) -> WeightsSpec:
     """The weights of one job. InputError where what was asked for by name cannot be had or does not fit."""
     card = loading.framework_card(job.framework)
-    model_card = card.MODELS.get(job.model.name) or ModelCard(HALF)
+    model_card = card.MODELS.get(job.model.name) or ModelCard(_librarys_own(job))
     choice = choice_for(job.model, asked)
     if choice == "random":
         return WeightsSpec(source="random", preprocessing=model_card.preprocessing)
     if choice not in CHOICES:
-        return from_file(Path(choice), job.model)
+        return from_file(Path(choice), job.model, model_card.preprocessing)
     if choice == "auto" and model_card.packaged:
         return _packaged(job, *model_card.packaged)
     if choice == "auto" and not model_card.pretrained:
@@ -52,7 +62,7 @@ def resolve(job: Job, asked: tuple[str, ...], say: Callable[[str], None]) -> Wei
         if not target.exists():
             say(f"looking for the library's ImageNet weights of {job.model} ({card.NAME})")
             _export(card, job.model, "imagenet", target)
-        return from_file(target, job.model, source="imagenet")
+        return from_file(target, job.model, model_card.preprocessing, source="imagenet")
     except InputError as error:
         if choice == "imagenet":
             raise InputError(f"ImageNet weights of {job.model} ({card.NAME}) cannot be had: {error}") from error
@@ -61,8 +71,11 @@ def resolve(job: Job, asked: tuple[str, ...], say: Callable[[str], None]) -> Wei
         return WeightsSpec(source="random", preprocessing=model_card.preprocessing, note=note)
 
 
-def from_file(path: Path, model: ModelSpec, source: str = "") -> WeightsSpec:
-    """A safetensors file whose metadata, where it says so, names the same architecture and variant."""
+def from_file(path: Path, model: ModelSpec, usual: Preprocessing, source: str = "") -> WeightsSpec:
+    """A safetensors file whose metadata, where it says so, names the same architecture and variant.
+
+    `usual`: the preprocessing where the metadata names none.
+    """
     if not path.is_file():
         raise InputError(f"no weights file '{path}'; --weights takes {', '.join(CHOICES)} or a .safetensors file")
     try:
@@ -80,24 +93,24 @@ def from_file(path: Path, model: ModelSpec, source: str = "") -> WeightsSpec:
             )
     return WeightsSpec(
         source=source or path.name, path=str(path.resolve()), sha256=hash_file(path),
-        preprocessing=_preprocessing(said.get("preprocessing", ""), path, model),
+        preprocessing=_preprocessing(said.get("preprocessing", ""), path, usual),
     )  # fmt: skip
 
 
-def _preprocessing(text: str, path: Path, model: ModelSpec) -> Preprocessing:
-    """It belongs to the weights: named in the metadata, or as JSON there; else the model card's."""
-    if text in NAMED:
-        return NAMED[text]
-    if text:
-        try:
-            return Preprocessing.model_validate_json(text)
-        except ValueError:
-            known = ", ".join(NAMED)
-            raise InputError(f"{path} names the preprocessing '{text}'; there are: {known}, or JSON") from None
-    for card in loading.framework_cards().values():
-        if model.name in card.MODELS:
-            return card.MODELS[model.name].preprocessing
-    return HALF
+def _preprocessing(text: str, path: Path, usual: Preprocessing) -> Preprocessing:
+    """It belongs to the weights: named in the metadata, or as JSON there; else the model's usual one."""
+    if not text or text in NAMED:
+        return NAMED.get(text, usual)
+    try:
+        return Preprocessing.model_validate_json(text)
+    except ValueError:
+        known = ", ".join(NAMED)
+        raise InputError(f"{path} names the preprocessing '{text}'; there are: {known}, or JSON") from None
+
+
+def _librarys_own(job: Job) -> Preprocessing:
+    """Of a model that is on no card: what its library does before it."""
+    return Preprocessing.model_validate(ask(job.framework, "preprocessing", model=job.model.name))
 
 
 def _cached(model: ModelSpec, source: str) -> Path:
@@ -118,7 +131,7 @@ def _packaged(job: Job, package: str, file: str) -> WeightsSpec:
         if not readers:
             raise InputError(f"no framework here reads {source.suffix} files ({source.name})")
         _export(readers[0], job.model, str(source), target)
-    return from_file(target, job.model, source="packaged")
+    return from_file(target, job.model, HALF, source="packaged")
 
 
 def _export(card: ModuleType, model: ModelSpec, source: str, target: Path) -> None:

@@ -101,6 +101,9 @@ class Adapter(Protocol):
     def peak_device_bytes(self) -> int:
         """Highest device memory in use since the process began; 0 without a device."""
 
+    def preprocessing(self, model: ModelSpec) -> Preprocessing:
+        """What the library does to an image before the model with the library's own weights."""
+
     def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
         """Canonical tensors of `source` ('imagenet': the library's own loader; else a file that READS names),
         and the preprocessing that belongs to them."""

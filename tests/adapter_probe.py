@@ -49,6 +49,15 @@ def feed(with_labels):
     )
 
 
+if request["drop"]:
+    real_batch = Feed.batch
+
+    def losing(self, index):
+        images, truth = real_batch(self, index)
+        return (images[1:], truth[1:]) if index == 1 and truth is not None else (images, truth)
+
+    Feed.batch = losing
+
 events = Events(out.with_suffix(".jsonl"))
 before, first = adapter.dump(model), adapter.predict(model, feed(False), Watch(events, "validation", 0, 1))
 losses, functions, watches = [], [], []

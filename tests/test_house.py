@@ -9,19 +9,21 @@ from conftest import PROJECT
 
 from common import loading
 
-# Layers: a module may import those below its own and none above. Data, so that a change is a line here.
+# Layers: a module imports those below its own and none of its own or above. Data, so that a change is a line here.
 LAYERS = [
     {"common.errors", "common.types", "common.decode"},
     {"common.files"},
-    {"common.balance", "common.scores", "common.pixels", "common.watch", "common.child"},
-    {"common.plan", "common.feed", "common.memory", "common.formats.comp5329"},
-    {"frameworks.contract", "common.formats.demo", "common.initial"},
-    {"benchmarks.smoke", "benchmarks.paper", "frameworks.<card>", "frameworks.<inside>"},
+    {"common.machine", "common.scores", "common.balance", "common.watch"},
+    {"common.pixels", "common.child", "common.plan"},
+    {"common.feed", "common.memory", "common.initial"},
+    {"frameworks.contract", "common.formats.<one>"},
+    {"benchmarks.<suite>", "frameworks.<folder>"},
     {"common.loading"},
     {"common.trial", "common.select", "common.weights", "common.device"},
     {"common.ask", "common.prepare", "common.runner"},
     {"common.records", "common.report.table"},
-    {"common.report.markdown", "common.report.terminal", "common.report.figures"},
+    {"common.report.differences", "common.report.terminal", "common.report.figures"},
+    {"common.report.markdown"},
     {"common.report.write", "common.progress"},
     {"benchmarks.self.<one>"},
     {"run_bench"},
@@ -44,13 +46,13 @@ def module_name(relative) -> str:
 
 
 def kind(name: str) -> str:
-    """A framework's folder and a measurement stand for all of their kind."""
+    """A framework's folder, a suite, a format and a measurement stand for all of their kind."""
     parts = name.split(".")
-    if parts[0] == "frameworks" and name not in ("frameworks", "frameworks.contract"):
-        return "frameworks.<card>" if len(parts) == 2 else "frameworks.<inside>"
-    if parts[:2] == ["benchmarks", "self"] and len(parts) == 3:
-        return "benchmarks.self.<one>"
-    return name
+    if parts[0] == "frameworks" and name != "frameworks.contract":
+        return "frameworks.<folder>"
+    if parts[0] == "benchmarks":
+        return "benchmarks.self.<one>" if parts[1] == "self" else "benchmarks.<suite>"
+    return "common.formats.<one>" if parts[:2] == ["common", "formats"] else name
 
 
 def imports(tree):
@@ -73,8 +75,12 @@ def layer_breaks(name: str, tree) -> list[str]:
             continue  # libraries, and packages whose __init__ imports nothing of ours
         mine, theirs = kind(name), kind(target)
         assert mine in LEVEL, f"{name} has no layer: add it to LAYERS"
-        if LEVEL[theirs] > LEVEL[mine]:
-            broken.append(f"{name}:{line} imports {target}, which stands above it")
+        own = name.split(".")[:2] == target.split(".")[:2] and theirs == "frameworks.<folder>"
+        one_format_on_another = mine == theirs == "common.formats.<one>"  # demo is drawn in comp5329's form
+        if LEVEL[theirs] >= LEVEL[mine] and not own and not one_format_on_another:
+            broken.append(f"{name}:{line} imports {target}, which does not stand below it")
+        if theirs == "frameworks.<folder>" and not own:
+            broken.append(f"{name}:{line} imports a framework's folder; only loading by name may")
     return broken
 
 
@@ -91,6 +97,10 @@ def test_nobody_imports_from_above(relative, tree):
 def test_the_layer_test_fires():
     assert layer_breaks("common.plan", ast.parse("from common.runner import run_trials"))
     assert layer_breaks("common.scores", ast.parse("def f():\n    import common.records"))
+    assert layer_breaks("common.pixels", ast.parse("import common.plan"))  # the same layer
+    assert layer_breaks("common.prepare", ast.parse("import frameworks.fake.adapter"))
+    assert layer_breaks("frameworks.pytorch.adapter", ast.parse("import frameworks.fake"))
+    assert not layer_breaks("frameworks.pytorch.adapter", ast.parse("from frameworks.pytorch import models"))
     assert not layer_breaks("common.records", ast.parse("from common import scores"))
 
 

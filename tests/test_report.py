@@ -1,9 +1,10 @@
 """Tables from results: groups over repeats, coinciding percentiles, differences in words."""
 
 import numpy as np
-import pytest
 
-from common.report.table import coinciding, comparison_table, differences, groups, scores_table
+from common.report.differences import differences
+from common.report.markdown import page
+from common.report.table import coinciding, comparison_table, groups, scores_table
 from common.scores import score
 from common.types import (
     EpochRecord,
@@ -14,6 +15,7 @@ from common.types import (
     Results,
     Row,
     RunRecord,
+    Settings,
     TrialRecord,
     TrialSpec,
     WeightsSpec,
@@ -63,7 +65,7 @@ def test_repeats_are_one_line_with_mean_and_spread():
 
 def test_rows_that_differ_in_balance_alone_say_so():
     labels = [g.label for g in groups(results(row("a", 0), row("a", 0, balance="oversample")))]
-    assert labels == ["a net none", "a net oversample"]
+    assert labels == ["a net not balanced", "a net oversample"]
 
 
 def test_a_failed_row_has_no_numbers_and_says_why():
@@ -90,10 +92,22 @@ def test_prior_and_oracle_stand_in_every_table():
     assert rows == ["a net", "prior", "oracle"] * 2
 
 
-@pytest.mark.parametrize("values", [[0.5], [0.4, 0.6]])
-def test_no_framework_is_ranked(values):
-    from common.report.markdown import page
-
-    text = page(results(row("a", 0), row("b", 0)), {})
+def test_no_framework_is_ranked():
+    text = page(results(row("a", 0), row("b", 0)))
     assert "No ratio and no ranking" in text
     assert "faster" not in text and "slower" not in text
+
+
+def test_a_partial_weights_file_shows_in_the_table():
+    full, partial = row("a", 0), row("b", 0)
+    partial = partial.model_copy(
+        update={
+            "record": partial.record.model_copy(update={"weights_report": {"loaded": 3, "missing": 2, "unexpected": 1}})
+        }
+    )
+    cells = [r[3] for r in comparison_table(results(full, partial)).rows]
+    assert cells == ["random", "random (3 loaded, 2 missing, 1 unexpected)"]
+
+
+def test_percentiles_are_sorted_and_single():
+    assert Settings(percentiles=(95, 80, 95)).percentiles == (80.0, 95.0)

@@ -1,5 +1,6 @@
 """From a CSV to a table through a real subprocess, with the fake framework; and what goes wrong on the way."""
 
+import io
 import json
 import os
 import re
@@ -12,8 +13,12 @@ import numpy as np
 import psutil
 import pytest
 from conftest import PROJECT
+from rich.console import Console
 
+from common.child import end
+from common.progress import Display
 from common.records import read_results
+from common.types import TrialSpec
 
 FAST = ("--frameworks", "fake", "--limit", "200", "--image-size", "16")
 
@@ -26,6 +31,14 @@ def finished(tmp_path_factory):
     command = [sys.executable, PROJECT / "run_bench.py", *FAST, "--models", *models, "--timeout", "8"]
     done = subprocess.run([*command, "--results-dir", parent, "--name", "run"], capture_output=True, text=True)
     return parent / "run", done
+
+
+def wait_for_training(child):
+    """Read the output up to the first training step."""
+    for line in child.stdout:
+        if "the training step received" in line:
+            return
+    raise AssertionError("the run ended before it trained")
 
 
 def row(run, model):
@@ -64,7 +77,7 @@ def test_the_repeat_command_repeats_one_trial_alone(finished):
     run, _ = finished
     command = row(run, "crash").repeat_command.split()
     (run / "trials" / "02-fake-crash-head-seed0" / "parent.json").rename(run / "kept.json")
-    done = subprocess.run([sys.executable, *command[1:]], cwd=PROJECT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, *command[3:]], cwd=PROJECT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "planted: the third step crashed" in done.stderr
     assert row(run, "crash").reason.startswith("RuntimeError: planted")
@@ -115,11 +128,14 @@ def test_the_report_follows_the_files(finished, bench):
     assert (run / "results.csv").read_text() == before
 
 
-def test_ctrl_c_ends_every_child_and_leaves_a_readable_run(tmp_path):
+@pytest.mark.parametrize("ignored", [False, True])
+def test_ctrl_c_ends_every_child_and_leaves_a_readable_run(tmp_path, ignored):
+    """Also where the shell that started it in the background has it ignored."""
     command = [sys.executable, PROJECT / "run_bench.py", *FAST, "--models", "hang", "logistic"]
+    kept = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
     child = subprocess.Popen([*command, "--results-dir", tmp_path, "--name", "run"], stdout=subprocess.PIPE, text=True)
-    while "the training step received" not in child.stdout.readline():
-        pass
+    signal.signal(signal.SIGINT, kept)
+    wait_for_training(child)
     time.sleep(0.5)
     children = psutil.Process(child.pid).children(recursive=True)
     assert children
@@ -135,8 +151,7 @@ def test_ctrl_c_ends_every_child_and_leaves_a_readable_run(tmp_path):
 def test_a_trial_ends_with_its_parent(tmp_path):
     command = [sys.executable, PROJECT / "run_bench.py", *FAST, "--models", "hang"]
     child = subprocess.Popen([*command, "--results-dir", tmp_path, "--name", "run"], stdout=subprocess.PIPE, text=True)
-    while "the training step received" not in child.stdout.readline():
-        pass
+    wait_for_training(child)
     children = psutil.Process(child.pid).children(recursive=True)
     child.kill()
     child.wait()
@@ -181,3 +196,66 @@ def test_a_changed_plan_is_refused(bench, tmp_path):
     done = subprocess.run([sys.executable, "-m", "common.trial", trial], cwd=PROJECT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "was planned with" in json.loads((trial / "events.jsonl").read_text().splitlines()[-1])["reason"]
+
+
+def test_it_runs_from_any_folder_with_relative_paths(bench, tmp_path):
+    done = bench(*FAST, "--models", "logistic", "--results-dir", "here", "--name", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "here" / "run" / "results.md").exists()
+
+
+def test_report_is_the_same_however_the_run_is_named(finished, bench):
+    run, _ = finished
+    bench("report", run)
+    before = (run / "results.json").read_bytes()
+    bench("report", "run", cwd=run.parent)
+    assert (run / "results.json").read_bytes() == before
+
+
+def test_loader_workers_die_with_a_killed_child(tmp_path):
+    """The group of a dead child is ended, so that nothing of it disturbs the next trial."""
+    code = "import os, signal, subprocess, sys; subprocess.Popen(['sleep', '60']); os.kill(os.getpid(), signal.SIGKILL)"
+    child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    child.wait()
+    group = [p for p in psutil.process_iter() if p.status() != psutil.STATUS_ZOMBIE and os.getpgid(p.pid) == child.pid]
+    assert len(group) == 1
+    end(child)
+    assert not group[0].is_running() or group[0].status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_terminal_shows_a_bar(tmp_path):
+    """The display with a real rich bar, fed with a trial's events."""
+    spec = TrialSpec.model_validate(json.loads(SPEC))
+    console = Console(force_terminal=True, file=io.StringIO(), width=100)
+    display = Display(console)
+    display.begin(spec, 1, 1)
+    for step in range(1, 9):
+        event = {"event": "step", "phase": "train", "epoch": 1, "step": step, "batches": 8, "images": 32 * step}
+        display.event(event | {"elapsed_s": 0.5 * step}, 100 * 2**20)
+    display._bar.refresh()
+    display.finish("failed", "a reason with [brackets] and [/z]", 4.0)
+    shown = console.file.getvalue()
+    for words in ("epoch 1/1", "64.0 images/s", "100.0 MiB", "expected time of this trial", "[brackets] and [/z]"):
+        assert words in shown, shown
+
+
+SPEC = """{"name": "t", "framework": "f", "model": {"name": "m"}, "weights": {"source": "w", "path": "x"}, "seed": 0, "repeat": 0,
+ "recipe": {"train": "head", "learning_rate": 0.1, "batch_size": 32, "epochs": 1},
+ "feed": {"plan": "p", "plan_hash": "h", "balance": "none", "labels": "l", "pixels": "x", "image_side": 32, "workers": 0,
+          "classes": 20, "train_images": 256, "validation_images": 64},
+ "process": {"device": "cpu", "deterministic": false, "threads": 2, "timeout_s": 0}}"""
+
+
+def test_the_demo_is_a_real_task_for_both_frameworks(bench, tmp_path):
+    """EfficientNet-Lite0 with a trained head gets at least 40 % of the way from prior to oracle at every percentile."""
+    done = bench(
+        "--frameworks", "torch", "tf", "--models", "efficientnet_lite0", "--results-dir", tmp_path, "--name", "run"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = read_results(tmp_path / "run").rows
+    assert [r.record.spec.framework for r in rows] == ["torch", "tf"]
+    for r in rows:
+        assert all(values["share"] >= 0.4 for values in r.scores["percentiles"].values())
+        assert all(e.wait_s < e.train_s for e in r.record.epochs)
+    losses = [[e.validation_loss for e in r.record.epochs] for r in rows]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)

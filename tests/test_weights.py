@@ -24,6 +24,19 @@ def test_the_entry_that_names_the_model_wins():
     assert weights.choice_for(ModelSpec(name="vgg19"), asked) == "imagenet"
     assert weights.choice_for(V1, ("resnet50=b.safetensors",)) == "b.safetensors"
     assert weights.choice_for(V1, ("vgg19=random",)) == "auto"
+    assert weights.choice_for(V1, ("/data/run=3/w.safetensors",)) == "/data/run=3/w.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("vgg91=random",), "no model of this run in --weights 'vgg91'; there are: resnet50, resnet50:v1"),
+        (("random", "imagenet"), "--weights has random and imagenet for all models; name the model"),
+    ],
+)
+def test_entries_that_fit_no_model_are_refused(asked, message):
+    with pytest.raises(InputError, match=message):
+        weights.check_choices([V1], asked)
 
 
 @pytest.fixture
@@ -35,7 +48,7 @@ def file(tmp_path):
 
 
 def test_a_file_brings_its_preprocessing_and_hash(file):
-    spec = weights.from_file(file, V1)
+    spec = weights.from_file(file, V1, CAFFE)
     assert spec.preprocessing == TORCHVISION
     assert spec.sha256 == hash_file(file)
     assert spec.source == "w.safetensors"
@@ -43,24 +56,24 @@ def test_a_file_brings_its_preprocessing_and_hash(file):
 
 def test_another_variant_is_refused(file):
     with pytest.raises(InputError, match=r"holds the variant v1, the trial has v1\.5: .*--models resnet50:v1"):
-        weights.from_file(file, V15)
+        weights.from_file(file, V15, CAFFE)
 
 
 def test_another_architecture_is_refused(file):
     with pytest.raises(InputError, match="holds the architecture resnet50, the trial has vgg19"):
-        weights.from_file(file, ModelSpec(name="vgg19"))
+        weights.from_file(file, ModelSpec(name="vgg19"), CAFFE)
 
 
 def test_no_safetensors_file_is_refused(tmp_path):
     (tmp_path / "x.safetensors").write_text("no")
     with pytest.raises(InputError, match="is not a safetensors file"):
-        weights.from_file(tmp_path / "x.safetensors", V1)
+        weights.from_file(tmp_path / "x.safetensors", V1, CAFFE)
 
 
 def test_an_unknown_preprocessing_is_refused(tmp_path):
     save_file({"a": np.zeros(1, np.float32)}, tmp_path / "w.safetensors", {"preprocessing": "mine"})
     with pytest.raises(InputError, match="names the preprocessing 'mine'; there are: torchvision, caffe"):
-        weights.from_file(tmp_path / "w.safetensors", V1)
+        weights.from_file(tmp_path / "w.safetensors", V1, CAFFE)
 
 
 def test_no_network_means_random_weights_with_a_warning(monkeypatch):
@@ -136,6 +149,12 @@ def test_a_missing_tensor_that_trains_is_reported(tmp_path):
     path = write(tmp_path / "w", body__weight=np.ones((3, 3), np.float32))
     toy = Toy(trained=("bn.weight", "head.weight", "head.bias"))
     assert start(toy, path) == {"loaded": 1, "missing": 2, "unexpected": 0}  # with the running mean of what trains
+
+
+def test_a_file_of_another_network_is_refused(tmp_path):
+    path = write(tmp_path / "w", other__weight=np.ones((3, 3), np.float32))
+    with pytest.raises(InputError, match=r"no tensor of w is the model's: it has ..other.weight.. "):
+        start(Toy(trained=Toy().tensors), path)
 
 
 def test_another_shape_is_refused(tmp_path):

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from common import loading
+from common.child import environment
+from common.errors import InputError
 from common.files import PROJECT
 from common.prepare import make_run
 from common.records import read_trial
@@ -41,7 +43,10 @@ def bare_seconds(spec: TrialSpec, run: Path, folder: str) -> list[float]:
     }  # fmt: skip
     (run / "job.json").write_text(json.dumps(job))
     script = PROJECT / folder.replace(".", "/") / "bare.py"
-    answer = subprocess.run([sys.executable, script, run / "job.json"], capture_output=True, text=True, check=True)
+    variables = environment(spec.process.threads, spec.process.device)
+    answer = subprocess.run([sys.executable, script, run / "job.json"], capture_output=True, text=True, env=variables)
+    if answer.returncode:
+        raise InputError(f"{script.name} failed: {answer.stderr[-2000:]}")
     return json.loads(answer.stdout.splitlines()[-1])["seconds"]
 
 
@@ -59,9 +64,9 @@ def compare(framework: str, options: argparse.Namespace) -> float:
         for _ in range(options.repeats):
             folder = run / "trials" / spec.name
             run_trial(folder, spec, Silent())
-            record = read_trial(folder, run)
+            record = read_trial(folder, str(run))
             if record.status != "ok":
-                raise RuntimeError(f"{framework}: {record.reason}")
+                raise InputError(f"{framework}: {record.reason}")
             ours = np.mean([epoch.train_s for epoch in record.epochs[1:]])
             bare = np.mean(bare_seconds(spec, run, card.__name__)[1:])
             ratios.append(ours / bare)
@@ -82,8 +87,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--data", default="demo")
     parser.add_argument("--image-size", type=int, default=None)
     parser.add_argument("--limit", type=int, default=None)
-    parser.add_argument("--epochs", type=int, default=4, help="the first is left out")
+    parser.add_argument("--epochs", type=int, default=4, help="at least 2: the first is left out")
     parser.add_argument("--repeats", type=int, default=5, help="pairs, in turn")
     options = parser.parse_args(arguments)
+    if options.epochs < 2 or options.repeats < 1:
+        parser.error("--epochs is at least 2 and --repeats at least 1")
     medians = [compare(loading.framework_card(name).NAME, options) for name in options.frameworks]
     return int(max(medians) > LIMIT)

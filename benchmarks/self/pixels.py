@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from common.decode import decode
-from common.device import cores
 from common.loading import format_of
+from common.machine import cores
 from common.pixels import fill
 from common.types import Dataset
 
@@ -42,6 +42,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--images", type=int, default=20_000, help="the data's rows are repeated up to so many")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args(arguments)
+    if options.repeats < 1:
+        parser.error("--repeats is at least 1")
     path = Path(options.data)
     data = format_of(path).read(path)
     side = options.image_size or data.default_side

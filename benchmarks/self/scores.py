@@ -16,6 +16,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args(arguments)
+    if options.repeats < 1:
+        parser.error("--repeats is at least 1")
     rng = np.random.default_rng(0)
     scores = rng.random((options.rows, 20), np.float32)
     labels = (rng.random((options.rows, 20), np.float32) < 0.08).astype(np.uint8)

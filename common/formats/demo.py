@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -159,7 +160,7 @@ def caption(rng: np.random.Generator, labels: list[int]) -> str:
 
 def draw(folder: Path, images: int = IMAGES) -> None:
     """Write train.csv, test.csv and data/N.jpg; the same bytes on every machine with the same Pillow."""
-    (folder / "data").mkdir(parents=True)
+    (folder / "data").mkdir(parents=True, exist_ok=True)
     table = [comp5329.HEADER]
     for i in range(images):
         rng = np.random.default_rng([SEED, i])
@@ -174,10 +175,13 @@ def read(path: Path) -> Dataset:
     """The 1,000 scenes, drawn into the cache on first use."""
     folder = cache_folder() / f"demo-{IMAGES}x{SIDE}-v{VERSION}"
     if not folder.exists():
-        unfinished = folder.with_name(folder.name + ".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        draw(unfinished)
-        unfinished.rename(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        drawn = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".demo-"))
+        draw(drawn)
+        try:
+            drawn.rename(folder)
+        except OSError:  # another run was first, with the same bytes
+            shutil.rmtree(drawn)
     data = comp5329.read(folder, name="demo")
     names = tuple(GLYPHS[LABELS.index(c)] if c in LABELS else f"unused_{c}" for c in range(comp5329.CLASSES))
     return Dataset("demo", data.ids, data.paths, data.labels, names, data.captions, SIDE)

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from common.files import replacing
-from common.report.table import Group, groups, percentile_names
+from common.report.table import Group, figures, groups, percentile_names
 from common.types import Results
 
 LINES = ("-", "--", "-.", ":")
@@ -50,7 +50,7 @@ def by_epoch(results: Results, path: Path) -> None:
         left.plot(range(1, len(losses) + 1), losses, **style)
         f1 = _mean_by_epoch([row.scores["f1_by_epoch"] for row in group.rows])
         right.plot(range(1, len(f1) + 1), f1, **style)
-    for axes, what in ((left, "validation loss"), (right, f"F1 at the {max(results.run.percentiles):g}th percentile")):
+    for axes, what in ((left, "validation loss"), (right, f"F1 at the {results.run.percentiles[-1]:g}th percentile")):
         axes.set(xlabel="epoch", ylabel=what)
         axes.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
@@ -104,17 +104,14 @@ def time_against_f1(results: Results, path: Path) -> None:
     _save(figure, path)
 
 
-FIGURES = {
-    "figures/by_percentile.png": ("F1 by percentile, between prior and oracle", by_percentile),
-    "figures/by_epoch.png": ("Validation loss and F1 by epoch", by_epoch),
-    "figures/time_against_f1.png": ("Training time against F1 (one mark a trial)", time_against_f1),
+DRAWN = {
+    "figures/by_percentile.png": by_percentile,
+    "figures/by_epoch.png": by_epoch,
+    "figures/time_against_f1.png": time_against_f1,
 }
 
 
-def draw(results: Results, folder: Path) -> dict[str, str]:
-    """Write every figure below `folder`; file name -> what it shows. None where no trial finished."""
-    if not any(row.record.status == "ok" for row in results.rows):
-        return {}
-    for name, (_, function) in FIGURES.items():
-        function(results, folder / name)
-    return {name: about for name, (about, _) in FIGURES.items()}
+def draw(results: Results, folder: Path) -> None:
+    """Write every figure that the results have below `folder`."""
+    for name in figures(results):
+        DRAWN[name](results, folder / name)

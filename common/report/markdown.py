@@ -1,13 +1,14 @@
 """PURE: Results -> the text of results.md."""
 
+from common.report.differences import differences
 from common.report.table import (
     Table,
     comparison_table,
     data_table,
-    differences,
     environment_table,
     epochs_table,
     failures,
+    figures,
     further_scores_table,
     scores_table,
 )
@@ -29,8 +30,8 @@ def table(t: Table, level: int = 2) -> str:
     return "\n".join(lines + [text for note in t.notes for text in ("", note)])
 
 
-def page(results: Results, figures: dict[str, str]) -> str:
-    """The whole page. `figures`: file name -> what it shows."""
+def page(results: Results) -> str:
+    """The whole page."""
     run = results.run
     head = [
         f"# {run.name}",
@@ -41,7 +42,7 @@ def page(results: Results, figures: dict[str, str]) -> str:
         f"    {run.command}",
     ]
     parts = ["\n".join(head), table(scores_table(results)), table(comparison_table(results)), NO_RANKING]
-    parts += ["\n".join(f"![{about}]({name})\n\n{about}\n" for name, about in figures.items())]
+    parts += ["\n".join(f"![{about}]({name})\n\n{about}\n" for name, about in figures(results).items())]
     parts += [_failures(results)] if failures(results) else []
     different = differences(results)
     if different:

@@ -59,6 +59,7 @@ def groups(results: Results) -> list[Group]:
 def _labels(keys: list[tuple]) -> list[str]:
     """'torch resnet50:v1.5', with further words only where two would read the same."""
     labels = [f"{k[0]} {k[1]}" for k in keys]
+    keys = [(*k[:4], "not balanced" if k[4] == "none" else k[4]) for k in keys]
     for place in (3, 4, 2):
         kinds: dict[str, set[str]] = {}
         for label, key in zip(labels, keys):
@@ -156,6 +157,9 @@ def _comparison_row(group: Group, top: str) -> tuple[str, ...]:
     spec, facts = group.first.record.spec, group.first.record.facts
     records = [row.record for row in group.rows]
     weights = spec.weights.source + (f" {spec.weights.sha256[:8]}" if spec.weights.sha256 else "")
+    report = group.first.record.weights_report
+    if report.get("missing") or report.get("unexpected"):
+        weights += f" ({report['loaded']} loaded, {report['missing']} missing, {report['unexpected']} unexpected)"
     part = facts.get("trained part", spec.recipe.train)
     trained = part if part == spec.recipe.train else f"{part}, not {spec.recipe.train}"
     recipe = f"{trained}, lr {spec.recipe.learning_rate:g}, batch {spec.recipe.batch_size}"
@@ -218,8 +222,11 @@ def further_scores_table(results: Results) -> Table:
         rows.append((group.label, *cells, maps, spread([row.scores["threshold"]["f1"] for row in group.rows])))
     for which in ("prior", "oracle"):
         each = [ref[which] for ref in results.references.values()]
+        # The oracle's labels beyond the true ones go by class number, which macro averages would take for a score.
         cells = [
             spread([e["percentiles"][top][f"{kind}_{m}"] for e in each])
+            if (which, kind) != ("oracle", "macro")
+            else NONE
             for kind in ("macro", "micro")
             for m in ("precision", "recall", "f1")
         ]
@@ -283,6 +290,17 @@ def data_table(results: Results) -> Table:
     )
 
 
+def figures(results: Results) -> dict[str, str]:
+    """File below the run folder -> what it shows; none where no trial finished."""
+    if not any(row.record.status == "ok" for row in results.rows):
+        return {}
+    return {
+        "figures/by_percentile.png": "F1 by percentile, between prior and oracle",
+        "figures/by_epoch.png": "validation loss and F1 by epoch",
+        "figures/time_against_f1.png": "training time against F1, one mark a trial",
+    }
+
+
 def failures(results: Results) -> list[Row]:
     return [row for row in results.rows if row.record.status != "ok"]
 
@@ -296,41 +314,3 @@ def environment_table(results: Results) -> Table:
             seen.setdefault(row.record.spec.framework, row.record.environment)
     rows += [(f"{name}: {key}", str(value)) for name, env in seen.items() for key, value in env.items()]
     return Table("Environment", ("what", "value"), tuple(rows))
-
-
-def differences(results: Results) -> list[str]:
-    """In words: everything that the rows do not have in common."""
-    ok = [g for g in groups(results) if g.rows]
-    described: dict[str, dict[str, str]] = {}
-    for group in ok:
-        spec, record = group.first.record.spec, group.rows[0].record
-        fields = {
-            "model": str(spec.model), "weights": spec.weights.source, "learning rate": f"{spec.recipe.learning_rate:g}",
-            "balance": spec.feed.balance, "images per epoch": f"{spec.feed.train_images:,}",
-            "batch size": str(spec.recipe.batch_size), "image side": str(spec.feed.image_side),
-            "device": spec.process.device, "loader workers": str(spec.feed.workers),
-            "threads": str(spec.process.threads), "preprocessing": _preprocessing_words(group.first),
-        }  # fmt: skip
-        fields |= {
-            k: f"{v:.3f}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else str(v)
-            for k, v in record.facts.items()
-        }
-        fields |= {f"batch of {k}": v for k, v in record.received.items()}
-        described[group.label] = fields
-    lines = []
-    for field in dict.fromkeys(k for fields in described.values() for k in fields):
-        values: dict[str, list[str]] = {}
-        for label, fields in described.items():
-            values.setdefault(fields.get(field, "not stated"), []).append(label)
-        if len(values) > 1:
-            lines.append(
-                f"**{field}**: " + "; ".join(f"{value} ({', '.join(labels)})" for value, labels in values.items())
-            )
-    return lines
-
-
-def _preprocessing_words(row: Row) -> str:
-    p = row.record.spec.weights.preprocessing
-    if p is None:
-        return "not stated"
-    return f"{p.channels.upper()}, mean {'/'.join(f'{m:g}' for m in p.mean)}, std {'/'.join(f'{s:g}' for s in p.std)}"

@@ -1,13 +1,14 @@
 """Results -> the tables a person reads at the end of a run."""
 
 import re
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from common.report.table import Table, comparison_table, failures, scores_table
+from common.report.table import Table, comparison_table, failures, figures, scores_table
 from common.types import Results
 
 WHAT = ("row", "weights", "recipe", "GMAC", "trainable")
@@ -18,7 +19,12 @@ NUMBER = re.compile(r"[-\d.,±– ]+( [KMG]iB)?")
 
 def show(console: Console, t: Table, notes: bool = True) -> None:
     rich = RichTable(
-        title=t.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0)
+        title=escape(t.title),
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 0),
     )
     for i, name in enumerate(t.header):
         cells = [row[i] for row in t.rows]
@@ -50,17 +56,23 @@ def scores_by_row(results: Results) -> Table:
     return Table("Scores (F1 averaged over images)", header, tuple(lines), t.notes)
 
 
-def show_results(console: Console, results: Results) -> None:
-    """What ran, what it cost, what came out; then what failed, with the way to repeat it."""
+def show_results(console: Console, results: Results, folder: Path) -> None:
+    """What ran, what it cost, what came out; what failed, with the way to repeat it; where the report lies."""
     comparison = comparison_table(results)
     console.print()
     show(console, comparison.only("What ran", WHAT), notes=False)
     show(console, comparison.only("What it cost", COST))
     console.print()
     show(console, scores_by_row(results))
+
+    def say(text: str, style: str = "") -> None:
+        console.print(text, style=style, highlight=False, soft_wrap=True, markup=False)
+
     for row in failures(results):
         record = row.record
-        console.print(f"\n[red]{record.spec.name}: {record.status}[/red]  {escape(record.reason)}", highlight=False)
-        console.print(
-            f"  log: trials/{record.spec.name}/log.txt; repeat it alone: {record.repeat_command}", highlight=False
-        )
+        say(f"\n{record.spec.name}: {record.status}: {record.reason}", "red")
+        say(f"  log: {folder / 'trials' / record.spec.name / 'log.txt'}")
+        say(f"  repeat it alone, then `report`: {record.repeat_command}")
+    say(f"\nreport: {folder / 'results.md'}")
+    for name, about in figures(results).items():
+        say(f"figure: {folder / name} ({about})")

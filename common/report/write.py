@@ -16,7 +16,8 @@ def write_report(folder: Path) -> Results:
     results = read_results(folder)
     write_json(folder / "results.json", results.model_dump())
     write_text(folder / "results.csv", csv(results))
-    write_text(folder / "results.md", page(results, draw(results, folder)))
+    draw(results, folder)
+    write_text(folder / "results.md", page(results))
     return results
 
 

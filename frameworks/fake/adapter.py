@@ -112,5 +112,8 @@ class Adapter:
     def peak_device_bytes(self) -> int:
         return 0
 
+    def preprocessing(self, model: ModelSpec) -> Preprocessing:
+        return MODELS[model.name].preprocessing
+
     def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
         raise InputError("the fake framework has no weights to export")

@@ -1,23 +1,25 @@
 """PyTorch behind the contract: eager, float32, channels last as the pixels come and as TensorFlow computes."""
 
+import os
 import socket
 from typing import Any
 
-import numpy as np
-import timm
-import torch
-import torchvision
-from torch import nn
-
-from common.errors import InputError
-from common.feed import Feed
-from common.types import ModelSpec, Preprocessing, ProcessSpec, Train
-from common.watch import Watch
-from frameworks.contract import TORCHVISION
-from frameworks.pytorch import models
-from frameworks.pytorch.data import loader
-
 STALL_S = 15  # a download that brings no byte for so long is given up
+os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(STALL_S))  # timm's downloads
+os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(STALL_S))
+
+import numpy as np  # noqa: E402
+import timm  # noqa: E402
+import torch  # noqa: E402
+import torchvision  # noqa: E402
+from torch import nn  # noqa: E402
+
+from common.errors import InputError  # noqa: E402
+from common.feed import Feed  # noqa: E402
+from common.types import ModelSpec, Preprocessing, ProcessSpec, Train  # noqa: E402
+from common.watch import Watch  # noqa: E402
+from frameworks.pytorch import MODELS, models  # noqa: E402
+from frameworks.pytorch.data import loader  # noqa: E402
 
 
 class Model:
@@ -42,6 +44,9 @@ class Adapter:
             raise InputError("torch sees no CUDA device; take --device cpu")
         self.device = torch.device(process.device)
         torch.set_num_threads(process.threads)
+        torch.set_num_interop_threads(process.threads)
+        # float32 means float32 on every framework: TF32 is on by default for some operations and off for others
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         torch.manual_seed(seed)
         if process.deterministic:
             torch.use_deterministic_algorithms(True)
@@ -112,6 +117,7 @@ class Adapter:
         parts = []
         with torch.no_grad():
             for (images,) in watch.fetch(loader(feed, pin=self.device.type == "cuda")):
+                watch.received(images)
                 images = images.to(self.device, non_blocking=True)
                 parts.append(model.network(model.preprocess(images)))
                 watch.stepped(len(images))
@@ -131,15 +137,16 @@ class Adapter:
             "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
             "gmac": gmac,
             "precision": str(parameters[0].dtype).removeprefix("torch."),
-            "TF32": str(torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32)
-            if self.device.type == "cuda" else "no GPU",
+            "TF32": f"matrix products {_on(torch.backends.cuda.matmul.allow_tf32)}, "
+            f"convolutions {_on(torch.backends.cudnn.allow_tf32)}",
+            "initialisation": "of torch's modules",
             "layout": "channels last" if channels_last else "channels first",
             "compiled": "no (eager)",
             "optimiser": f"Adam, learning rate {adam['lr']:g}, betas {adam['betas']}, eps {adam['eps']:g} added to the corrected sqrt(v)",
             "batch norm": f"{moving} of {len(norms)} in training mode"
             + (f", eps {norms[0].eps:g}, momentum {norms[0].momentum:g} of the new value, running variance unbiased" if norms else ""),
             "dropout": f"{model.built.dropout.p:g} before layer4" if model.built.dropout and model.built.dropout.training else "none",
-            "loader": "DataLoader, worker processes",
+            "loader": "DataLoader; workers are processes, without one the training process loads",
             "deterministic kernels": str(torch.are_deterministic_algorithms_enabled()),
         }  # fmt: skip
 
@@ -150,21 +157,15 @@ class Adapter:
     def peak_device_bytes(self) -> int:
         return torch.cuda.max_memory_allocated() if self.device.type == "cuda" else 0
 
+    def preprocessing(self, model: ModelSpec) -> Preprocessing:
+        return models.library_preprocessing(model)
+
     def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
         socket.setdefaulttimeout(STALL_S)
-        said: dict[str, Any] | None = None
-        if source == "imagenet":
-            state, said = models.pretrained(model)
-        else:
-            state = models.packaged(source)
+        state = models.pretrained(model) if source == "imagenet" else models.packaged(source)
         tensors = {n: t.detach().cpu().numpy().astype(np.float32) for n, t in state.items() if t.is_floating_point()}
-        return tensors, _preprocessing(model, said)
+        return tensors, MODELS[model.name].preprocessing if model.name in MODELS else self.preprocessing(model)
 
 
-def _preprocessing(model: ModelSpec, said: dict[str, Any] | None) -> Preprocessing:
-    from frameworks.pytorch import MODELS
-
-    if said is None:
-        return MODELS[model.name].preprocessing if model.name in MODELS else TORCHVISION
-    mean, std = (tuple(round(255 * v, 4) for v in said[key]) for key in ("mean", "std"))
-    return Preprocessing(channels="rgb", mean=mean, std=std)
+def _on(flag: bool) -> str:
+    return "on" if flag else "off"

@@ -10,6 +10,7 @@ from torch import nn
 
 from common.errors import InputError
 from common.types import ModelSpec, Preprocessing, Train
+from frameworks.contract import TORCHVISION
 
 DROPOUT = 0.5  # before layer4, as in the paper's code
 
@@ -70,7 +71,8 @@ def train_mode(built: Built) -> None:
     torch's requires_grad=False alone would leave batch norm normalising by batch statistics and moving its
     running ones. The dropout before layer4 acts where layer4 trains: before a frozen layer it would only be noise.
     """
-    built.network.eval()
+    parameters = list(built.network.parameters())
+    built.network.train(all(p.requires_grad for p in parameters))  # also what has no parameters: dropout, drop path
     for module in built.network.modules():
         own = list(module.parameters(recurse=False))
         if own and all(p.requires_grad for p in own):
@@ -114,12 +116,20 @@ def packaged(path: str) -> dict[str, Any]:
     return dict(zip(ours, file.values()))
 
 
-def pretrained(model: ModelSpec) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The library's own ImageNet weights, downloaded; and timm's preprocessing (None: torchvision's)."""
+def pretrained(model: ModelSpec) -> dict[str, Any]:
+    """The library's own ImageNet weights, downloaded."""
     if model.name in ("resnet50", "resnext50_32x4d"):
         if model.variant == "v1":
             raise InputError("torchvision's ImageNet weights are of the variant v1.5")
         weights = torchvision.models.get_model_weights(model.name)["IMAGENET1K_V1"]
-        return weights.get_state_dict(progress=False, check_hash=True), None
-    network = timm.create_model(model.name, pretrained=True)
-    return network.state_dict(), network.default_cfg
+        return weights.get_state_dict(progress=False, check_hash=True)
+    return timm.create_model(model.name, pretrained=True).state_dict()
+
+
+def library_preprocessing(model: ModelSpec) -> Preprocessing:
+    """timm's mean and standard deviation of this model, times 255."""
+    card = timm.get_pretrained_cfg(model.name)
+    if card is None:
+        return TORCHVISION
+    mean, std = (tuple(round(255 * v, 4) for v in values) for values in (card.mean, card.std))
+    return Preprocessing(channels="rgb", mean=mean, std=std)

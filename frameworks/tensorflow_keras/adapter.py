@@ -37,10 +37,13 @@ class Adapter:
         gpus = tf.config.list_physical_devices("GPU")
         if process.device == "cuda" and not gpus:
             raise InputError("TensorFlow sees no CUDA device; take --device cpu, or install tensorflow[and-cuda]")
-        for gpu in gpus:
+        if process.device == "cpu":
+            tf.config.set_visible_devices([], "GPU")  # also where no variable hides it: a trial repeated alone
+        for gpu in gpus if process.device == "cuda" else ():
             tf.config.experimental.set_memory_growth(gpu, True)  # else it takes all of the GPU's memory
         tf.config.threading.set_intra_op_parallelism_threads(process.threads)
         tf.config.threading.set_inter_op_parallelism_threads(process.threads)
+        tf.config.experimental.enable_tensor_float_32_execution(False)  # one setting for all frameworks
         keras.utils.set_random_seed(seed)
         if process.deterministic:
             tf.config.experimental.enable_op_determinism()
@@ -48,8 +51,8 @@ class Adapter:
 
     def environment(self) -> dict[str, str]:
         threading = tf.config.threading
-        words = self.device
-        if self.device == "cuda":
+        words = "cuda" if tf.config.get_visible_devices("GPU") else "cpu"
+        if words == "cuda":
             details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
             words += f" ({details.get('device_name', 'unnamed')})"
         return {
@@ -97,11 +100,11 @@ class Adapter:
 
     def train_epoch(self, model: Model, feed: Feed, watch: Watch) -> float:
         model.network.watch = watch
-        history = model.network.fit(Batches(feed), epochs=1, shuffle=False, verbose=0, callbacks=[Tell(feed, watch)])
+        history = model.network.fit(Batches(feed), epochs=1, shuffle=False, verbose=0, callbacks=[Tell(watch)])
         return history.history["loss"][0]
 
     def predict(self, model: Model, feed: Feed, watch: Watch) -> np.ndarray:
-        return model.network.predict(Batches(feed), verbose=0, callbacks=[Tell(feed, watch)])
+        return model.network.predict(Batches(feed), verbose=0, callbacks=[Tell(watch)])
 
     def facts(self, model: Model) -> dict[str, Any]:
         network, optimiser = model.network, model.network.optimizer
@@ -109,14 +112,16 @@ class Adapter:
         norms = [layer for layer in leaves if isinstance(layer, keras.layers.BatchNormalization)]
         moving = sum(layer.trainable for layer in norms)
         dropouts = [layer.rate for layer in leaves if isinstance(layer, keras.layers.Dropout)]
+        frozen_body = not any(layer.trainable_variables for layer in network.layers[:-1])  # runs in inference mode
         return {
             "parameters": sum(int(np.prod(v.shape)) for layer in leaves for v in _parameters(layer)),
             "trainable_parameters": sum(int(np.prod(v.shape)) for v in network.trainable_variables),
             "gmac": models.gmac(network),
             "precision": str(network.trainable_variables[0].dtype),
-            "TF32": str(tf.config.experimental.tensor_float_32_execution_enabled())
-            if self.device == "cuda"
-            else "no GPU",
+            "TF32": "matrix products {0}, convolutions {0}".format(
+                "on" if tf.config.experimental.tensor_float_32_execution_enabled() else "off"
+            ),
+            "initialisation": "of Keras's layers",
             "layout": keras.config.image_data_format().replace("_", " "),
             "compiled": f"tf.function, XLA {'on' if network.jit_compile else 'off'}",
             "optimiser": f"Adam, learning rate {float(optimiser.learning_rate):g}, betas {(optimiser.beta_1, optimiser.beta_2)}, "
@@ -127,8 +132,8 @@ class Adapter:
                 if norms
                 else ""
             ),
-            "dropout": ", ".join(f"{rate:g}" for rate in dropouts) or "none",
-            "loader": "PyDataset, worker threads",
+            "dropout": ", ".join(f"{rate:g}" for rate in dropouts if not frozen_body) or "none",
+            "loader": "PyDataset; workers are threads, at least one",
             "deterministic kernels": str(is_op_determinism_enabled()),
         }
 
@@ -138,6 +143,9 @@ class Adapter:
 
     def peak_device_bytes(self) -> int:
         return tf.config.experimental.get_memory_info("GPU:0")["peak"] if self.device == "cuda" else 0
+
+    def preprocessing(self, model: ModelSpec) -> Preprocessing:
+        return models.library_preprocessing(model)
 
     def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
         if source != "imagenet" or model.name == models.LITE:
@@ -149,5 +157,7 @@ class Adapter:
 
 def _parameters(layer: keras.layers.Layer) -> list[keras.Variable]:
     """What training could change, frozen or not: without batch norm's statistics and random state."""
+    if isinstance(layer, keras.layers.Normalization):
+        return []  # the library's constants
     buffers = {"moving_mean", "moving_variance"}
     return [v for v in layer.weights if v.name not in buffers and "seed_generator" not in v.path]

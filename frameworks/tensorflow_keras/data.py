@@ -31,18 +31,15 @@ class Batches(keras.utils.PyDataset):
 class Tell(keras.callbacks.Callback):
     """Tells the watch what fit and predict do."""
 
-    def __init__(self, feed: Feed, watch: Watch):
+    def __init__(self, watch: Watch):
         super().__init__()
-        self.feed, self.watch = feed, watch
-
-    def _images(self, batch: int) -> int:
-        return min(self.feed.batch_size, self.feed.images - batch * self.feed.batch_size)
+        self.watch = watch
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self.watch.wanted()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.watch.stepped(self._images(batch), logs["loss"])
+        self.watch.stepped(self.model.images_received, logs["loss"])
 
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.watch.stepped(self._images(batch))
+        self.watch.stepped(len(logs["outputs"]))

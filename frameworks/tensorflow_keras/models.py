@@ -50,11 +50,13 @@ class Observed(keras.Model):
     """
 
     watch: Any = None
+    images_received: int = 0  # in the last step
 
     def train_step(self, data: Any) -> Any:
         images, labels = data
 
         def seen(images_shape: np.ndarray, labels_shape: np.ndarray) -> None:
+            self.images_received = int(images_shape[0])
             self.watch.received(Form(images.dtype.name, images_shape), Form(labels.dtype.name, labels_shape))
 
         told = tf.numpy_function(seen, [tf.shape(images), tf.shape(labels)], [])
@@ -100,10 +102,9 @@ def gmac(model: keras.Model) -> float:
     """Multiply-accumulates of one image's forward pass, in 1e9: kernel elements times output positions."""
     total = 0
     for layer in leaves(model):
-        kernel = getattr(layer, "kernel", None)
-        if kernel is not None:
-            positions = math.prod(layer.output.shape[1:-1])
-            total += math.prod(kernel.shape) * positions
+        for name in ("kernel", "depthwise_kernel", "pointwise_kernel"):
+            if (kernel := getattr(layer, name, None)) is not None:
+                total += math.prod(kernel.shape) * math.prod(layer.output.shape[1:-1])
     return total / 1e9
 
 
