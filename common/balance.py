@@ -1,10 +1,11 @@
 """PURE: which rows an epoch visits after balancing, and an audit of what that changed."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 
-SETS_PER_CALL = 64  # RandomOverSampler scans all rows once per set: small blocks keep 1,000,000 rows linear
+SETS_PER_CALL = 256  # RandomOverSampler scans all rows once per set: small blocks keep 1,000,000 rows linear
 MOST_REPEATS = 10  # a set of one image may appear ten times, not a thousand
 
 
@@ -43,7 +44,9 @@ def oversample(labels: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
             members = np.concatenate([kept, members])
             goal[largest] = len(kept)
         sampler = RandomOverSampler(sampling_strategy=goal, random_state=seed)
-        sampler.fit_resample(members.reshape(-1, 1), keys[members])
+        with warnings.catch_warnings():  # many label sets are meant: no regression is mistaken for classes here
+            warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
+            sampler.fit_resample(members.reshape(-1, 1), keys[members])
         added.append(members[sampler.sample_indices_[len(members) :]])
     return np.concatenate([rows, *(rows[a] for a in added)]).astype(np.int32)
 

@@ -69,7 +69,7 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
 
     An image's F1 after its k best labels is 2 * hits / (k + labels), so lowering the threshold past one of its scores
     adds a known difference. All differences sorted by score and summed up give the F1 of every threshold.
-    Returns a value just below the lowest picked score: pick where score > threshold.
+    Returns the middle between the lowest picked score and the next one: pick where score > threshold.
     """
     order = np.argsort(-scores, axis=1, kind="stable")
     ranked = np.take_along_axis(scores, order, axis=1)
@@ -81,7 +81,9 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
     total, flat = np.cumsum(steps[down]), flat[down]
     ends = np.append(flat[:-1] > flat[1:], True)  # equal scores are picked together
     best = int(np.argmax(np.where(ends, total, -np.inf)))
-    return float(np.nextafter(flat[best], -np.inf, dtype=flat.dtype))
+    below = flat[best + 1] if best + 1 < len(flat) else flat[best] - 1
+    middle = (flat[best] + below) / 2
+    return float(middle if middle < flat[best] else below)
 
 
 def single_threshold(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
