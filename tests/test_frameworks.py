@@ -144,7 +144,7 @@ def test_both_train_alike(probe, lite_file):
     assert a.images == b.images == [IMAGES, IMAGES]
     assert a.losses == pytest.approx(b.losses, rel=1e-3)
     assert a.losses[1] < a.losses[0]
-    assert np.abs(a.last - b.last).max() < 0.01
+    assert np.abs(a.last - b.last).max() < 0.01 * np.abs(a.last).max()  # .007 seen
 
 
 @pytest.mark.parametrize("framework", ["torch", "tf"])
