@@ -30,14 +30,16 @@ path = request.get("weights", "")
 weights = WeightsSpec(source="file", path=path, sha256=hash_file(Path(path))) if path else WeightsSpec(source="random")
 said = initialise(adapter, model, weights, Path("/"), labels.sum(axis=0), n, 0)
 
-fits = []
+fits, queued = [], []
 if "keras" in sys.modules:
     import keras
+    from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
     real_fit = keras.Model.fit
 
     def counted(self, *arguments, **options):
         fits.append(type(arguments[0]).__mro__[1].__name__)
+        queued.append(PyDatasetAdapter(arguments[0]).enqueuer is not None)
         return real_fit(self, *arguments, **options)
 
     keras.Model.fit = counted
@@ -84,6 +86,7 @@ out.with_suffix(".json").write_text(
             "changed": sorted(k for k in before if not np.array_equal(before[k], after[k])),
             "same_after_load": all(before[k].tobytes() == again[k].tobytes() for k in before),
             "fits": fits,
+            "queued": queued,
             "one_train_function": len(set(functions)) == 1,
         }
     )

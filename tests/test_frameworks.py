@@ -202,6 +202,7 @@ def test_keras_trains_through_fit_and_builds_nothing_anew(probe, lite_file):
     p = probe("tf", "efficientnet_lite0", path=lite_file)
     assert p.fits == ["PyDataset", "PyDataset"]
     assert p.one_train_function
+    assert p.queued == [True, True]  # Keras's own queue, not tf.data's autotuner, which holds up an epoch's end
 
 
 def test_the_head_is_the_same_everywhere(probe, lite_file, resnet_file):

@@ -133,7 +133,7 @@ class Adapter:
                 else ""
             ),
             "dropout": ", ".join(f"{rate:g}" for rate in dropouts if not frozen_body) or "none",
-            "loader": "PyDataset; workers are threads, at least one",
+            "loader": "PyDataset; workers are threads, at least two",
             "deterministic kernels": str(is_op_determinism_enabled()),
         }
 

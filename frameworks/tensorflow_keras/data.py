@@ -11,13 +11,13 @@ from common.watch import Watch
 class Batches(keras.utils.PyDataset):
     """Batch index -> (uint8 [n, h, w, 3], float32 [n, classes]), or images alone where the feed has no labels.
 
-    At least one worker thread, Keras's default. Without one Keras puts tf.data's autotuned prefetch behind the
-    generator, and the end of an epoch may wait for the autotuner's next wake-up, which comes after 10 ms, then after
-    twice as long each time: epochs of 50 s ended after 82 and 85 s, of 1.4 s after 2.6 s, at unchanged step times.
+    At least two worker threads: with fewer, Keras puts tf.data's autotuned prefetch behind the generator, and the end
+    of an epoch may wait for the autotuner's next wake-up, which comes after 10 ms, then after twice as long each time:
+    epochs of 50 s ended after 82 s, of 1.4 s after 2.6 s, at unchanged step times, in some runs and not in others.
     """
 
     def __init__(self, feed: Feed):
-        super().__init__(workers=max(1, feed.workers), use_multiprocessing=False)
+        super().__init__(workers=max(2, feed.workers), use_multiprocessing=False)
         self.feed = feed
 
     @property
