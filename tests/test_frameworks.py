@@ -205,6 +205,11 @@ def test_keras_trains_through_fit_and_builds_nothing_anew(probe, lite_file):
     assert p.queued == [True, True]  # Keras's own queue, not tf.data's autotuner, which holds up an epoch's end
 
 
+def test_a_dropped_image_is_counted_where_the_step_receives(probe, lite_file):
+    """A generator that loses a row: Keras trains on without a word; the count must not come from the plan."""
+    assert probe("tf", "efficientnet_lite0", path=lite_file, drop=True).images == [IMAGES - 1, IMAGES - 1]
+
+
 def test_the_head_is_the_same_everywhere(probe, lite_file, resnet_file):
     a, b = (load_file(probe(f, "efficientnet_lite0", path=lite_file).file) for f in ("torch", "tf"))
     for name in ("classifier.weight", "classifier.bias"):
