@@ -26,7 +26,7 @@ orders = np.load(job["plan"])["orders"]
 
 class Batches(keras.utils.PyDataset):
     def __init__(self, rows):
-        super().__init__(workers=1)
+        super().__init__(workers=2)  # with one, the autotuner may hold the end of an epoch: docs/fairness.md
         self.rows = rows
 
     @property
