@@ -25,7 +25,7 @@ from common.files import hash_arrays, read_json, replacing, write_arrays
 from common.initial import initialise
 from common.loading import load_adapter
 from common.scores import bce_with_logits
-from common.types import Plan, TrialSpec
+from common.types import BuildSpec, Plan, TrialSpec
 from common.watch import Events, Lie, Watch, check_loss, load_average
 
 
@@ -58,9 +58,11 @@ class Trial:
         self.adapter = load_adapter(spec.framework)(spec.process, spec.seed)
         train = "all" if spec.weights.random else spec.recipe.train
         assert spec.weights.preprocessing is not None
-        self.model = self.adapter.build(
-            spec.model, feed.classes, feed.image_side, spec.weights.preprocessing, train, spec.recipe.learning_rate
-        )
+        build = BuildSpec(
+            model=spec.model, classes=feed.classes, side=feed.image_side, train=train,
+            preprocessing=spec.weights.preprocessing, learning_rate=spec.recipe.learning_rate,
+        )  # fmt: skip
+        self.model = self.adapter.build(build)
         positives = self.labels[self.plan.visits].sum(axis=0, dtype=np.int64)
         report = initialise(self.adapter, self.model, spec.weights, run, positives, len(self.plan.visits), spec.seed)
         self.facts = self.adapter.facts(self.model) | {"trained part": train}

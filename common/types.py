@@ -79,6 +79,17 @@ class ModelSpec(Value):
         return f"{self.name}:{self.variant}" if self.variant else self.name
 
 
+class BuildSpec(Value):
+    """What an adapter builds: a network with its trained part and optimiser."""
+
+    model: ModelSpec
+    classes: int
+    side: int  # pixels
+    preprocessing: Preprocessing
+    train: Train
+    learning_rate: float
+
+
 class WeightsSpec(Value):
     """Initial weights: a safetensors file under canonical names, or none (random)."""
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from common.feed import Feed
-from common.types import ModelSpec, Preprocessing, ProcessSpec, Train
+from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec
 from common.watch import Watch
 
 TORCHVISION = Preprocessing(
@@ -62,15 +62,7 @@ class Adapter(Protocol):
     def models(self) -> list[str]:
         """Every model name that `build` takes."""
 
-    def build(
-        self,
-        model: ModelSpec,
-        classes: int,
-        side: int,
-        preprocessing: Preprocessing,
-        train: Train,
-        learning_rate: float,
-    ) -> Any:
+    def build(self, spec: BuildSpec) -> Any:
         """Network (uint8 RGB [n, side, side, 3] in, logits [n, classes] out) and optimiser."""
 
     def head(self, model: Any) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from common.feed import Feed
 from common.files import hash_file
 from common.initial import initialise
 from common.loading import framework_card, load_adapter
-from common.types import ModelSpec, Preprocessing, ProcessSpec, WeightsSpec
+from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, WeightsSpec
 from common.watch import Events, Watch
 from frameworks.contract import HALF
 
@@ -25,7 +25,11 @@ if request.get("preprocessing"):
     preprocessing = Preprocessing(**request["preprocessing"])
 labels = np.load(request["labels"])
 n, side = len(labels), request["side"]
-model = adapter.build(spec, labels.shape[1], side, preprocessing, request["train"], 1e-3)
+build = BuildSpec(
+    model=spec, classes=labels.shape[1], side=side, preprocessing=preprocessing, train=request["train"],
+    learning_rate=1e-3,
+)  # fmt: skip
+model = adapter.build(build)
 path = request.get("weights", "")
 weights = WeightsSpec(source="file", path=path, sha256=hash_file(Path(path))) if path else WeightsSpec(source="random")
 said = initialise(adapter, model, weights, Path("/"), labels.sum(axis=0), n, 0)

@@ -21,11 +21,15 @@ from frameworks.contract import TORCHVISION
 SIDE, IMAGES = 64, 10  # two full batches of 4 and a short one
 
 
+def decoded(paths, side):
+    return np.frombuffer(b"".join(decode(path, side) for path in paths), np.uint8).reshape(-1, side, side, 3)
+
+
 def make_store(folder, block):
     """A pixel store from an array."""
     folder.mkdir(parents=True)
     block.tofile(folder / "pixels.u8")
-    write_json(folder / "store.json", {"images": len(block), "side": block.shape[1], "sha256": "", "chunks": []})
+    write_json(folder / "store.json", {"images": len(block), "side": block.shape[1], "hash": "", "chunks": []})
     return folder
 
 
@@ -33,7 +37,7 @@ def make_store(folder, block):
 def probe(tmp_path_factory):
     """Drive an adapter in a process of its own; the answer is remembered for the module."""
     folder = tmp_path_factory.mktemp("probe")
-    block = np.stack([decode(p, SIDE) for p in demo.read(demo.Path("demo")).paths[:IMAGES]])
+    block = decoded(demo.read(demo.Path("demo")).paths[:IMAGES], SIDE)
     make_store(folder / "store", block)
     labels = np.zeros((IMAGES, 20), np.uint8)
     labels[np.arange(IMAGES), np.arange(IMAGES)] = 1
@@ -128,7 +132,7 @@ def test_the_variant_matters(probe, resnet_file):
 @pytest.mark.parametrize(("model", "variant"), [("efficientnet_lite0", ""), ("resnet50", "v1")])
 def test_real_photographs_have_the_same_logits_on_both(probe, lite_file, tmp_path_factory, model, variant):
     data = comp5329.read(shared("data/comp5329"))
-    block = np.stack([decode(p, 112) for p in data.paths[:IMAGES]])
+    block = decoded(data.paths[:IMAGES], 112)
     store = make_store(tmp_path_factory.mktemp("real") / "store", block)
     path = lite_file if not variant else shared("weights/resnet50_v1_pruned.safetensors")
     preprocessing = TORCHVISION.model_dump() if variant else None

@@ -149,7 +149,7 @@ def test_reading_the_store_takes_no_memory_of_its_own(tmp_path):
     folder = tmp_path / "large"
     folder.mkdir()
     np.ones(300_000_000, np.uint8).tofile(folder / "pixels.u8")
-    (folder / "store.json").write_text(json.dumps({"images": 1000, "side": 316, "sha256": "", "chunks": []}))
+    (folder / "store.json").write_text(json.dumps({"images": 1000, "side": 316, "hash": "", "chunks": []}))
     feed = Feed(folder, np.arange(1000, dtype=np.int32), None, 10, 0)
     before = in_use(os.getpid())
     for i in range(feed.batches):

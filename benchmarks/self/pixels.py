@@ -39,7 +39,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run_bench.py self pixels", description=ABOUT)
     parser.add_argument("--data", default="demo", help="a folder, or demo")
     parser.add_argument("--image-size", type=int, default=None)
-    parser.add_argument("--images", type=int, default=20_000, help="the data's rows are repeated up to so many")
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=10_000,
+        help="the data's rows are repeated up to so many; where their pixels exceed what the system holds before it "
+        "writes to disk (Linux: 10 %% of the memory), the disk is measured too",
+    )
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args(arguments)
     if options.repeats < 1:

@@ -7,7 +7,7 @@ import numpy as np
 from common.errors import InputError
 from common.feed import Feed
 from common.scores import bce_with_logits
-from common.types import ModelSpec, Preprocessing, ProcessSpec, Train
+from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec
 from common.watch import Watch
 from frameworks.fake import MODELS
 from frameworks.fake.faults import AT_STEP, FAULTY_STEP
@@ -19,11 +19,11 @@ HEAD = ("head.weight", "head.bias")
 class Logistic:
     """weight [classes, features] and bias [classes], trained by plain gradient descent."""
 
-    def __init__(self, kind: str, classes: int, side: int, preprocessing: Preprocessing, learning_rate: float):
-        self.kind, self.side, self.learning_rate = kind, side, learning_rate
-        self.mean, self.std = np.array(preprocessing.mean), np.array(preprocessing.std)
-        self.weight = np.zeros((classes, GRID * GRID * 3), np.float32)
-        self.bias = np.zeros(classes, np.float32)
+    def __init__(self, spec: BuildSpec):
+        self.kind, self.side, self.learning_rate = spec.model.name, spec.side, spec.learning_rate
+        self.mean, self.std = np.array(spec.preprocessing.mean), np.array(spec.preprocessing.std)
+        self.weight = np.zeros((spec.classes, GRID * GRID * 3), np.float32)
+        self.bias = np.zeros(spec.classes, np.float32)
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [n, h, w, 3] -> float32 [n, 48] around 0."""
@@ -49,16 +49,8 @@ class Adapter:
     def models(self) -> list[str]:
         return list(MODELS)
 
-    def build(
-        self,
-        model: ModelSpec,
-        classes: int,
-        side: int,
-        preprocessing: Preprocessing,
-        train: Train,
-        learning_rate: float,
-    ) -> Logistic:
-        return Logistic(model.name, classes, side, preprocessing, learning_rate)
+    def build(self, spec: BuildSpec) -> Logistic:
+        return Logistic(spec)
 
     def head(self, model: Logistic) -> tuple[str, str]:
         return HEAD

@@ -16,7 +16,7 @@ from torch import nn  # noqa: E402
 
 from common.errors import InputError  # noqa: E402
 from common.feed import Feed  # noqa: E402
-from common.types import ModelSpec, Preprocessing, ProcessSpec, Train  # noqa: E402
+from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec  # noqa: E402
 from common.watch import Watch  # noqa: E402
 from frameworks.pytorch import MODELS, models  # noqa: E402
 from frameworks.pytorch.data import loader  # noqa: E402
@@ -63,21 +63,13 @@ class Adapter:
     def models(self) -> list[str]:
         return models.names()
 
-    def build(
-        self,
-        model: ModelSpec,
-        classes: int,
-        side: int,
-        preprocessing: Preprocessing,
-        train: Train,
-        learning_rate: float,
-    ) -> Model:
-        built = models.build(model, classes)
-        models.freeze(built, train)
+    def build(self, spec: BuildSpec) -> Model:
+        built = models.build(spec.model, spec.classes)
+        models.freeze(built, spec.train)
         # The pixels come channels last, TensorFlow computes so, and torch is 1.2 to 1.7 times faster so (2 cores,
         # float32, forward, 64 to 224 pixels): one layout for all rows.
         built.network.to(self.device, memory_format=torch.channels_last)
-        return Model(built, models.Preprocess(preprocessing).to(self.device), side, learning_rate)
+        return Model(built, models.Preprocess(spec.preprocessing).to(self.device), spec.side, spec.learning_rate)
 
     def head(self, model: Model) -> tuple[str, str]:
         return f"{model.built.head}.weight", f"{model.built.head}.bias"

@@ -14,7 +14,7 @@ from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from common.errors import InputError
 from common.feed import Feed
-from common.types import ModelSpec, Preprocessing, ProcessSpec, Train
+from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec
 from common.watch import Watch
 from frameworks.tensorflow_keras import models, weights
 from frameworks.tensorflow_keras.data import Batches, Tell
@@ -66,22 +66,14 @@ class Adapter:
     def models(self) -> list[str]:
         return models.names()
 
-    def build(
-        self,
-        model: ModelSpec,
-        classes: int,
-        side: int,
-        preprocessing: Preprocessing,
-        train: Train,
-        learning_rate: float,
-    ) -> Model:
-        network = models.build(model, classes, side, preprocessing, train)
+    def build(self, spec: BuildSpec) -> Model:
+        network = models.build(spec)
         network.compile(
-            optimizer=keras.optimizers.Adam(learning_rate),
+            optimizer=keras.optimizers.Adam(spec.learning_rate),
             loss=keras.losses.BinaryCrossentropy(from_logits=True),
             jit_compile=False,
         )
-        return Model(network, model.name)
+        return Model(network, spec.model.name)
 
     def head(self, model: Model) -> tuple[str, str]:
         name = model.network.layers[-1].name

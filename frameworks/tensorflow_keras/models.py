@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from common.errors import InputError
-from common.types import ModelSpec, Preprocessing, Train
+from common.types import BuildSpec, ModelSpec, Preprocessing
 from frameworks.tensorflow_keras import efficientnet_lite
 
 LITE = "efficientnet_lite0"
@@ -65,19 +65,20 @@ class Observed(keras.Model):
         return super().train_step((images, labels))
 
 
-def build(model: ModelSpec, classes: int, side: int, preprocessing: Preprocessing, train: Train) -> Observed:
+def build(spec: BuildSpec) -> Observed:
     """uint8 in, logits out: the library's body, average pool, Dense."""
-    body = make_body(model, side)
-    if train == "last-block" and model.name not in LAST_BLOCKS:
+    train, name = spec.train, spec.model.name
+    body = make_body(spec.model, spec.side)
+    if train == "last-block" and name not in LAST_BLOCKS:
         raise InputError("where this model's last block begins is not known; take --train head or --train all")
     for layer in body.layers:
-        layer.trainable = train == "all" or (train == "last-block" and layer.name.startswith(LAST_BLOCKS[model.name]))
-    inputs = keras.Input((side, side, 3), dtype="uint8")
-    x = Preprocess(preprocessing, name="preprocess")(inputs)
+        layer.trainable = train == "all" or (train == "last-block" and layer.name.startswith(LAST_BLOCKS[name]))
+    inputs = keras.Input((spec.side, spec.side, 3), dtype="uint8")
+    x = Preprocess(spec.preprocessing, name="preprocess")(inputs)
     # A frozen body runs in inference mode whole: a frozen batch norm would anyway, a dropout in it would not.
     x = body(x, training=False) if train == "head" else body(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return Observed(inputs, layers.Dense(classes, name=HEADS.get(model.name, "head"))(x))
+    return Observed(inputs, layers.Dense(spec.classes, name=HEADS.get(name, "head"))(x))
 
 
 def make_body(model: ModelSpec, side: int, weights: str | None = None) -> keras.Model:
