@@ -49,6 +49,13 @@ def not_negative(text: str) -> int:
     return value
 
 
+def seed(text: str) -> int:
+    value = not_negative(text)
+    if value >= 2**31:
+        raise argparse.ArgumentTypeError(f"{value} is not below 2**31, as the libraries' generators want it")
+    return value
+
+
 def trials_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_bench.py", formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLES,
@@ -72,7 +79,7 @@ def trials_parser() -> argparse.ArgumentParser:
         "--weights", nargs="+", metavar="CHOICE",
         help="auto, imagenet, random or a .safetensors file; MODEL=CHOICE for one model (default: auto)",
     )  # fmt: skip
-    how.add_argument("--seed", type=not_negative, help="of the split, the order and the head (default: 0)")
+    how.add_argument("--seed", type=seed, help="of the split, the order and the head (default: 0)")
     data = parser.add_argument_group("data")
     data.add_argument("--data", metavar="PATH", help="a folder, or demo (default: demo, drawn on first use)")
     data.add_argument(
@@ -101,6 +108,7 @@ def run_trials_command(arguments: list[str]) -> int:
     from rich.console import Console
 
     from common import loading, prepare, runner
+    from common.child import uninterrupted
     from common.errors import InputError
     from common.progress import Display, announce, filling
     from common.types import Settings
@@ -124,8 +132,9 @@ def run_trials_command(arguments: list[str]) -> int:
     from common.report.terminal import show_results
     from common.report.write import write_report
 
-    results = write_report(folder)
-    show_results(console, results, folder)
+    with uninterrupted():
+        results = write_report(folder)
+        show_results(console, results, folder)
     if stopped:
         return 130
     return 0 if all(row.record.status == "ok" for row in results.rows) else 1
@@ -205,7 +214,11 @@ def main(arguments: list[str]) -> int:
 
             raise unknown("verb", arguments[0], VERBS, "without a verb, trials run: see --help")
         return run_trials_command(arguments)
-    except InputError as error:
+    except (
+        InputError,
+        OSError,
+        UnicodeError,
+    ) as error:  # the last two: a folder or file that cannot be read or written
         print(f"run_bench.py: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -5,13 +5,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors.numpy import save_file
-
+from common.child import die_with_parent
 from common.errors import InputError
-from common.files import read_json, replacing, write_json
+from common.files import read_json, write_json
+from common.initial import save_weights
 from common.loading import load_adapter
-from common.trial import die_with_parent
 from common.types import ModelSpec, ProcessSpec
 
 
@@ -33,9 +31,7 @@ def preprocessing(adapter: Any, model: str) -> dict[str, Any]:
 def export(adapter: Any, model: str, variant: str, source: str, target: str) -> str:
     """Write `source` as canonical tensors to the safetensors file `target`."""
     tensors, usual = adapter.export(ModelSpec(name=model, variant=variant), source)
-    metadata = {"architecture": model, "variant": variant, "preprocessing": usual.model_dump_json()}
-    with replacing(Path(target)) as temporary:
-        save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, temporary, metadata)
+    save_weights(Path(target), tensors, ModelSpec(name=model, variant=variant), usual)
     return target
 
 

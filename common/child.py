@@ -1,6 +1,7 @@
 """How a child process of the harness is started, asked, and ended with everything it started."""
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +21,9 @@ from common.machine import cores
 
 TRACES = ("events.jsonl", "logits.npz", "weights.safetensors", "parent.json")  # what a trial leaves in its folder
 END_S = 3  # after this, a child that was asked to end is killed
+STALL_S = 15.0  # a download that brings no byte for so long is given up
+BUSY_CPU_S = 0.5  # a child that computes so much meanwhile is no stalled download
+LOOK_S = 0.1
 
 
 def environment(threads: int, device: str) -> dict[str, str]:
@@ -26,7 +31,7 @@ def environment(threads: int, device: str) -> dict[str, str]:
     variables = dict(os.environ) | {
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
         "PYTHONUNBUFFERED": "1",
-        "FRAMEWORK_BENCH_CHILD": "1",
+        "FRAMEWORK_BENCH_CHILD": str(os.getpid()),
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
     }
@@ -40,6 +45,25 @@ def start(module: str, arguments: list[str], threads: int, device: str, log: IO[
         cwd=PROJECT, env=environment(threads, device), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
         start_new_session=True,
     )  # fmt: skip
+
+
+def die_with_parent() -> None:
+    """Linux: end when the parent ends, however that happens, so that no trial is left running alone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != int(os.environ["FRAMEWORK_BENCH_CHILD"]):  # it ended before the line above
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the block is done: a second one must not leave a child running or a file half-written."""
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def clear(folder: Path) -> None:
@@ -79,10 +103,35 @@ def _group_lives(group: int) -> bool:
     return True
 
 
+def _wait_unless_stalled(child: subprocess.Popen, stall_s: float) -> bool:
+    """Wait until the child ends; False where for `stall_s` it read and wrote nothing and hardly computed.
+
+    Seen from outside, so that it holds for whatever library downloads: each has time limits of its own, or none, and
+    retries (huggingface_hub five times). What arrives is written to a file, which counts.
+    """
+    seen, cpu_s, since = -1, 0.0, time.monotonic()
+    while child.poll() is None:
+        io = sum(_of(p, lambda p: sum(p.io_counters()[2:6])) for p in tree(child.pid))
+        now_cpu_s = sum(_of(p, lambda p: sum(p.cpu_times()[:2])) for p in tree(child.pid))
+        if io != seen or now_cpu_s - cpu_s > BUSY_CPU_S:
+            seen, cpu_s, since = io, now_cpu_s, time.monotonic()
+        if time.monotonic() - since > stall_s:
+            return False
+        time.sleep(LOOK_S)
+    return True
+
+
+def _of(process: psutil.Process, what: Callable[[psutil.Process], float]) -> float:
+    try:
+        return what(process)
+    except (psutil.Error, AttributeError):  # it ended; a system without I/O counters
+        return 0.0
+
+
 def ask(framework: str, question: str, threads: int = 0, device: str = "cpu", **values: Any) -> Any:
     """The answer of a framework to one question (common/ask.py), from a process of its own.
 
-    InputError with the framework's own words where it has none.
+    InputError with the framework's own words where it has none, or where its download has stalled.
     """
     with tempfile.TemporaryDirectory() as folder:
         request, answer, log = (Path(folder) / name for name in ("request.json", "answer.json", "log.txt"))
@@ -90,10 +139,11 @@ def ask(framework: str, question: str, threads: int = 0, device: str = "cpu", **
         with open(log, "wb") as stream:
             child = start("common.ask", [str(request), str(answer)], threads or cores(), device, stream)
             try:
-                child.wait()
-            except BaseException:
+                alive = _wait_unless_stalled(child, STALL_S)
+            finally:
                 end(child)
-                raise
+        if not alive:
+            raise InputError(f"{framework}: no byte came for {STALL_S:g} s")
         result = (
             read_json(answer) if answer.exists() else {"error": log_tail(log, 3) or f"exit code {child.returncode}"}
         )
@@ -103,8 +153,8 @@ def ask(framework: str, question: str, threads: int = 0, device: str = "cpu", **
 
 
 def log_tail(path: Path, lines: int) -> str:
-    """The last lines of a log file, without empty ones."""
+    """The last lines of a log file, without empty ones and without this machine's path of the project."""
     if not path.exists():
         return ""
-    text = path.read_text(encoding="utf-8", errors="replace")[-20_000:]
+    text = path.read_text(encoding="utf-8", errors="replace")[-20_000:].replace(f"{PROJECT}/", "")
     return "\n".join([line.rstrip() for line in text.splitlines() if line.strip()][-lines:])

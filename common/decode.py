@@ -28,7 +28,7 @@ def fill_chunk(file: str, side: int, start: int, paths: list[str]) -> str:
         for row, path in enumerate(paths, start):
             try:
                 image = decode(path, side)
-            except (OSError, SyntaxError, ValueError) as error:  # Pillow's words for a broken file
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # for a broken file
                 raise ImageError(f"{path}: {error}") from None
             digest.update(image)
             if os.pwrite(stream.fileno(), image, row * image_bytes) != image_bytes:

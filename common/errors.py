@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+MOST_LISTED = 20
+
 
 class InputError(Exception):
     """Bad input. The message says what, where, the choices and the next step."""
@@ -17,3 +19,8 @@ def unknown(kind: str, name: str, choices: Iterable[str], hint: str = "") -> Inp
     if near:
         text += f" (did you mean {' or '.join(near)}?)"
     return InputError(text + (f"; {hint}" if hint else ""))
+
+
+def listed(items: list[str]) -> str:
+    """The first 20 of what is wrong, and how many there are in all."""
+    return ", ".join(items[:MOST_LISTED]) + (f", ... ({len(items)} in all)" if len(items) > MOST_LISTED else "")

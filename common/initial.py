@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from common.errors import InputError
-from common.files import hash_file
-from common.types import WeightsSpec
+from common.files import hash_file, replacing
+from common.types import ModelSpec, Preprocessing, WeightsSpec
 
 HEAD_STD = 0.01
 
@@ -29,9 +30,9 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
 def initialise(
     adapter: Any, model: Any, weights: WeightsSpec, base: Path, positives: np.ndarray, images: int, seed: int
-) -> dict[str, int]:
-    """Load the weights file (if there is one) and the drawn head. Returns how many tensors were loaded, missing
-    and unexpected. InputError where a tensor that training will not change is missing, or one has another shape."""
+) -> dict[str, list[str]]:
+    """Load the weights file (if there is one) and the drawn head. Returns the names of the tensors that were loaded,
+    missing and unexpected. InputError where a tensor that training will not change is missing, or one has another shape."""
     wanted = adapter.dump(model)
     head = adapter.head(model)
     features = wanted[head[0]].shape[1]
@@ -62,8 +63,16 @@ def initialise(
             "take --train all, or a complete file"
         )
     adapter.load(model, found | new_head)
-    unexpected = file.keys() - wanted.keys()
-    return {"loaded": len(found), "missing": len(missing), "unexpected": len(unexpected)}
+    return {"loaded": sorted(found), "missing": missing, "unexpected": sorted(file.keys() - wanted.keys())}
+
+
+def save_weights(path: Path, tensors: dict[str, np.ndarray], model: ModelSpec, preprocessing: Preprocessing) -> None:
+    """Canonical tensors with the metadata that a trial which starts from the file checks."""
+    metadata = {
+        "architecture": model.name, "variant": model.variant, "preprocessing": preprocessing.model_dump_json(),
+    }  # fmt: skip
+    with replacing(path) as temporary:
+        save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, temporary, metadata)
 
 
 def _buffers_of_trained(adapter: Any, model: Any, names: list[str]) -> set[str]:

@@ -3,16 +3,18 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 
 import psutil
 
 from common.child import tree
 
-LOOK_S = 0.25  # resident size: microseconds a look
+LOOK_S = 0.25  # resident size: a few ms a look
 SAMPLE_S = 10.0  # PSS at least this often: 40 ms for a process of 1.6 GiB, in which it cannot map memory
 NEW_HIGH = 1.02  # and whenever the resident size has grown by so much over the last highest sample
 
 
+@cache
 def method() -> str:
     """What `in_use` returns on this system, as a word for the tables."""
     names = psutil.Process().memory_full_info()._fields

@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -126,7 +127,8 @@ def fill(dataset: Dataset, side: int, folder: Path, say: Say, progress: Progress
     say(f"decoding {n - finished} images to {side} x {side}: {size_text(n * image_bytes)} in {folder}")
     # Processes, not threads: Pillow's decoder holds the GIL (750 images/s on two threads, 810 on one).
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores(), mp_context=context) as pool, open(journal, "a") as log:
+    ignore = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}  # Ctrl-C is the parent's
+    with ProcessPoolExecutor(cores(), mp_context=context, **ignore) as pool, open(journal, "a") as log:
         paths = {s: dataset.paths[s : s + CHUNK].tolist() for s in starts}
         jobs = {pool.submit(fill_chunk, str(file), side, s, paths[s]): s for s in starts}
         try:

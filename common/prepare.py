@@ -9,7 +9,7 @@ from pathlib import Path
 from common import device, loading, plan, select, weights
 from common.balance import audit
 from common.errors import InputError
-from common.files import write_arrays, write_json
+from common.files import PROJECT, hash_arrays, write_arrays, write_json
 from common.machine import cores, machine
 from common.pixels import PixelStore, store
 from common.types import (
@@ -71,7 +71,9 @@ def find_weights(settings: Settings, jobs: list[Job], say: Callable[[str], None]
     for job in jobs:
         key = (job.framework, job.model)
         found[key] = found.get(key) or weights.resolve(job, settings.weights, say)
-    return {job: found[job.framework, job.model] for job in jobs}
+    by_job = {job: found[job.framework, job.model] for job in jobs}
+    weights.check_assumed(by_job)
+    return by_job
 
 
 def recipe(settings: Settings, job: Job, initial: WeightsSpec) -> Recipe:
@@ -92,6 +94,7 @@ def write_data(
         write_arrays(folder / file, **vars(drawn))
         feeds[seed, balance] = FeedSpec(
             plan=file, plan_hash=plan.hashes(drawn)["plan"], balance=balance, labels="labels.npz",
+            labels_hash=hash_arrays(dataset.labels), pixels_hash=pixels.hash,
             pixels=below(folder, pixels.folder), image_side=pixels.meta["side"], workers=settings.workers,
             classes=dataset.labels.shape[1], train_images=len(drawn.visits), validation_images=len(drawn.validation_rows),
         )  # fmt: skip
@@ -144,10 +147,10 @@ def record(
         audits[f"seed {seed}, balance {balance}"] = audit(dataset.labels, drawn.train_rows, drawn.visits) | hashes
     return RunRecord(
         name=folder.name, suite=settings.suite, command=settings.command, dataset=dataset.name,
-        published=loading.format_of(Path(settings.data)).PUBLISHED, started=time.strftime("%Y-%m-%d %H:%M"),
+        published=dataset.published, started=time.strftime("%Y-%m-%d %H:%M"),
         class_names=dataset.class_names, rows=len(dataset), image_side=pixels.meta["side"],
         percentiles=settings.percentiles, labels="labels.npz", splits=splits, audits=audits, machine=machine(),
-        folder=str(folder), trials=tuple(spec.name for spec in specs), notes=tuple(notes), asked_device=settings.device,
+        folder=below(PROJECT, folder), trials=tuple(spec.name for spec in specs), notes=tuple(notes), asked_device=settings.device,
         pixels_hash=pixels.hash,
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from common.report.terminal import show
 from common.types import RunRecord, TrialSpec
 
 ESTIMATE_AT_STEP = 5
+SMALLEST_SIDE = 32  # pixels: what the libraries' networks take
 LINE_EVERY_S = 30.0  # without a terminal: a sign of life in long epochs
 
 
@@ -30,8 +31,9 @@ def expected_s(event: dict[str, Any], first_step_s: float, spec: TrialSpec, trai
 
 def shorter(spec: TrialSpec) -> str:
     """The flag that would shorten this trial most simply."""
-    if spec.weights.random or spec.recipe.train == "all":
-        return f"--image-size {max(32, spec.feed.image_side // 2)} or --limit N"
+    smaller = spec.feed.image_side // 2
+    if (spec.weights.random or spec.recipe.train == "all") and smaller >= SMALLEST_SIDE:
+        return f"--image-size {smaller} or --limit N"
     return "--limit N or --epochs 1" if spec.recipe.epochs > 1 else "--limit N"
 
 

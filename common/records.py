@@ -1,20 +1,17 @@
 """Run folder -> Results: everything is read back from the files, so that `report` needs nothing else."""
 
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common.child import log_tail
 from common.errors import InputError
 from common.files import read_json
-from common.runner import repeat_command
 from common.scores import at_percentile, oracle_scores, prior_scores, score, share_of_way
 from common.types import SCHEMA_VERSION, EpochRecord, Results, Row, RunRecord, TrialRecord, TrialSpec
 from common.watch import read_events
-
-LOG_LINES = 8
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -52,10 +49,10 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
     ok = status == "ok"
     return TrialRecord(
         spec=spec, status=status, reason=reason,
-        log_tail="" if ok else log_tail(folder / "log.txt", LOG_LINES),
+        log_tail=parent.get("log_tail", ""),
         repeat_command="" if ok else repeat_command(run_folder, folder.name),
         facts=built.get("facts", {}), environment=built.get("environment", {}),
-        weights_report=built.get("weights_report", {}),
+        weights_report=built.get("weights_report", {}), weights_names=built.get("weights_names", {}),
         received={key: received[key] for key in ("images", "labels") if key in received},
         start_s=by_kind.get("ready", {}).get("start_s", 0.0),
         epochs=tuple(EpochRecord(**{k: v for k, v in e.items() if k != "event"}) for e in events if e["event"] == "epoch"),
@@ -64,6 +61,11 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
         wall_s=parent.get("wall_s", 0.0), peak_memory_bytes=parent.get("peak_memory_bytes", 0),
         memory_method=parent.get("memory_method", ""),
     )  # fmt: skip
+
+
+def repeat_command(run_folder: str, trial: str) -> str:
+    """The line that repeats one trial alone, in its folder, from the project's folder."""
+    return f"uv run python -m common.trial {shlex.quote(str(Path(run_folder) / 'trials' / trial))}"
 
 
 def read_results(folder: Path) -> Results:

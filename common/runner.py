@@ -1,20 +1,20 @@
 """The PARENT: one child at a time, watched from outside; timeout, memory, and what ended it."""
 
 import json
-import shlex
 import signal
 import subprocess
 import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from common.child import clear, end, start
+from common.child import clear, end, log_tail, start, uninterrupted
 from common.files import size_text, write_json
 from common.memory import PeakMemory, method
 from common.types import TrialSpec
 
 LOOK_S = 0.1
-UNLOAD_S = 20.0  # a child that has done its work and does not end is ended
+UNLOAD_S = 10.0  # a child that has said its last word and does not end is ended
+LOG_LINES = 8
 
 
 class Display(Protocol):
@@ -28,7 +28,8 @@ class Display(Protocol):
 
 
 def run_trials(folder: Path, specs: list[TrialSpec], display: Display) -> None:
-    """Every trial in a process of its own, one at a time; a failed one does not stop the others.
+    """Every trial in a process of its own, one at a time; a failed one does not stop the others, nor does an error
+    of the harness while it watches one.
 
     KeyboardInterrupt ends the running child with all that it started, records it, and is raised again.
     """
@@ -38,27 +39,31 @@ def run_trials(folder: Path, specs: list[TrialSpec], display: Display) -> None:
 
 
 def run_trial(folder: Path, spec: TrialSpec, display: Display) -> None:
+    """One trial; what the parent saw of it is written to parent.json, however it ended."""
     began = time.monotonic()
     status, reason = "interrupted", "ended by Ctrl-C"
     clear(folder)
     tail = _Tail(folder / "events.jsonl")
-    with open(folder / "log.txt", "wb") as log:
-        child = start("common.trial", [str(folder.resolve())], spec.process.threads, spec.process.device, log)
+    child = memory = None
+    try:
+        with open(folder / "log.txt", "wb") as log:
+            child = start("common.trial", [str(folder.resolve())], spec.process.threads, spec.process.device, log)
         memory = PeakMemory(child.pid)
-        try:
-            status, reason = _watch(child, spec, tail, memory, display, began)
-        finally:
-            end(child)
-            peak, wall_s = memory.stop(), time.monotonic() - began
+        status, reason = _watch(child, spec, tail, memory, display, began)
+    except Exception as error:  # ours, while watching: this row says so, and the others go on
+        status, reason = "failed", f"the harness itself: {type(error).__name__}: {error}"
+    finally:
+        with uninterrupted():
+            if child:
+                end(child)
+            peak, wall_s = memory.stop() if memory else 0, time.monotonic() - began
             if status == "killed":
                 reason += f"; its memory peaked at {size_text(peak)}"
-            write_json(
-                folder / "parent.json",
-                {
-                    "status": status, "reason": reason, "wall_s": wall_s,
-                    "peak_memory_bytes": peak, "memory_method": method(),
-                },
-            )  # fmt: skip
+            said = {
+                "status": status, "reason": reason, "wall_s": wall_s, "peak_memory_bytes": peak,
+                "memory_method": method(), "log_tail": "" if status == "ok" else log_tail(folder / "log.txt", LOG_LINES),
+            }  # fmt: skip
+            write_json(folder / "parent.json", said)
             display.finish(status, reason, wall_s)
 
 
@@ -71,7 +76,7 @@ def _watch(
         ended = child.poll() is not None
         for event in tail.new():
             display.event(event, memory.now)
-        if tail.last.get("event") == "done":
+        if tail.last.get("event") in ("done", "failed"):
             done = done or time.monotonic()
         if ended or (done and time.monotonic() - done > UNLOAD_S):
             return outcome(child.returncode or 0, tail.last)
@@ -98,11 +103,6 @@ def _last_words(last: dict[str, Any]) -> str:
         return "before its first event"
     words = " ".join(f"{key} {last[key]}" for key in ("phase", "epoch", "step") if key in last)
     return f"last seen at: {last['event']}{' (' + words + ')' if words else ''}"
-
-
-def repeat_command(run_folder: str, trial: str) -> str:
-    """The line that repeats one trial alone, in its folder, from where the run was started."""
-    return f"uv run python -m common.trial {shlex.quote(str(Path(run_folder) / 'trials' / trial))}"
 
 
 class _Tail:

@@ -5,9 +5,7 @@
 repeats that trial alone, in its folder.
 """
 
-import ctypes
 import os
-import signal
 import sys
 import time
 import traceback
@@ -16,23 +14,17 @@ from typing import Any
 
 import numpy as np
 import psutil
-from safetensors.numpy import save_file
 
-from common.child import clear
+from common.child import clear, die_with_parent, environment
 from common.errors import InputError
 from common.feed import Feed
-from common.files import hash_arrays, read_json, replacing, write_arrays
-from common.initial import initialise
+from common.files import hash_arrays, read_json, write_arrays
+from common.initial import initialise, save_weights
 from common.loading import load_adapter
+from common.pixels import PixelStore
 from common.scores import bce_with_logits
 from common.types import BuildSpec, Plan, TrialSpec
 from common.watch import Events, Lie, Watch, check_loss, load_average
-
-
-def die_with_parent() -> None:
-    """Linux: end when the parent ends, however that happens, so that no trial is left running alone."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def read_plan(path: Path, expected_hash: str) -> Plan:
@@ -54,6 +46,8 @@ class Trial:
         self.plan = read_plan(run / feed.plan, feed.plan_hash)
         with np.load(run / feed.labels) as arrays:
             self.labels = arrays["labels"]
+        self._check("labels", feed.labels_hash, hash_arrays(self.labels))
+        self._check("pixels", feed.pixels_hash, PixelStore(run / feed.pixels).hash)
         self.store = run / feed.pixels
         self.adapter = load_adapter(spec.framework)(spec.process, spec.seed)
         train = "all" if spec.weights.random else spec.recipe.train
@@ -68,10 +62,25 @@ class Trial:
         self.facts = self.adapter.facts(self.model) | {"trained part": train}
         if not spec.weights.random:
             self.facts.pop("initialisation", None)  # nothing of it is left but the head, which is drawn for all
-        events.write("built", facts=self.facts, environment=self.adapter.environment(), weights_report=report)
+        counts = {what: len(names) for what, names in report.items()}
+        names = {what: names for what, names in report.items() if what != "loaded"}
+        events.write(
+            "built",
+            facts=self.facts,
+            environment=self.adapter.environment(),
+            weights_report=counts,
+            weights_names=names,
+        )
         self.best_loss = np.inf
         self.best: dict[str, np.ndarray] = {}
         self.logits: dict[str, np.ndarray] = {}  # of the validation split, by epoch and at last
+
+    @staticmethod
+    def _check(what: str, planned: str, found: str) -> None:
+        if planned and found != planned:
+            raise InputError(
+                f"the {what} changed since the trial was planned ({found}, not {planned}); start the run anew"
+            )
 
     def feed(self, rows: np.ndarray, labels: np.ndarray | None) -> Feed:
         return Feed(self.store, rows, labels, self.spec.recipe.batch_size, self.spec.feed.workers)
@@ -80,6 +89,7 @@ class Trial:
         """Logits of the validation split, checked, and the fenced seconds they took."""
         feed = self.feed(self.plan.validation_rows, None)
         watch = Watch(self.events, phase, epoch, feed.batches)
+        self.adapter.fence()  # what was handed to the device before is not this pass's work
         start = time.perf_counter()
         logits = np.asarray(self.adapter.predict(self.model, feed, watch))
         self.adapter.fence()
@@ -94,6 +104,7 @@ class Trial:
         rows = self.plan.orders[epoch - 1]
         feed = self.feed(rows, self.labels[rows])
         watch = Watch(self.events, "train", epoch, feed.batches)
+        self.adapter.fence()
         start = time.perf_counter()
         train_loss = float(self.adapter.train_epoch(self.model, feed, watch))
         self.adapter.fence()
@@ -117,18 +128,9 @@ class Trial:
         self.adapter.load(self.model, self.best)
         logits, prediction_s = self.predict(self.spec.recipe.epochs, "prediction")
         write_arrays(folder / "logits.npz", prediction=logits, **self.logits)
-        with replacing(folder / "weights.safetensors") as temporary:
-            save_file({k: np.ascontiguousarray(v) for k, v in self.best.items()}, temporary, self.metadata())
+        assert self.spec.weights.preprocessing is not None
+        save_weights(folder / "weights.safetensors", self.best, self.spec.model, self.spec.weights.preprocessing)
         self.events.write("done", prediction_s=prediction_s, peak_device_bytes=self.adapter.peak_device_bytes())
-
-    def metadata(self) -> dict[str, str]:
-        weights, model = self.spec.weights, self.spec.model
-        assert weights.preprocessing is not None
-        return {
-            "architecture": model.name,
-            "variant": model.variant,
-            "preprocessing": weights.preprocessing.model_dump_json(),
-        }
 
 
 def run(folder: Path) -> int:
@@ -159,11 +161,16 @@ def main(arguments: list[Any]) -> int:
     if len(arguments) != 1 or not (Path(arguments[0]) / "spec.json").is_file():
         print("usage: python -m common.trial results/<run>/trials/<trial>", file=sys.stderr)
         return 2
-    if os.environ.get("FRAMEWORK_BENCH_CHILD"):
+    folder = Path(arguments[0]).resolve()
+    if "FRAMEWORK_BENCH_CHILD" in os.environ:
         die_with_parent()
-    else:  # repeated alone: the log of the earlier try is no longer true
-        (Path(arguments[0]) / "log.txt").unlink(missing_ok=True)
-    return run(Path(arguments[0]).resolve())
+        return run(folder)
+    # Repeated alone: what the parent said of the earlier try is no longer true; threads and device are set as it would.
+    for name in ("log.txt", "parent.json"):
+        (folder / name).unlink(missing_ok=True)
+    process = TrialSpec.model_validate(read_json(folder / "spec.json")).process
+    variables = environment(process.threads, process.device) | {"FRAMEWORK_BENCH_CHILD": str(os.getppid())}
+    os.execve(sys.executable, [sys.executable, "-m", "common.trial", str(folder)], variables)
 
 
 if __name__ == "__main__":

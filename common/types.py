@@ -1,6 +1,6 @@
 """Every value that crosses a module's border: frozen, typed, units in the names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -34,21 +34,15 @@ class Dataset:
     class_names: tuple[str, ...]
     captions: tuple[str, ...]  # as in the file, unaltered; empty strings where there are none
     default_side: int  # pixels; the image side used where the user names none
+    published: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)  # others' rows, by percentile
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def first(self, n: int) -> "Dataset":
         """The first n rows, as `--limit` takes them."""
-        return Dataset(
-            self.name,
-            self.ids[:n],
-            self.paths[:n],
-            self.labels[:n],
-            self.class_names,
-            self.captions[:n],
-            self.default_side,
-        )
+        rows = {name: getattr(self, name)[:n] for name in ("ids", "paths", "labels", "captions")}
+        return replace(self, **rows)
 
 
 @dataclass(frozen=True)
@@ -96,8 +90,9 @@ class WeightsSpec(Value):
     source: str  # packaged, imagenet, random, or the file's name
     path: str = ""  # from the run folder; empty: random, the library's own initialisation
     sha256: str = ""
-    preprocessing: Preprocessing | None = None  # None: the model card's
-    note: str = ""  # why it is not what was asked for
+    preprocessing: Preprocessing | None = None  # None: not resolved yet
+    note: str = ""  # why it is not what was asked for, or what was assumed
+    assumed: bool = False  # the file names neither, so variant or preprocessing are the model's usual ones
 
     @property
     def random(self) -> bool:
@@ -121,7 +116,9 @@ class FeedSpec(Value):
     plan_hash: str
     balance: Balance
     labels: str  # .npz: ids, labels of all rows
+    labels_hash: str = ""
     pixels: str  # folder of the uint8 store
+    pixels_hash: str = ""
     image_side: int
     workers: int
     classes: int
@@ -216,7 +213,8 @@ class TrialRecord(Value):
     facts: dict[str, Any] = {}  # read from live objects by the adapter
     environment: dict[str, str] = {}
     received: dict[str, str] = {}  # the first training batch, as the step received it
-    weights_report: dict[str, int] = {}
+    weights_report: dict[str, int] = {}  # how many tensors were loaded, missing and unexpected
+    weights_names: dict[str, tuple[str, ...]] = {}  # the missing and the unexpected ones
     start_s: float = 0.0  # process start to first epoch: import, build, load
     epochs: tuple[EpochRecord, ...] = ()
     prediction_s: float = 0.0
@@ -246,7 +244,7 @@ class RunRecord(Value):
     machine: dict[str, str]
     trials: tuple[str, ...]  # folder names, in order
     notes: tuple[str, ...] = ()
-    folder: str = ""  # as it was named when it was made: the commands that repeat a trial name it so
+    folder: str = ""  # from the project's folder: the commands that repeat a trial name it so
     asked_device: str = "auto"
     pixels_hash: str = ""
 

@@ -91,10 +91,27 @@ def from_file(path: Path, model: ModelSpec, usual: Preprocessing, source: str = 
                 f"{path} holds the {field} {said[field]}, the trial has {wanted}: it would load without an error "
                 f"and be quietly worse; take {fitting}, or for this model alone --weights {model}=FILE"
             )
+    lacks = [w for w in ("variant", "preprocessing") if not said.get(w) and (w != "variant" or model.variant)]
+    note = f"{path.name} does not name its {' and '.join(lacks)}: the model's usual was taken" if lacks else ""
     return WeightsSpec(
-        source=source or path.name, path=str(path.resolve()), sha256=hash_file(path),
+        source=source or path.name, path=str(path.resolve()), sha256=hash_file(path), note=note, assumed=bool(lacks),
         preprocessing=_preprocessing(said.get("preprocessing", ""), path, usual),
     )  # fmt: skip
+
+
+def check_assumed(found: dict[Job, WeightsSpec]) -> None:
+    """InputError where one file that does not say what it is would be taken for two different things."""
+    first: dict[str, tuple[Job, WeightsSpec]] = {}
+    for job, spec in found.items():
+        if not spec.assumed:
+            continue
+        other, theirs = first.setdefault(spec.path, (job, spec))
+        if (job.model.variant, spec.preprocessing) != (other.model.variant, theirs.preprocessing):
+            raise InputError(
+                f"{Path(spec.path).name} does not name its variant and preprocessing, and {other.framework} {other.model} "
+                f"and {job.framework} {job.model} would each assume their own, so they would not start from the same "
+                "weights; write both into its metadata (keys variant, preprocessing), or run one of them"
+            )
 
 
 def _preprocessing(text: str, path: Path, usual: Preprocessing) -> Preprocessing:

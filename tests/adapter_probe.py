@@ -81,7 +81,7 @@ save_file({k: np.ascontiguousarray(v) for k, v in before.items()}, out.with_suff
 out.with_suffix(".json").write_text(
     json.dumps(
         {
-            "said": said,
+            "said": {what: len(names) for what, names in said.items()},
             "losses": losses,
             "images": [w.images for w in watches],
             "facts": adapter.facts(model),

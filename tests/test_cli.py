@@ -68,6 +68,7 @@ def test_list_names_everything(bench):
         (["bench"], "no verb 'bench'; there are: list, report, self"),
         (["report", "nowhere"], "no run at 'nowhere'"),
         (["--epochs", "0"], "0 is not 1 or more"),
+        (["--seed", "4294967296"], "is not below 2"),
         (["--percentiles", "100"], "100 is not a percentile"),
         (["--batch-size", "many"], "invalid"),
     ],
@@ -80,6 +81,19 @@ def test_bad_input_is_one_message_and_exit_code_2(bench, tmp_path, arguments, me
     assert re.search(message, done.stderr), done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "results").exists()  # nothing half-written
+
+
+def test_a_folder_that_cannot_be_written_is_one_message(bench):
+    done = bench("--frameworks", "fake", "--limit", "50", "--results-dir", "/proc/none")
+    assert done.returncode == 2
+    assert "/proc/none" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_table_that_is_no_text_is_one_message(bench, tmp_path):
+    (tmp_path / "train.csv").write_bytes(b"\xff\xfe\x00\x81" * 20)
+    done = bench("--frameworks", "fake", "--data", tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
 
 
 def test_aliases_are_understood(bench, tmp_path):

@@ -53,6 +53,24 @@ def test_a_label_past_the_outputs_is_refused(tmp_path):
         comp5329.read(tmp_path)
 
 
+@pytest.mark.parametrize("line", ["7.gif,1,x", "7.jpg,1;2,x", "7.jpg,-1,x", "7.jpg,one,x"])
+def test_a_row_that_cannot_be_read_is_no_part_of_a_caption(tmp_path, line):
+    (tmp_path / "train.csv").write_text(f'ImageID,Labels,Caption\n0.jpg,1,"x"\n{line}\n')
+    with pytest.raises(InputError, match=r"line 3 of the table cannot be read: '7\."):
+        comp5329.read(tmp_path)
+
+
+def test_upper_case_and_png_are_images_too(tmp_path):
+    (tmp_path / "train.csv").write_text("ImageID,Labels,Caption\n0.JPG,1,x\n1.png,2,y\n")
+    assert comp5329.read(tmp_path).ids.tolist() == ["0.JPG", "1.png"]
+
+
+def test_the_papers_row_and_names_stand_for_its_own_data_alone(odd, real_labels):
+    other, paper = comp5329.read(odd), comp5329.read(real_labels).first(10)
+    assert other.published == {} and other.class_names[1] == "class_1"
+    assert list(paper.published) and paper.class_names[1] == "person"
+
+
 def test_an_empty_table_is_refused(tmp_path):
     (tmp_path / "train.csv").write_text("ImageID,Labels,Caption\n")
     with pytest.raises(InputError, match="has no rows"):

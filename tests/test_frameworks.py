@@ -56,7 +56,7 @@ def probe(tmp_path_factory):
         preprocessing=None,
         drop=False,
     ):
-        key = (framework, model, variant, train, str(path), str(store), workers, drop)
+        key = (framework, model, variant, train, str(path), str(store), side, workers, str(preprocessing), drop)
         if key not in seen:
             request, out = folder / f"{len(seen)}.request", folder / f"{len(seen)}"
             request.write_text(
@@ -99,6 +99,13 @@ def resnet_file(probe, tmp_path_factory):
     path = tmp_path_factory.mktemp("resnet") / "v1.safetensors"
     save_file(tensors, path)
     return path
+
+
+@pytest.fixture(scope="module")
+def small_store(tmp_path_factory):
+    """32 pixels, the smallest side that the libraries' networks take."""
+    block = decoded(demo.read(demo.Path("demo")).paths[:IMAGES], 32)
+    return make_store(tmp_path_factory.mktemp("small") / "store", block)
 
 
 def apart(a, b):
@@ -229,13 +236,12 @@ def test_loader_workers_change_nothing(probe, lite_file, framework):
     assert two.images == [IMAGES, IMAGES]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("framework", "model"),
     [("torch", "mobilenetv3_small_050"), ("tf", "mobilenetv2"), ("tf", "vgg19"), ("torch", "resnext50_32x4d")],
 )
-def test_any_model_of_the_libraries_trains(probe, framework, model):
-    p = probe(framework, model, train="all")
+def test_any_model_of_the_libraries_trains(probe, small_store, framework, model):
+    p = probe(framework, model, train="all", store=small_store, side=32)
     assert len(p.changed) >= len(p.trainable)
     assert np.isfinite(p.last).all()
 

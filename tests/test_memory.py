@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from common.child import end
 from common.memory import PeakMemory, in_use, method
 
 MIB = 2**20
@@ -25,9 +26,9 @@ time.sleep(60)
 
 @pytest.fixture
 def pair():
-    child = subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, text=True, start_new_session=True)
     yield child
-    child.kill()
+    end(child)
 
 
 @pytest.mark.skipif(method() != "PSS", reason="PSS is Linux's")

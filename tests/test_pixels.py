@@ -43,8 +43,10 @@ def test_pixels_are_pillows(data):
         assert (everything(store)[i] == np.asarray(expected)).all()
 
 
-def test_a_second_call_decodes_nothing(data):
-    pixels.store(data, 24)
+def test_a_first_call_announces_the_size_and_a_second_decodes_nothing(data):
+    said = []
+    pixels.store(data, 24, said.append)
+    assert said[0].startswith("decoding 40 images to 24 x 24: 67.5 KiB in ")
     said = []
     pixels.store(data, 24, said.append)
     assert said == []

@@ -4,7 +4,8 @@ import numpy as np
 
 from common.report.differences import differences
 from common.report.markdown import page
-from common.report.table import coinciding, comparison_table, groups, scores_table
+from common.report.table import coinciding, comparison_table, further_scores_table, groups, scores_table
+from common.report.terminal import scores_by_row
 from common.scores import score
 from common.types import (
     EpochRecord,
@@ -87,9 +88,30 @@ def test_every_difference_is_said_and_nothing_else():
     assert lines == ["**layout**: x (a net); y (b net)"]
 
 
-def test_prior_and_oracle_stand_in_every_table():
-    rows = [r[1] for r in scores_table(results(row("a", 0))).rows]
-    assert rows == ["a net", "prior", "oracle"] * 2
+def test_prior_and_oracle_stand_in_every_table_of_scores():
+    r = results(row("a", 0))
+    assert [cells[1] for cells in scores_table(r).rows] == ["a net", "prior", "oracle"] * 2
+    for table in (comparison_table(r), further_scores_table(r), scores_by_row(r)):
+        assert [cells[0] for cells in table.rows] == ["a net", "prior", "oracle"]
+    oracle = r.references["0"]["oracle"]["percentiles"]["95"]["f1"]
+    assert comparison_table(r).rows[2][-2:] == (f"{oracle:.3f}", "1")
+
+
+def test_repeats_show_the_facts_of_a_trial_that_finished():
+    died = row("a", 0, status="failed")
+    died = died.model_copy(update={"record": died.record.model_copy(update={"facts": {}})})
+    table = comparison_table(results(died, row("a", 1)))
+    assert table.rows[0][table.header.index("parameters")] == "5"
+
+
+def test_notes_stay_with_their_columns():
+    shown = comparison_table(results(row("a", 0))).only("t", ("row", "images/s"))
+    assert [note.split(":")[0] for note in shown.notes] == ["images/s"]
+
+
+def test_random_weights_with_a_frozen_part_say_what_trained():
+    table = comparison_table(results(row("a", 0, facts={"trained part": "all"})))
+    assert table.rows[0][table.header.index("recipe")].startswith("all, not head")
 
 
 def test_no_framework_is_ranked():

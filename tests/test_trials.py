@@ -16,9 +16,11 @@ from conftest import PROJECT
 from rich.console import Console
 
 from common.child import end
-from common.progress import Display
+from common.prepare import make_run
+from common.progress import Display, expected_s, shorter
 from common.records import read_results
-from common.types import TrialSpec
+from common.runner import run_trials
+from common.types import Settings, TrialSpec, WeightsSpec
 
 FAST = ("--frameworks", "fake", "--limit", "200", "--image-size", "16")
 
@@ -27,8 +29,8 @@ FAST = ("--frameworks", "fake", "--limit", "200", "--image-size", "16")
 def finished(tmp_path_factory):
     """A run of the good model and of every planted fault."""
     parent = tmp_path_factory.mktemp("results")
-    models = ["logistic", "crash", "kill", "nan", "hang", "lie", "skip"]
-    command = [sys.executable, PROJECT / "run_bench.py", *FAST, "--models", *models, "--timeout", "8"]
+    models = ["logistic", "crash", "kill", "nan", "hang", "lie", "linger", "skip", "worse"]
+    command = [sys.executable, PROJECT / "run_bench.py", *FAST, "--models", *models, "--timeout", "30"]
     done = subprocess.run([*command, "--results-dir", parent, "--name", "run"], capture_output=True, text=True)
     return parent / "run", done
 
@@ -49,7 +51,7 @@ def test_one_failed_trial_makes_exit_code_1_and_the_others_go_on(finished):
     run, done = finished
     assert done.returncode == 1, done.stderr
     assert row(run, "logistic").status == "ok"
-    assert len(read_results(run).rows) == 7
+    assert len(read_results(run).rows) == 9
 
 
 @pytest.mark.parametrize(
@@ -58,8 +60,9 @@ def test_one_failed_trial_makes_exit_code_1_and_the_others_go_on(finished):
         ("crash", "failed", r"RuntimeError: planted: the third step crashed"),
         ("kill", "killed", r"SIGKILL .*out of memory.*epoch 1 step 2.*peaked at \d"),
         ("nan", "failed", r"training loss is nan at epoch 1, step 1"),
-        ("hang", "timeout", r"not finished after --timeout 8 s .*step 2"),
+        ("hang", "timeout", r"not finished after --timeout 30 s .*step 2"),
         ("lie", "failed", r"predict returned \[39, 20\], the plan has \[40, 20\]"),
+        ("linger", "failed", r"RuntimeError: planted: the third step crashed"),
         ("skip", "failed", r"train pass of epoch 1 took 128 images, the plan has 160"),
     ],
 )
@@ -73,14 +76,29 @@ def test_every_planted_fault_gives_its_row(finished, model, status, reason):
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_the_repeat_command_repeats_one_trial_alone(finished):
+def test_the_weights_of_the_lowest_validation_loss_are_kept(finished):
+    """The model unlearns in its second epoch: prediction, loss and file are the first one's."""
     run, _ = finished
-    command = row(run, "crash").repeat_command.split()
-    (run / "trials" / "02-fake-crash-head-seed0" / "parent.json").rename(run / "kept.json")
+    record = row(run, "worse")
+    losses = [e.validation_loss for e in record.epochs]
+    assert losses[1] > losses[0] and [e.improved for e in record.epochs] == [True, False]
+    with np.load(run / "trials" / record.spec.name / "logits.npz") as arrays:
+        assert np.array_equal(arrays["prediction"], arrays["epoch1"])
+        assert not np.array_equal(arrays["epoch2"], arrays["epoch1"])
+    results = next(r for r in read_results(run).rows if r.record.spec.model.name == "worse")
+    assert results.scores["validation_loss"] == losses[0]
+
+
+def test_the_repeat_command_repeats_one_trial_alone(bench, tmp_path):
+    """As it is printed, with the threads and the device that the run gave it."""
+    bench(*FAST, "--models", "crash", "--results-dir", tmp_path, "--name", "run")
+    command = row(tmp_path / "run", "crash").repeat_command.split()
+    assert command[:3] == ["uv", "run", "python"]
     done = subprocess.run([sys.executable, *command[3:]], cwd=PROJECT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "planted: the third step crashed" in done.stderr
-    assert row(run, "crash").reason.startswith("RuntimeError: planted")
+    record = row(tmp_path / "run", "crash")
+    assert record.reason.startswith("RuntimeError: planted") and record.memory_method == ""
 
 
 def test_nothing_is_left_running(finished):
@@ -140,6 +158,8 @@ def test_ctrl_c_ends_every_child_and_leaves_a_readable_run(tmp_path, ignored):
     children = psutil.Process(child.pid).children(recursive=True)
     assert children
     os.kill(child.pid, signal.SIGINT)
+    time.sleep(0.2)
+    os.kill(child.pid, signal.SIGINT)  # an impatient user
     output = child.communicate(timeout=60)[0]
     assert child.returncode == 130
     assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in children)
@@ -212,12 +232,54 @@ def test_report_is_the_same_however_the_run_is_named(finished, bench):
     assert (run / "results.json").read_bytes() == before
 
 
+def _in_group(process, group):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and os.getpgid(process.pid) == group
+    except (psutil.Error, ProcessLookupError):  # it ended meanwhile
+        return False
+
+
+def test_an_error_of_the_harness_while_it_watches_costs_one_row(tmp_path):
+    class Falls(Display):
+        def _on_received(self, event, memory_bytes):
+            if self._spec.model.name == "logistic":
+                raise KeyError("planted")
+
+    settings = Settings(
+        frameworks=("fake",), models=("logistic", "worse"), limit=100, image_size=16, results_dir=str(tmp_path)
+    )
+    run, _, specs = make_run(settings, lambda text: None, lambda done, total: None)
+    run_trials(run, specs, Falls(Console(file=io.StringIO())))
+    records = [r.record for r in read_results(run).rows]
+    assert [r.status for r in records] == ["failed", "ok"]
+    assert "the harness itself: KeyError: 'planted'" in records[0].reason
+
+
+def test_a_shorter_run_is_offered_only_where_there_is_one():
+    spec = TrialSpec.model_validate(json.loads(SPEC))
+    random = spec.model_copy(update={"weights": WeightsSpec(source="random")})
+    smaller = random.model_copy(update={"feed": spec.feed.model_copy(update={"image_side": 64})})
+    assert shorter(smaller) == "--image-size 32 or --limit N"
+    assert shorter(random) == "--limit N"  # 32 pixels already
+    assert shorter(spec) == "--limit N"
+    two = spec.model_copy(update={"recipe": spec.recipe.model_copy(update={"epochs": 2})})
+    assert shorter(two) == "--limit N or --epochs 1"
+
+
+def test_the_expected_time_by_hand():
+    """256 training and 64 validation images, batches of 32: 2 s for the first step, then 1 s for 32 images."""
+    spec = TrialSpec.model_validate(json.loads(SPEC))
+    event = {"elapsed_s": 6.0, "images": 160}
+    assert expected_s(event, 2.0, spec, trains_all=False) == pytest.approx(2 + (256 + 2 * 64) / 32)
+    assert expected_s(event, 2.0, spec, trains_all=True) == pytest.approx(2 + (256 + 2 * 64 / 3) / 32)
+
+
 def test_loader_workers_die_with_a_killed_child(tmp_path):
     """The group of a dead child is ended, so that nothing of it disturbs the next trial."""
     code = "import os, signal, subprocess, sys; subprocess.Popen(['sleep', '60']); os.kill(os.getpid(), signal.SIGKILL)"
     child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     child.wait()
-    group = [p for p in psutil.process_iter() if p.status() != psutil.STATUS_ZOMBIE and os.getpgid(p.pid) == child.pid]
+    group = [p for p in psutil.process_iter() if _in_group(p, child.pid)]
     assert len(group) == 1
     end(child)
     assert not group[0].is_running() or group[0].status() == psutil.STATUS_ZOMBIE
@@ -257,5 +319,8 @@ def test_the_demo_is_a_real_task_for_both_frameworks(bench, tmp_path):
     for r in rows:
         assert all(values["share"] >= 0.4 for values in r.scores["percentiles"].values())
         assert all(e.wait_s < e.train_s for e in r.record.epochs)
+    assert done.stderr == "" and not re.search(
+        "oneDNN|WARNING|warn", done.stdout
+    )  # the libraries' chatter is in log.txt
     losses = [[e.validation_loss for e in r.record.epochs] for r in rows]
     assert losses[0] == pytest.approx(losses[1], rel=0.02)

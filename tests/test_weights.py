@@ -1,5 +1,7 @@
 """Which weights a trial gets, and every refusal: nothing loads quietly into the wrong place."""
 
+import socket
+import time
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from conftest import shared
 from safetensors.numpy import save_file
 
-from common import weights
+from common import child, weights
 from common.errors import InputError
 from common.files import hash_file
 from common.initial import head_tensors, initialise
@@ -76,6 +78,49 @@ def test_an_unknown_preprocessing_is_refused(tmp_path):
         weights.from_file(tmp_path / "w.safetensors", V1, CAFFE)
 
 
+def test_a_bare_file_is_taken_as_usual_and_says_so(tmp_path):
+    save_file({"a": np.zeros(1, np.float32)}, tmp_path / "w.safetensors")
+    spec = weights.from_file(tmp_path / "w.safetensors", V1, CAFFE)
+    assert spec.preprocessing == CAFFE
+    assert spec.note == "w.safetensors does not name its variant and preprocessing: the model's usual was taken"
+
+
+def test_a_bare_file_is_not_two_different_things(tmp_path):
+    """Torch would take it for v1.5 with ImageNet's mean, tf for v1 with BGR: not the same weights."""
+    save_file({"a": np.zeros(1, np.float32)}, tmp_path / "w.safetensors")
+    jobs = [Job(framework="torch", model=V15, train="all"), Job(framework="tf", model=V1, train="all")]
+    found = {job: weights.resolve(job, (str(tmp_path / "w.safetensors"),), print) for job in jobs}
+    with pytest.raises(InputError, match=r"torch resnet50:v1\.5 and tf resnet50:v1 would each assume their own"):
+        weights.check_assumed(found)
+    weights.check_assumed({jobs[0]: found[jobs[0]]})
+
+
+@pytest.fixture
+def silent_proxy(monkeypatch):
+    """Every download goes to a server on loopback that accepts and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, address)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        yield server
+
+
+@pytest.mark.parametrize(("framework", "model"), [("torch", "resnet50"), ("torch", "resnet18"), ("tf", "vgg19")])
+def test_a_silent_server_is_given_up(silent_proxy, tmp_path, monkeypatch, framework, model):
+    """torchvision's, timm's (huggingface_hub's, which would try six times) and Keras's downloads."""
+    monkeypatch.setattr(child, "STALL_S", 5.0)
+    for name in ("TORCH_HOME", "HF_HOME", "KERAS_HOME", "FRAMEWORK_BENCH_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    variant = "v1.5" if model == "resnet50" else ""
+    job = Job(framework=framework, model=ModelSpec(name=model, variant=variant), train="head")
+    began = time.monotonic()
+    spec = weights.resolve(job, ("auto",), lambda text: None)
+    assert spec.random and "no byte came for 5 s" in spec.note
+    assert 5 < time.monotonic() - began < 60  # with the import of the framework
+
+
 def test_no_network_means_random_weights_with_a_warning(monkeypatch):
     def fails(*arguments, **values):
         raise InputError("tf: URL fetch failure on https://some.where/x.h5: timed out")
@@ -120,6 +165,10 @@ def start(toy, path):
     return initialise(toy, None, spec, Path("/"), np.array([3, 0]), 9, 0)
 
 
+def counts(said):
+    return [len(said[what]) for what in ("loaded", "missing", "unexpected")]
+
+
 def write(path, **tensors):
     save_file({k.replace("__", "."): v for k, v in tensors.items()}, path)
     return path
@@ -129,7 +178,7 @@ def test_a_complete_file_loads_and_the_head_is_drawn_anew(tmp_path):
     toy = Toy()
     body = np.full((3, 3), 5, np.float16)
     path = write(tmp_path / "w", body__weight=body, bn__weight=np.ones(3, np.float32), bn__running_mean=np.ones(3, np.float32), head__weight=np.ones((1000, 3), np.float32), extra__weight=np.ones(1, np.float32))  # fmt: skip
-    assert start(toy, path) == {"loaded": 3, "missing": 0, "unexpected": 1}
+    assert counts(start(toy, path)) == [3, 0, 1]
     assert (toy.tensors["body.weight"] == 5).all()
     weight, bias = head_tensors(3, np.array([3, 0]), 9, 0)
     assert np.array_equal(toy.tensors["head.weight"], weight)
@@ -148,7 +197,9 @@ def test_a_missing_frozen_tensor_is_refused(tmp_path):
 def test_a_missing_tensor_that_trains_is_reported(tmp_path):
     path = write(tmp_path / "w", body__weight=np.ones((3, 3), np.float32))
     toy = Toy(trained=("bn.weight", "head.weight", "head.bias"))
-    assert start(toy, path) == {"loaded": 1, "missing": 2, "unexpected": 0}  # with the running mean of what trains
+    said = start(toy, path)
+    assert counts(said) == [1, 2, 0]
+    assert said["missing"] == ["bn.running_mean", "bn.weight"]  # the running statistics of what trains are learned too
 
 
 def test_a_file_of_another_network_is_refused(tmp_path):

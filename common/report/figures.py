@@ -40,6 +40,14 @@ def _mean_by_epoch(lists: list[list[float]]) -> np.ndarray:
     return np.mean([values for values in lists if len(values) == len(lists[0])], axis=0)
 
 
+def _reference_lines(axes: plt.Axes, results: Results) -> None:
+    """Prior and oracle at the last percentile."""
+    name = percentile_names(results)[-1]
+    for which, style in (("oracle", "-"), ("prior", ":")):
+        f1 = np.mean([ref[which]["percentiles"][name]["f1"] for ref in results.references.values()])
+        axes.axhline(f1, color="0.6", linewidth=4, alpha=0.5, linestyle=style, label=which, zorder=0)
+
+
 def by_epoch(results: Results, path: Path) -> None:
     """Validation loss and F1 at the last percentile, by epoch."""
     shown = [g for g in groups(results) if g.rows]
@@ -50,12 +58,13 @@ def by_epoch(results: Results, path: Path) -> None:
         left.plot(range(1, len(losses) + 1), losses, **style)
         f1 = _mean_by_epoch([row.scores["f1_by_epoch"] for row in group.rows])
         right.plot(range(1, len(f1) + 1), f1, **style)
+    _reference_lines(right, results)
     for axes, what in ((left, "validation loss"), (right, f"F1 at the {results.run.percentiles[-1]:g}th percentile")):
         axes.set(xlabel="epoch", ylabel=what)
         axes.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     figure.legend(
-        *left.get_legend_handles_labels(), loc="lower center", ncols=2, bbox_to_anchor=(0.5, -0.14), fontsize=9
+        *right.get_legend_handles_labels(), loc="upper center", ncols=2, bbox_to_anchor=(0.5, 0.0), fontsize=9
     )
     _save(figure, path)
 
@@ -91,6 +100,7 @@ def time_against_f1(results: Results, path: Path) -> None:
         style = _style(shown, group) | {"linestyle": "none"}
         seconds = [sum(e.train_s + e.validation_s for e in row.record.epochs) for row in group.rows]
         axes.plot(seconds, [row.scores["percentiles"][name]["f1"] for row in group.rows], **style)
+    _reference_lines(axes, results)
     axes.set(
         xlabel="seconds of training and validation, all epochs (log scale)",
         ylabel=f"F1 at the {name}th percentile",

@@ -57,6 +57,6 @@ def _failures(results: Results) -> str:
     for row in failures(results):
         record = row.record
         tail = "\n".join(f"    {line}" for line in record.log_tail.splitlines())
-        block = f"**{record.spec.name}**: {record.status}. {record.reason}\n\nTo repeat it alone, then `report`:\n\n    {record.repeat_command}"
+        block = f"**{record.spec.name}**: {record.status}. {record.reason}\n\nTo repeat it alone, from the project's folder, then `report`:\n\n    {record.repeat_command}"
         blocks.append(block + (f"\n\nThe end of its log:\n\n{tail}" if tail else ""))
     return "\n\n".join(blocks)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from common.errors import listed
 from common.files import size_text
 from common.scores import labels_picked, percentile_for
 from common.types import Results, Row
@@ -23,9 +24,12 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def only(self, title: str, columns: Iterable[str]) -> "Table":
-        """Some of the columns, for a narrow terminal."""
+        """Some of the columns, for a narrow terminal, without the notes ("column: ...") on the others."""
+        columns = tuple(columns)
         places = [self.header.index(c) for c in columns]
-        return Table(title, tuple(columns), tuple(tuple(r[i] for i in places) for r in self.rows), self.notes)
+        hidden = tuple(f"{c}: " for c in self.header if c not in columns)
+        notes = tuple(note for note in self.notes if not note.startswith(hidden))
+        return Table(title, columns, tuple(tuple(r[i] for i in places) for r in self.rows), notes)
 
 
 @dataclass(frozen=True)
@@ -143,21 +147,27 @@ def coinciding(results: Results) -> list[str]:
 def comparison_table(results: Results) -> Table:
     """One line a job: what it was, what it cost, what came out."""
     top = percentile_names(results)[-1]
+    references = tuple(_reference_row(results, which, top) for which in ("prior", "oracle"))
     header = (
         "row", "framework", "model", "weights", "recipe", "feed", "GMAC", "parameters", "trainable", "epoch 1 s",
         "later epochs s", "validation s", "prediction s", "images/s", "wait s", "peak memory", "device memory",
         "val loss", f"F1 at {top}", "share",
     )  # fmt: skip
-    return Table(
-        "Comparison", header, tuple(_comparison_row(g, top) for g in groups(results)), _comparison_notes(results)
-    )
+    rows = (*(_comparison_row(g, top) for g in groups(results)), *references)
+    return Table("Comparison", header, rows, _comparison_notes(results))
+
+
+def _reference_row(results: Results, which: str, top: str) -> tuple[str, ...]:
+    f1 = [ref[which]["percentiles"][top]["f1"] for ref in results.references.values()]
+    return (which, *([NONE] * 17), spread(f1), "0" if which == "prior" else "1")
 
 
 def _comparison_row(group: Group, top: str) -> tuple[str, ...]:
-    spec, facts = group.first.record.spec, group.first.record.facts
     records = [row.record for row in group.rows]
+    shown = records[0] if records else group.first.record
+    spec, facts = shown.spec, shown.facts
     weights = spec.weights.source + (f" {spec.weights.sha256[:8]}" if spec.weights.sha256 else "")
-    report = group.first.record.weights_report
+    report = shown.weights_report
     if report.get("missing") or report.get("unexpected"):
         weights += f" ({report['loaded']} loaded, {report['missing']} missing, {report['unexpected']} unexpected)"
     part = facts.get("trained part", spec.recipe.train)
@@ -168,7 +178,7 @@ def _comparison_row(group: Group, top: str) -> tuple[str, ...]:
     identity = (group.label, spec.framework, str(spec.model), weights, recipe, feed)
     size = (number(facts.get("gmac"), ".2f"), count(facts.get("parameters")), count(facts.get("trainable_parameters")))
     if not records:
-        reason = f"{group.first.record.status}: {group.first.record.reason}"
+        reason = f"{shown.status}: {shown.reason}"
         return (*identity, *size, *([NONE] * 8), reason[:60], NONE, NONE)
     later = [e for r in records for e in r.epochs[1:]]
     speeds = [e.images_per_s for e in (later or [e for r in records for e in r.epochs])]
@@ -192,9 +202,11 @@ def _comparison_row(group: Group, top: str) -> tuple[str, ...]:
 def _comparison_notes(results: Results) -> tuple[str, ...]:
     methods = sorted({r.record.memory_method for r in results.rows if r.record.memory_method})
     notes = [
-        "images/s: training, later epochs (the first where there is one only). Peak memory: trial process and its workers"
-        + (f", {' and '.join(methods)}" if methods else "")
-        + ". wait s: training steps waiting for data, all epochs without their first step. val loss: the lowest of the epochs, whose weights made the scores."
+        "GMAC: multiply-accumulates of one image's forward pass, in 1e9.",
+        "images/s: training, later epochs (the first where there is one only).",
+        "peak memory: trial process and its workers" + (f", {' and '.join(methods)}." if methods else "."),
+        "wait s: training steps waiting for data, all epochs without their first step.",
+        "val loss: the lowest of the epochs, whose weights made the scores.",
     ]
     repeats = max((g.asked for g in groups(results)), default=1)
     if repeats > 1:
@@ -206,6 +218,11 @@ def _comparison_notes(results: Results) -> tuple[str, ...]:
     notes += [
         f"{g.label}: {g.first.record.spec.weights.note}." for g in groups(results) if g.first.record.spec.weights.note
     ]
+    for g in groups(results):
+        names = (g.rows[0] if g.rows else g.first).record.weights_names
+        notes += [f"{g.label}: tensors {what}: {listed(list(found))}." for what, found in names.items() if found]
+        if any(row.record.status == "ok" and not row.record.memory_method for row in g.rows):
+            notes.append(f"{g.label}: a trial was repeated alone, unwatched: its memory and whole time are not known.")
     return (*notes, *results.run.notes)
 
 

@@ -72,7 +72,7 @@ def show_results(console: Console, results: Results, folder: Path) -> None:
         record = row.record
         say(f"\n{record.spec.name}: {record.status}: {record.reason}", "red")
         say(f"  log: {folder / 'trials' / record.spec.name / 'log.txt'}")
-        say(f"  repeat it alone, then `report`: {record.repeat_command}")
+        say(f"  repeat it alone, from the project's folder, then `report`: {record.repeat_command}")
     say(f"\nreport: {folder / 'results.md'}")
     for name, about in figures(results).items():
         say(f"figure: {folder / name} ({about})")

@@ -79,6 +79,8 @@ class Adapter:
             model.bias -= model.learning_rate * error.sum(axis=0)
             total += loss * len(pixels)
             watch.stepped(len(pixels), loss)
+        if model.kind == "worse":
+            model.learning_rate *= -10
         return total / feed.images
 
     def predict(self, model: Logistic, feed: Feed, watch: Watch) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 
@@ -20,4 +21,9 @@ def hang() -> None:
     time.sleep(3600)
 
 
-AT_STEP: dict[str, Callable[[], None]] = {"crash": crash, "kill": kill, "hang": hang}
+def linger() -> None:
+    threading.Thread(target=hang).start()  # no daemon: the process waits for it
+    crash()
+
+
+AT_STEP: dict[str, Callable[[], None]] = {"crash": crash, "kill": kill, "hang": hang, "linger": linger}

@@ -1,25 +1,20 @@
 """PyTorch behind the contract: eager, float32, channels last as the pixels come and as TensorFlow computes."""
 
 import os
-import socket
 from typing import Any
 
-STALL_S = 15  # a download that brings no byte for so long is given up
-os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(STALL_S))  # timm's downloads
-os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", str(STALL_S))
+import numpy as np
+import timm
+import torch
+import torchvision
+from torch import nn
 
-import numpy as np  # noqa: E402
-import timm  # noqa: E402
-import torch  # noqa: E402
-import torchvision  # noqa: E402
-from torch import nn  # noqa: E402
-
-from common.errors import InputError  # noqa: E402
-from common.feed import Feed  # noqa: E402
-from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec  # noqa: E402
-from common.watch import Watch  # noqa: E402
-from frameworks.pytorch import MODELS, models  # noqa: E402
-from frameworks.pytorch.data import loader  # noqa: E402
+from common.errors import InputError
+from common.feed import Feed
+from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec
+from common.watch import Watch
+from frameworks.pytorch import MODELS, models
+from frameworks.pytorch.data import loader
 
 
 class Model:
@@ -49,6 +44,7 @@ class Adapter:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         torch.manual_seed(seed)
         if process.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
             torch.use_deterministic_algorithms(True)
 
     def environment(self) -> dict[str, str]:
@@ -64,7 +60,7 @@ class Adapter:
         return models.names()
 
     def build(self, spec: BuildSpec) -> Model:
-        built = models.build(spec.model, spec.classes)
+        built = models.build(spec.model, spec.classes, spec.side)
         models.freeze(built, spec.train)
         # The pixels come channels last, TensorFlow computes so, and torch is 1.2 to 1.7 times faster so (2 cores,
         # float32, forward, 64 to 224 pixels): one layout for all rows.
@@ -153,7 +149,6 @@ class Adapter:
         return models.library_preprocessing(model)
 
     def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
-        socket.setdefaulttimeout(STALL_S)
         state = models.pretrained(model) if source == "imagenet" else models.packaged(source)
         tensors = {n: t.detach().cpu().numpy().astype(np.float32) for n, t in state.items() if t.is_floating_point()}
         return tensors, MODELS[model.name].preprocessing if model.name in MODELS else self.preprocessing(model)

@@ -29,7 +29,7 @@ def names() -> list[str]:
     return sorted({"resnet50", "resnext50_32x4d", "efficientnet_lite0", *timm.list_models()})
 
 
-def build(model: ModelSpec, classes: int) -> Built:
+def build(model: ModelSpec, classes: int, side: int) -> Built:
     """The library's network with random weights and `classes` outputs."""
     if model.name in ("resnet50", "resnext50_32x4d"):
         return _resnet(model, classes)
@@ -37,11 +37,19 @@ def build(model: ModelSpec, classes: int) -> Built:
         network = timm.create_model("tf_efficientnet_lite0", num_classes=classes)
         return Built(network, "classifier", ("blocks.6.", "conv_head.", "bn2.", "classifier."))
     if model.name not in timm.list_models():
-        raise InputError(f"neither torchvision's models here nor timm have '{model.name}'")
+        raise InputError(
+            f"neither torchvision's models here nor timm have '{model.name}'; see run_bench.py list --all torch"
+        )
     network = timm.create_model(model.name, num_classes=classes)
+    wanted = network.default_cfg.get("input_size", (3, side, side))[-1]
+    if network.default_cfg.get("fixed_input_size") and wanted != side:
+        raise InputError(f"timm's {model.name} takes images of {wanted} pixels alone; take --image-size {wanted}")
     head = network.default_cfg.get("classifier")
     if not isinstance(head, str) or not isinstance(network.get_submodule(head), nn.Linear):
-        raise InputError(f"timm's {model.name} does not end in one linear layer (its classifier is {head})")
+        raise InputError(
+            f"timm's {model.name} does not end in one linear layer (its classifier is {head}); "
+            "take another: run_bench.py list --all torch"
+        )
     return Built(network, head, ())
 
 

@@ -1,7 +1,6 @@
 """TensorFlow through Keras 3 behind the contract: Model.fit over a PyDataset, float32, as its guides do it."""
 
 import os
-import socket
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -19,7 +18,6 @@ from common.watch import Watch
 from frameworks.tensorflow_keras import models, weights
 from frameworks.tensorflow_keras.data import Batches, Tell
 
-STALL_S = 15  # a download that brings no byte for so long is given up
 EXPORT_SIDE = 224
 
 
@@ -142,7 +140,6 @@ class Adapter:
     def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
         if source != "imagenet" or model.name == models.LITE:
             raise InputError(f"keras.applications has no {source} weights for {model.name}")
-        socket.setdefaulttimeout(STALL_S)
         body = models.make_body(model, EXPORT_SIDE, weights="imagenet")
         return weights.dump(body, model.name), models.library_preprocessing(model)
 

@@ -87,7 +87,7 @@ def make_body(model: ModelSpec, side: int, weights: str | None = None) -> keras.
         return efficientnet_lite.body(side)
     functions = applications()
     if model.name not in functions:
-        raise InputError(f"keras.applications has no '{model.name}'")
+        raise InputError(f"keras.applications has no '{model.name}'; see run_bench.py list --all tf")
     try:
         return functions[model.name](include_top=False, weights=weights, input_shape=(side, side, 3))
     except ValueError as error:

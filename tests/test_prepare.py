@@ -1,0 +1,48 @@
+"""Settings to specs: learning rates, one device for all, the paper's suite."""
+
+import pytest
+
+from common import device, loading, prepare
+from common.errors import InputError
+from common.types import Job, ModelSpec, Settings, WeightsSpec
+
+JOB = Job(framework="f", model=ModelSpec(name="m"), train="head")
+FILE, RANDOM = WeightsSpec(source="file", path="w"), WeightsSpec(source="random")
+
+
+@pytest.mark.parametrize(
+    ("train", "weights", "rate"),
+    [("head", FILE, 3e-3), ("head", RANDOM, 1e-3), ("last-block", FILE, 1e-3), ("all", FILE, 1e-3)],
+)
+def test_the_learning_rate_follows_what_trains(train, weights, rate):
+    job = JOB.model_copy(update={"train": train})
+    assert prepare.recipe(Settings(), job, weights).learning_rate == rate
+    assert prepare.recipe(Settings(learning_rate=0.5), job, weights).learning_rate == 0.5
+
+
+@pytest.fixture
+def one_sees_no_gpu(monkeypatch):
+    def ask(framework, question, **values):
+        if framework == "blind":
+            raise InputError("blind sees no CUDA device")
+
+    monkeypatch.setattr(device, "_nvidia", lambda: True)
+    monkeypatch.setattr(device, "ask", ask)
+
+
+def test_one_device_for_all(one_sees_no_gpu):
+    assert device.choose("auto", ["seeing"]) == ("cuda", [])
+    on, notes = device.choose("auto", ["seeing", "blind"])
+    assert on == "cpu" and "one device for all: blind sees no CUDA device" in notes[0]
+    with pytest.raises(InputError, match="--device cuda: blind sees no CUDA device"):
+        device.choose("cuda", ["seeing", "blind"])
+
+
+def test_the_papers_suite_is_the_papers():
+    jobs = [(j.framework, str(j.model), j.train, j.balance) for j in loading.suite("paper").JOBS]
+    assert jobs == [
+        ("torch", "resnet50:v1.5", "last-block", "none"),
+        ("torch", "resnext50_32x4d", "last-block", "none"),
+        ("tf", "vgg19", "head", "oversample"),
+        ("tf", "vgg19", "head", "none"),
+    ]
