@@ -199,13 +199,23 @@ def self_command(arguments: list[str]) -> int:
 VERBS = {"list": list_command, "report": report_command, "self": self_command}
 
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+def end_once(number: int, frame: object) -> None:
+    """The first Ctrl-C ends the run; a second would only leave its report unwritten."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main(arguments: list[str]) -> int:
     from common.errors import InputError
 
     # Ctrl-C works in the background too, where shells have it ignored. A polite kill does what Ctrl-C does: the
     # children end and the run stays readable.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    for number in ENDING:
+        signal.signal(number, end_once)
     try:
         if arguments and arguments[0] in VERBS:
             return VERBS[arguments[0]](arguments[1:])

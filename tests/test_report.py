@@ -4,7 +4,7 @@ import numpy as np
 
 from common.report.differences import differences
 from common.report.markdown import page
-from common.report.table import coinciding, comparison_table, further_scores_table, groups, scores_table
+from common.report.table import NONE, coinciding, comparison_table, further_scores_table, groups, scores_table
 from common.report.terminal import scores_by_row
 from common.scores import score
 from common.types import (
@@ -106,7 +106,7 @@ def test_repeats_show_the_facts_of_a_trial_that_finished():
 
 def test_notes_stay_with_their_columns():
     shown = comparison_table(results(row("a", 0))).only("t", ("row", "images/s"))
-    assert [note.split(":")[0] for note in shown.notes] == ["images/s"]
+    assert [note.split(":")[0] for note in shown.notes] == ["images/s", "a net"]  # a column's, and a row's
 
 
 def test_random_weights_with_a_frozen_part_say_what_trained():
@@ -128,7 +128,7 @@ def test_a_partial_weights_file_shows_in_the_table():
         }
     )
     cells = [r[3] for r in comparison_table(results(full, partial)).rows]
-    assert cells == ["random", "random (3 loaded, 2 missing, 1 unexpected)"]
+    assert cells == ["random", "random (3 loaded, 2 missing, 1 unexpected)", NONE, NONE]  # prior, oracle
 
 
 def test_percentiles_are_sorted_and_single():

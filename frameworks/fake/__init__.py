@@ -13,7 +13,7 @@ MODELS = {
     "hang": ModelCard(UNCHANGED, pretrained=False, about="fault: stops in the third step and never ends"),
     "lie": ModelCard(UNCHANGED, pretrained=False, about="fault: predicts one row too few"),
     "linger": ModelCard(UNCHANGED, pretrained=False, about="fault: raises in the third step and does not end"),
-    "worse": ModelCard(UNCHANGED, pretrained=False, about="unlearns in its second epoch: its first weights are kept"),
+    "worse": ModelCard(UNCHANGED, pretrained=False, about="gets worse with every epoch: its first weights are kept"),
     "skip": ModelCard(UNCHANGED, pretrained=False, about="fault: trains on one batch too few"),
 }
 DEFAULT_MODELS = ()

@@ -80,7 +80,7 @@ class Adapter:
             total += loss * len(pixels)
             watch.stepped(len(pixels), loss)
         if model.kind == "worse":
-            model.learning_rate *= -10
+            model.bias += 1
         return total / feed.images
 
     def predict(self, model: Logistic, feed: Feed, watch: Watch) -> np.ndarray:
