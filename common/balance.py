@@ -1,11 +1,11 @@
-"""PURE: which rows an epoch visits after balancing, and an audit of what that changed."""
+"""PURE: which rows an epoch visits after balancing, what a positive weighs in the loss, and an audit of it."""
 
 import warnings
 from typing import Any
 
 import numpy as np
 
-SETS_PER_CALL = 256  # RandomOverSampler scans all rows once per set: small blocks keep 1,000,000 rows linear
+SETS_PER_CALL = 256  # the samplers scan all rows once per set: small blocks keep 1,000,000 rows linear
 MOST_REPEATS = 10  # a set of one image may appear ten times, not a thousand
 
 
@@ -22,33 +22,64 @@ def label_set_keys(labels: np.ndarray) -> np.ndarray:
 def oversample(labels: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
     """`rows` and repetitions of them: each label set up to the mean set size, at most 10 times itself.
 
-    RandomOverSampler refuses a multi-label matrix and relabels all-zero rows as class 0 without a word,
-    so it resamples row numbers under the label set as the key. Returns int32, the originals first.
+    Returns int32, the originals first.
     """
-    from imblearn.over_sampling import RandomOverSampler  # 5 s to import, which only oversampling should pay
+    from imblearn.over_sampling import RandomOverSampler  # 5 s to import, which only balancing should pay
 
     keys = label_set_keys(labels[rows])
     sizes = np.bincount(keys)
     goals = np.maximum(sizes, np.minimum(round(sizes.mean()), sizes * MOST_REPEATS))
-    small = np.flatnonzero(goals > sizes)
+    added = [chosen[len(members) :] for members, chosen in _resampled(RandomOverSampler, keys, goals, seed)]
+    return np.concatenate([rows, *(rows[a] for a in added)]).astype(np.int32)
+
+
+def undersample(labels: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
+    """A part of `rows`: each label set down to the mean set size. Returns int32, in the order of `rows`."""
+    from imblearn.under_sampling import RandomUnderSampler
+
+    keys = label_set_keys(labels[rows])
+    sizes = np.bincount(keys)
+    goals = np.minimum(sizes, max(1, round(sizes.mean())))
+    kept = np.ones(len(rows), bool)
+    for members, chosen in _resampled(RandomUnderSampler, keys, goals, seed):
+        kept[members] = False
+        kept[chosen] = True
+    return rows[kept].astype(np.int32)
+
+
+def _resampled(sampler: Any, keys: np.ndarray, goals: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For blocks of the sets whose goal is not their size: their members, and the places that the sampler chose.
+
+    imbalanced-learn's samplers refuse a multi-label matrix or relabel all-zero rows as class 0 without a word, so
+    they resample row numbers under the label set as the key.
+    """
+    sizes = np.bincount(keys)
+    changing = np.flatnonzero(goals != sizes)
     by_key = np.argsort(keys, kind="stable")
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    added = []
-    for block in np.array_split(small, -(-len(small) // SETS_PER_CALL)) if len(small) else []:
+    results = []
+    for block in np.array_split(changing, -(-len(changing) // SETS_PER_CALL)) if len(changing) else []:
         members = np.concatenate([by_key[starts[k] : starts[k + 1]] for k in block])
         goal = {int(k): int(goals[k]) for k in block}
-        kept = None
-        if len(goal) == 1:  # imbalanced-learn wants two classes: the largest set stays as it is
-            largest = int(np.argmax(sizes))
-            kept = by_key[starts[largest] : starts[largest + 1]]
-            members = np.concatenate([kept, members])
-            goal[largest] = len(kept)
-        sampler = RandomOverSampler(sampling_strategy=goal, random_state=seed)
+        if len(goal) == 1:  # imbalanced-learn wants two classes: another set stays as it is
+            other = int(np.argmax(np.where(goals == sizes, sizes, -1)))
+            members = np.concatenate([by_key[starts[other] : starts[other + 1]], members])
+            goal[other] = int(sizes[other])
+        chooser = sampler(sampling_strategy=goal, random_state=seed)
         with warnings.catch_warnings():  # many label sets are meant: no regression is mistaken for classes here
             warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
-            sampler.fit_resample(members.reshape(-1, 1), keys[members])
-        added.append(members[sampler.sample_indices_[len(members) :]])
-    return np.concatenate([rows, *(rows[a] for a in added)]).astype(np.int32)
+            chooser.fit_resample(members.reshape(-1, 1), keys[members])
+        results.append((members, members[chooser.sample_indices_]))
+    return results
+
+
+def positive_weights(labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """What a positive of each class weighs in the loss: its negatives per positive among `rows`; 1 without positives.
+
+    float32 [classes]. Every class then weighs as much in its positives as in its negatives (the paper's section 3.1).
+    """
+    counts = labels[rows].sum(axis=0, dtype=np.float64)
+    return np.where(counts > 0, (len(rows) - counts) / np.maximum(counts, 1), 1.0).astype(np.float32)
 
 
 def imbalance(counts: np.ndarray) -> dict[str, Any]:

@@ -2,31 +2,68 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from common.decode import decode
 from common.pixels import PixelStore
+
+
+class Source(Protocol):
+    """Where a feed's pixels come from."""
+
+    def read(self, rows: np.ndarray, crops: np.ndarray | None) -> np.ndarray:
+        """uint8 [len(rows), side, side, 3], in the order of `rows`; crops: float32 [len(rows), 5]."""
+
+
+class Stored:
+    """The pixel store. It may be pickled into loader workers: the store is opened anew where it is first used."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @cached_property
+    def _pixels(self) -> PixelStore:
+        return PixelStore(self.folder)
+
+    def __getstate__(self) -> dict:
+        return {"folder": self.folder}
+
+    def read(self, rows: np.ndarray, crops: np.ndarray | None) -> np.ndarray:
+        if crops is not None:
+            raise ValueError("the store holds whole images; crops are decoded from the files")
+        return self._pixels.read(rows)
+
+
+class Decoded:
+    """The image files, decoded where they are asked for: in the framework's own loader workers."""
+
+    def __init__(self, paths: np.ndarray, side: int):
+        self.paths, self.side = paths, side
+
+    def read(self, rows: np.ndarray, crops: np.ndarray | None) -> np.ndarray:
+        draws = [()] * len(rows) if crops is None else crops.tolist()
+        images = bytearray().join(decode(self.paths[row], self.side, draw) for row, draw in zip(rows, draws))
+        return np.frombuffer(images, np.uint8).reshape(-1, self.side, self.side, 3)
 
 
 class Feed:
     """Positions 0 to images - 1, in the plan's order; batch i holds positions i * batch_size onwards.
 
     `labels`: those of `rows`, position by position (a training feed), or None: an adapter never holds a label of
-    the validation split. It may be pickled into loader workers: the store is opened anew where it is first used.
+    the validation split. `crops`: float32 [images, 5], those of each visit, or None.
     """
 
-    def __init__(self, store: Path, rows: np.ndarray, labels: np.ndarray | None, batch_size: int, workers: int):
-        if labels is not None and len(labels) != len(rows):
-            raise ValueError(f"{len(labels)} labels for {len(rows)} rows")
-        self.store, self.rows, self.labels = store, rows, labels
+    def __init__(
+        self, source: Source, rows: np.ndarray, labels: np.ndarray | None, batch_size: int, workers: int,
+        crops: np.ndarray | None = None,
+    ):  # fmt: skip
+        for what, array in (("labels", labels), ("crops", crops)):
+            if array is not None and len(array) != len(rows):
+                raise ValueError(f"{len(array)} {what} for {len(rows)} rows")
+        self.source, self.rows, self.labels, self.crops = source, rows, labels, crops
         self.batch_size, self.workers = batch_size, workers
-
-    @cached_property
-    def _pixels(self) -> PixelStore:
-        return PixelStore(self.store)
-
-    def __getstate__(self) -> dict:
-        return {key: value for key, value in self.__dict__.items() if key != "_pixels"}
 
     @property
     def images(self) -> int:
@@ -39,10 +76,13 @@ class Feed:
 
     def item(self, position: int) -> tuple[np.ndarray, np.ndarray | None]:
         """uint8 [h, w, 3] and float32 [classes] (None without labels)."""
-        pixels = self._pixels.read(self.rows[position : position + 1])[0]
-        return pixels, None if self.labels is None else self.labels[position].astype(np.float32)
+        pixels, labels = self._slice(slice(position, position + 1))
+        return pixels[0], None if labels is None else labels[0]
 
     def batch(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
         """uint8 [n, h, w, 3] and float32 [n, classes] (None without labels)."""
-        here = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        return self._pixels.read(self.rows[here]), None if self.labels is None else self.labels[here].astype(np.float32)
+        return self._slice(slice(index * self.batch_size, (index + 1) * self.batch_size))
+
+    def _slice(self, here: slice) -> tuple[np.ndarray, np.ndarray | None]:
+        pixels = self.source.read(self.rows[here], None if self.crops is None else self.crops[here])
+        return pixels, None if self.labels is None else self.labels[here].astype(np.float32)

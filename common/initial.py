@@ -14,12 +14,17 @@ from common.types import ModelSpec, Preprocessing, WeightsSpec
 HEAD_STD = 0.01
 
 
-def head_tensors(features: int, positives: np.ndarray, images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The new head: weight [classes, features] drawn once with NumPy (normal, standard deviation .01), bias at
-    the log-odds of the smoothed class frequency (n + 1/2) / (N + 1), so that training starts at the prior."""
-    weight = np.random.default_rng([seed, 2]).normal(0, HEAD_STD, (len(positives), features)).astype(np.float32)
+def smoothed_odds(positives: np.ndarray, images: int, weights: np.ndarray | None) -> np.ndarray:
+    """Odds of the smoothed class frequency (n + 1/2) / (N + 1), times what a positive weighs in the loss."""
     frequency = (positives + 0.5) / (images + 1)
-    return weight, np.log(frequency / (1 - frequency)).astype(np.float32)
+    return frequency / (1 - frequency) * (1 if weights is None else weights)
+
+
+def head_tensors(features: int, odds: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The new head: weight [classes, features] drawn once with NumPy (normal, standard deviation .01), bias at
+    the log of the odds, so that training starts at the prior."""
+    weight = np.random.default_rng([seed, 2]).normal(0, HEAD_STD, (len(odds), features)).astype(np.float32)
+    return weight, np.log(odds).astype(np.float32)
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
@@ -29,14 +34,14 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def initialise(
-    adapter: Any, model: Any, weights: WeightsSpec, base: Path, positives: np.ndarray, images: int, seed: int
+    adapter: Any, model: Any, weights: WeightsSpec, base: Path, odds: np.ndarray, seed: int
 ) -> dict[str, list[str]]:
     """Load the weights file (if there is one) and the drawn head. Returns the names of the tensors that were loaded,
     missing and unexpected. InputError where a tensor that training will not change is missing, or one has another shape."""
     wanted = adapter.dump(model)
     head = adapter.head(model)
     features = wanted[head[0]].shape[1]
-    new_head = dict(zip(head, head_tensors(features, positives, images, seed)))
+    new_head = dict(zip(head, head_tensors(features, odds, seed)))
     if weights.random:
         adapter.load(model, new_head)
         return {}

@@ -11,38 +11,32 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xxhash
 from PIL import __version__ as pillow_version
 
-from common.decode import ImageError, fill_chunk
+from common.decode import fill_chunk
 from common.errors import InputError
 from common.files import cache_folder, need_space, read_json, size_text, write_json
 from common.machine import cores
-from common.types import Dataset
 
 CHUNK = 16  # images journalled at once
+LAYOUT = 2  # of a store's files: raise it when they change, and older stores are not used
 Say = Callable[[str], None]
 Progress = Callable[[int, int], None]
 
 
-def _fingerprint(dataset: Dataset, side: int) -> str:
-    """A key over ids, paths, file sizes, modification times, side and Pillow's version."""
-    digest = hashlib.sha256(f"{side} {pillow_version}".encode())
-    missing = []
-    for image, path in zip(dataset.ids, dataset.paths):
+def _fingerprint(paths: np.ndarray, side: int) -> str:
+    """A key over paths, file sizes, modification times, side and Pillow's version; a missing file counts as such."""
+    digest = hashlib.sha256(f"{side} {pillow_version} {LAYOUT}".encode())
+    for path in paths.tolist():
         try:
             stat = os.stat(path)
+            digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
         except OSError:
-            missing.append(str(image))
-            continue
-        digest.update(f"{image} {path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-    if missing:
-        raise InputError(
-            f"{len(missing)} of {len(dataset)} images of '{dataset.name}' are not in their folder: "
-            f"{', '.join(missing[:20])}{' ...' if len(missing) > 20 else ''}; restore them, or take rows off the table"
-        )
+            digest.update(f"{path} missing\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -84,26 +78,30 @@ class PixelStore:
 
 
 def store(
-    dataset: Dataset, side: int, say: Say = lambda text: None, progress: Progress = lambda done, n: None
-) -> PixelStore:
-    """The dataset's pixels at `side`, filled if they are not there yet; goes on where a kill stopped it.
+    name: str, paths: np.ndarray, side: int, say: Say = lambda text: None, progress: Progress = lambda done, n: None,
+    keep: bool = True,
+) -> tuple[Path, dict[str, Any]]:  # fmt: skip
+    """The folder with the pixels of `paths` at `side`, filled if they are not there yet, and what its store.json says:
+    "bad" are the rows that cannot be decoded, with the reason, whose pixels are 0.
 
-    Each finished chunk is journalled with its hash, so only chunks without an entry are decoded again; what was
-    there before is checked against its hash. InputError where the disk cannot hold the store or an image cannot be
-    decoded. Two runs at once wait for each other.
+    It goes on where a kill stopped it: each finished chunk is journalled with its hash, so only chunks without an
+    entry are decoded again; what was there before is checked against its hash. keep=False: everything is decoded
+    once and nothing kept, to know what is bad. InputError where the disk cannot hold it. Two runs at once wait for
+    each other.
     """
-    folder = cache_folder() / "pixels" / f"{dataset.name}-{len(dataset)}x{side}-{_fingerprint(dataset, side)}"
+    kind = "pixels" if keep else "decoded"
+    folder = cache_folder() / kind / f"{name}-{len(paths)}x{side}-{_fingerprint(paths, side)}"
     with _locked(folder):
         for _ in range(2):
             earlier = (folder / "store.json").exists() or (folder / "journal.jsonl").exists()
             if not (folder / "store.json").exists():
-                fill(dataset, side, folder, say, progress)
-            if not earlier or PixelStore(folder).verify():
+                fill(name, paths, side, folder, say, progress, keep)
+            if not keep or not earlier or PixelStore(folder).verify():
                 break
             say(f"the pixel store at {folder} does not have the hash it was written with; it is filled again")
-            for name in ("store.json", "journal.jsonl"):
-                (folder / name).unlink(missing_ok=True)
-    return PixelStore(folder)
+            for file in ("store.json", "journal.jsonl"):
+                (folder / file).unlink(missing_ok=True)
+    return folder, read_json(folder / "store.json")
 
 
 @contextlib.contextmanager
@@ -114,32 +112,36 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def fill(dataset: Dataset, side: int, folder: Path, say: Say, progress: Progress) -> None:
+def fill(
+    name: str, paths: np.ndarray, side: int, folder: Path, say: Say, progress: Progress, keep: bool = True
+) -> None:
     """Decode every image that the folder's journal does not have, then write store.json over all of them."""
-    n, journal, file = len(dataset), folder / "journal.jsonl", folder / "pixels.u8"
-    done = _journalled(journal) if file.exists() else {}
+    n, journal, file = len(paths), folder / "journal.jsonl", folder / "pixels.u8"
+    done = _journalled(journal) if file.exists() or not keep else {}
     starts = [s for s in range(0, n, CHUNK) if s not in done]
     finished = n - sum(min(CHUNK, n - s) for s in starts)
     image_bytes = side * side * 3
-    need_space(folder, (n - finished) * image_bytes, f"the pixel store of {n} images at {side} pixels")
-    with open(file, "ab") as stream:
-        stream.truncate(n * image_bytes)
-    say(f"decoding {n - finished} images to {side} x {side}: {size_text(n * image_bytes)} in {folder}")
+    words = f"decoding {n - finished} images to {side} x {side}"
+    if keep:
+        need_space(folder, (n - finished) * image_bytes, f"the pixel store of {n} images at {side} pixels")
+        with open(file, "ab") as stream:
+            stream.truncate(n * image_bytes)
+        say(f"{words}: {size_text(n * image_bytes)} in {folder}")
+    else:
+        say(f"{words} once, to see whether all of them can be")
     # Processes, not threads: Pillow's decoder holds the GIL (750 images/s on two threads, 810 on one).
     context = multiprocessing.get_context("spawn")
     ignore = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}  # Ctrl-C is the parent's
     with ProcessPoolExecutor(cores(), mp_context=context, **ignore) as pool, open(journal, "a") as log:
-        paths = {s: dataset.paths[s : s + CHUNK].tolist() for s in starts}
-        jobs = {pool.submit(fill_chunk, str(file), side, s, paths[s]): s for s in starts}
+        chunks = {s: paths[s : s + CHUNK].tolist() for s in starts}
+        jobs = {pool.submit(fill_chunk, str(file) if keep else "", side, s, chunks[s]): s for s in starts}
         try:
             for job, start in jobs.items():
                 done[start] = job.result()
-                log.write(json.dumps([start, done[start]]) + "\n")
+                log.write(json.dumps([start, *done[start]]) + "\n")
                 log.flush()
-                finished += len(paths[start])
+                finished += len(chunks[start])
                 progress(finished, n)
-        except ImageError as error:
-            raise InputError(f"an image of '{dataset.name}' cannot be decoded: {error}; mend or remove it") from error
         except BrokenProcessPool as error:
             raise InputError(
                 "a decoding process was killed (often: no memory); run again, it goes on from there"
@@ -150,17 +152,18 @@ def fill(dataset: Dataset, side: int, folder: Path, say: Say, progress: Progress
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
-    chunks = [done[s] for s in range(0, n, CHUNK)]
-    whole = hashlib.sha256("".join(chunks).encode()).hexdigest()
-    meta = {"images": n, "side": side, "hash": whole, "chunks": chunks, "pillow": pillow_version}
+    hashes = [done[s][0] for s in range(0, n, CHUNK)]
+    whole = hashlib.sha256("".join(hashes).encode()).hexdigest()
+    bad = [item for s in range(0, n, CHUNK) for item in done[s][1]]
+    meta = {"images": n, "side": side, "hash": whole, "chunks": hashes, "pillow": pillow_version, "bad": bad}
     write_json(folder / "store.json", meta)
 
 
-def _journalled(journal: Path) -> dict[int, str]:
-    """Chunks already written; a half-written last line is not one of them."""
-    done: dict[int, str] = {}
+def _journalled(journal: Path) -> dict[int, tuple[str, list]]:
+    """Chunks already decoded, with hash and bad rows; a half-written last line is not one of them."""
+    done: dict[int, tuple[str, list]] = {}
     for line in journal.read_text().splitlines() if journal.exists() else ():
         with contextlib.suppress(ValueError):
-            start, chunk_hash = json.loads(line)
-            done[start] = chunk_hash
+            start, chunk_hash, bad = json.loads(line)
+            done[start] = (chunk_hash, bad)
     return done

@@ -1,44 +1,80 @@
 """PURE: Dataset labels and a seed -> Plan, drawn once and given to every framework as arrays."""
 
+from dataclasses import fields
+
 import numpy as np
 
-from common.balance import oversample
+from common.balance import oversample, undersample
 from common.errors import InputError
 from common.files import hash_arrays
-from common.types import Balance, Plan
+from common.stratify import iterative_split
+from common.types import Plan, PlanSpec
 
 VALIDATION_SHARE = 0.2  # the paper's 24,000/6,000
+DRAWS = 5  # uniform numbers a crop and flip are made of (common/decode.py)
+NO_CROPS = np.empty((0, DRAWS), np.float32)
+BALANCES = {"oversample": oversample, "undersample": undersample}  # "weighted" changes the loss, not the visits
 
 
-def split(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted row numbers of the train and the validation split, 80/20, int32."""
+def split(labels: np.ndarray, usable: np.ndarray, seed: int, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted row numbers of the train and the validation split, 80/20 of the usable rows, int32."""
+    n = len(usable)
     n_validation = round(n * VALIDATION_SHARE)
     if n_validation < 1 or n_validation == n:
         raise InputError(f"{n} images cannot be split 80/20; at least 3 are needed (raise --limit, or give more data)")
-    order = np.random.default_rng([seed, 0]).permutation(n).astype(np.int32)
-    return np.sort(order[n_validation:]), np.sort(order[:n_validation])
+    rng = np.random.default_rng([seed, 0])
+    if how == "iterative":
+        train, validation = iterative_split(labels[usable], n_validation, rng)
+    else:
+        order = rng.permutation(n)
+        train, validation = np.sort(order[n_validation:]), np.sort(order[:n_validation])
+    return usable[train].astype(np.int32), usable[validation].astype(np.int32)
 
 
-def make_plan(labels: np.ndarray, seed: int, epochs: int, balance: Balance) -> Plan:
-    """The split, the balanced visits and each epoch's order.
+def make_plan(
+    labels: np.ndarray, spec: PlanSpec, epochs: int, usable: np.ndarray | None = None, test_rows: np.ndarray | None = None
+) -> Plan:
+    """The split, the balanced visits, each epoch's order, and the crops where the spec wants them.
 
-    labels: uint8 [n, classes]. The split depends on n and seed alone, so balanced and unbalanced trials
-    of one seed share it. Memory: 4 bytes per row, per visit, and per visit and epoch.
+    labels: uint8 [n, classes]; usable: the rows to plan with (None: all); test_rows: kept as they are. The split
+    depends on the usable rows, the seed and its kind alone, so balanced and unbalanced trials of one seed share it; a
+    visit's crop depends on seed, epoch and visit alone, so that the unshuffled order has the shuffled one's crops.
+    Memory: 4 bytes per row, per visit, and per visit and epoch; with crops 20 more per visit and epoch.
     """
-    train, validation = split(len(labels), seed)
-    visits = oversample(labels, train, seed) if balance == "oversample" else train
-    orders = np.empty((epochs, len(visits)), np.int32)
-    for epoch in range(epochs):
-        orders[epoch] = visits[np.random.default_rng([seed, 1, epoch]).permutation(len(visits))]
-    return Plan(train, validation, visits, orders)
+    seed, usable = spec.seed, np.arange(len(labels)) if usable is None else usable
+    train, validation = split(labels, usable, seed, spec.split)
+    balance = BALANCES.get(spec.balance)
+    visits = balance(labels, train, seed) if balance else train
+    places = np.tile(np.arange(len(visits)), (epochs, 1))
+    if spec.shuffle:
+        places = np.stack([_random(seed, 1, epoch).permutation(len(visits)) for epoch in range(epochs)])
+    test = np.empty(0, np.int32) if test_rows is None else test_rows.astype(np.int32)
+
+    def draws(stream: int, epoch: int, n: int) -> np.ndarray:
+        return _random(seed, stream, epoch).random((n, DRAWS), np.float32)
+
+    train_only, everywhere = spec.augment != "none", spec.augment == "everywhere"
+    return Plan(
+        train, validation, visits, visits[places], test,
+        crops=np.stack([draws(2, e, len(visits))[places[e]] for e in range(epochs if train_only else 0)] or [NO_CROPS]),
+        validation_crops=np.stack([draws(3, e, len(validation)) for e in range(epochs + 1 if everywhere else 0)] or [NO_CROPS]),
+        test_crops=draws(4, 0, len(test) if everywhere else 0),
+    )  # fmt: skip
+
+
+def _random(*key: int) -> np.random.Generator:
+    return np.random.default_rng(key)
 
 
 def hashes(plan: Plan) -> dict[str, str]:
-    """A hash of each array, and `plan` over all of them."""
-    split_hash = hash_arrays(plan.train_rows, plan.validation_rows)
+    """A hash of the split, the visits and the orders, and `plan` over every array."""
     return {
-        "split": split_hash,
+        "split": hash_arrays(plan.train_rows, plan.validation_rows),
         "visits": hash_arrays(plan.visits),
         "orders": hash_arrays(plan.orders),
-        "plan": hash_arrays(plan.train_rows, plan.validation_rows, plan.visits, plan.orders),
+        "plan": plan_hash(plan),
     }
+
+
+def plan_hash(plan: Plan) -> str:
+    return hash_arrays(*(getattr(plan, field.name) for field in fields(plan)))

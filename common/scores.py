@@ -141,10 +141,12 @@ def share_of_way(value: float, prior: float, oracle: float) -> float | None:
     return (value - prior) / (oracle - prior) if oracle > prior else None
 
 
-def bce_with_logits(logits: np.ndarray, labels: np.ndarray) -> float:
+def bce_with_logits(logits: np.ndarray, labels: np.ndarray, positive_weights: np.ndarray | None = None) -> float:
     """Binary cross-entropy averaged over classes and images: the validation loss, the same for all.
 
-    max(z, 0) - z*y + log(1 + exp(-|z|)), in float64 so that no framework's summation order matters.
+    (1 - y) z + (1 + (w - 1) y) (log(1 + exp(-|z|)) + max(-z, 0)), in float64 so that no framework's summation order
+    matters; w: what a positive of each class weighs (None: 1), as in the loss that was trained.
     """
-    z = logits.astype(np.float64)
-    return float(np.mean(np.maximum(z, 0) - z * labels + np.log1p(np.exp(-np.abs(z)))))
+    z, y = logits.astype(np.float64), labels.astype(np.float64)
+    factor = 1.0 if positive_weights is None else 1 + (positive_weights.astype(np.float64) - 1) * y
+    return float(np.mean((1 - y) * z + factor * (np.log1p(np.exp(-np.abs(z))) + np.maximum(-z, 0))))

@@ -9,9 +9,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 SCHEMA_VERSION = 1
 
 Train = Literal["head", "last-block", "all"]
-Balance = Literal["none", "oversample"]
+Balance = Literal["none", "oversample", "undersample", "weighted"]
+Split = Literal["random", "iterative"]
+Augment = Literal["none", "train", "everywhere"]
+Schedule = Literal["constant", "plateau"]
+FrozenNorm = Literal["inference", "drift"]
 Device = Literal["cpu", "cuda"]
-Status = Literal["ok", "failed", "killed", "timeout", "interrupted", "missing"]
+Status = Literal["ok", "failed", "killed", "timeout", "stalled", "interrupted", "missing"]
 
 
 Percentiles = Annotated[tuple[float, ...], AfterValidator(lambda values: tuple(sorted(set(values))))]
@@ -28,6 +32,7 @@ class Dataset:
     """What a format reads from a folder. Row i of every field is the same image."""
 
     name: str
+    folder: str  # absolute: no image may lie outside it
     ids: np.ndarray  # str [n]
     paths: np.ndarray  # str [n], absolute
     labels: np.ndarray  # uint8 [n, classes], 0 or 1
@@ -35,13 +40,15 @@ class Dataset:
     captions: tuple[str, ...]  # as in the file, unaltered; empty strings where there are none
     default_side: int  # pixels; the image side used where the user names none
     published: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)  # others' rows, by percentile
+    test_ids: np.ndarray = field(default_factory=lambda: np.empty(0, str))  # str [m]: images without labels
+    test_paths: np.ndarray = field(default_factory=lambda: np.empty(0, str))
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def first(self, n: int) -> "Dataset":
-        """The first n rows, as `--limit` takes them."""
-        rows = {name: getattr(self, name)[:n] for name in ("ids", "paths", "labels", "captions")}
+        """The first n rows of either table, as `--limit` takes them."""
+        rows = {key: getattr(self, key)[:n] for key in ("ids", "paths", "labels", "captions", "test_ids", "test_paths")}
         return replace(self, **rows)
 
 
@@ -53,6 +60,11 @@ class Plan:
     validation_rows: np.ndarray  # int32 [n_validation], sorted
     visits: np.ndarray  # int32 [n_visits]: rows of the train split after balancing, with repetition
     orders: np.ndarray  # int32 [epochs, n_visits]: row to visit at each position of each epoch
+    test_rows: np.ndarray  # int32 [n_test], numbered on from the labelled rows
+    # Five numbers from 0 to 1 for the crop and flip of each visit (common/decode.py); empty without augmentation.
+    crops: np.ndarray  # float32 [epochs, n_visits, 5]
+    validation_crops: np.ndarray  # float32 [epochs + 1, n_validation, 5]; the last for the prediction
+    test_crops: np.ndarray  # float32 [n_test, 5]
 
 
 class Preprocessing(Value):
@@ -73,8 +85,18 @@ class ModelSpec(Value):
         return f"{self.name}:{self.variant}" if self.variant else self.name
 
 
+class PlanSpec(Value):
+    """What a plan is drawn from, beside the labels."""
+
+    seed: int
+    split: Split = "random"
+    balance: Balance = "none"
+    shuffle: bool = True
+    augment: Augment = "none"
+
+
 class BuildSpec(Value):
-    """What an adapter builds: a network with its trained part and optimiser."""
+    """What an adapter builds: a network with its trained part, loss and optimiser."""
 
     model: ModelSpec
     classes: int
@@ -82,6 +104,9 @@ class BuildSpec(Value):
     preprocessing: Preprocessing
     train: Train
     learning_rate: float
+    schedule: Schedule = "constant"
+    frozen_norm: FrozenNorm = "inference"
+    positive_weights: tuple[float, ...] = ()  # of each class in the loss; empty: 1
 
 
 class WeightsSpec(Value):
@@ -107,6 +132,8 @@ class Recipe(Value):
     learning_rate: float
     batch_size: int
     epochs: int
+    schedule: Schedule = "constant"  # plateau: a tenth of it once the validation loss has not fallen for 2 epochs
+    frozen_norm: FrozenNorm = "inference"  # drift: batch statistics, and moving running ones, in frozen layers too
 
 
 class FeedSpec(Value):
@@ -117,13 +144,18 @@ class FeedSpec(Value):
     balance: Balance
     labels: str  # .npz: ids, labels of all rows
     labels_hash: str = ""
-    pixels: str  # folder of the uint8 store
+    pixels: str  # folder of the uint8 store; empty: everything is decoded from the files
     pixels_hash: str = ""
+    files: str = ""  # .npz with the paths of all rows, where anything is decoded while it trains
+    augment: Augment = "none"
+    split: Split = "random"
+    shuffle: bool = True
     image_side: int
     workers: int
     classes: int
     train_images: int  # visits per epoch
     validation_images: int
+    test_images: int = 0
 
 
 class Job(Value):
@@ -141,22 +173,34 @@ class Settings(Value):
     suite: str = ""
     frameworks: tuple[str, ...] = ()  # empty: all with default models
     models: tuple[str, ...] = ()  # empty: each framework's default models
+    recipe: str = "default"
     epochs: int = 2
     batch_size: int = 32
     learning_rate: float | None = None  # 1e-3, or 3e-3 where only the head trains
     train: Train = "head"
+    schedule: Schedule = "constant"
+    frozen_norm: FrozenNorm = "inference"
     weights: tuple[str, ...] = ("auto",)
+    init_from: str = ""  # a run whose trained weights the trials start from
     data: str = "demo"
     image_size: int | None = None
     limit: int | None = None
+    format: str = ""  # empty: the one that recognises the data
+    on_bad_image: Literal["fail", "skip"] = "fail"
+    split: Split = "random"
     balance: Balance = "none"
+    augment: Augment = "none"
+    shuffle: bool = True
+    pixels: Literal["store", "decode"] = "store"
     seed: int = 0
     repeats: int = 1
     percentiles: Percentiles = (80.0, 85.0, 90.0, 95.0)
+    predict_at: float = 90.0  # the paper's percentile, for predictions.csv
     device: Literal["auto", "cpu", "cuda"] = "auto"
     deterministic: bool = False
-    workers: int = 0
+    workers: int | None = None  # none where the pixels are stored, the cores where they are decoded
     timeout_s: float = 0.0
+    stall_s: float = 900.0
     results_dir: str = "results"
     name: str = ""
     command: str = ""
@@ -169,6 +213,7 @@ class ProcessSpec(Value):
     deterministic: bool
     threads: int
     timeout_s: float  # 0: none
+    stall_s: float = 0.0  # a trial without an event for so long is ended; 0: never
 
 
 class TrialSpec(Value):

@@ -1,0 +1,78 @@
+"""A trial's state after its last finished epoch, on disk so that a kill at any moment leaves the old one or the new."""
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from common.files import read_json, replacing, write_arrays, write_json, write_text
+from common.watch import read_events
+
+FOLDER = "checkpoint"
+
+
+@dataclass
+class Progress:
+    """What a trial has beside its model and optimiser: which epoch was the last, and the best weights so far."""
+
+    epoch: int = 0
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    best: dict[str, np.ndarray] = field(default_factory=dict)  # canonical weights of the lowest validation loss
+    logits: dict[str, np.ndarray] = field(default_factory=dict)  # of the validation split, by epoch
+
+
+def save(trial: Path, progress: Progress, adapter: Any, model: Any) -> None:
+    """Write files named by the epoch, then the one that names them; then remove those of the epoch before."""
+    folder = trial / FOLDER
+    names = {
+        "state": f"epoch{progress.epoch}.state", "logits": f"epoch{progress.epoch}.npz",
+        "best": f"best{progress.best_epoch}.safetensors",
+    }  # fmt: skip
+    with replacing(folder / names["state"]) as temporary:
+        adapter.save(model, temporary)
+    write_arrays(folder / names["logits"], **progress.logits)
+    if not (folder / names["best"]).exists():
+        with replacing(folder / names["best"]) as temporary:
+            save_file({k: np.ascontiguousarray(v) for k, v in progress.best.items()}, temporary)
+    numbers = {"epoch": progress.epoch, "best_epoch": progress.best_epoch, "best_loss": progress.best_loss}
+    write_json(folder / "checkpoint.json", names | numbers)
+    for file in folder.iterdir():
+        if file.name not in (*names.values(), "checkpoint.json"):
+            file.unlink()
+
+
+def load(trial: Path, adapter: Any, model: Any) -> Progress:
+    """The progress of the last checkpoint, its state put into the model; nothing where there is none."""
+    folder = trial / FOLDER
+    if not last_epoch(trial):
+        return Progress()
+    said = read_json(folder / "checkpoint.json")
+    adapter.restore(model, folder / said["state"])
+    with np.load(folder / said["logits"]) as arrays:
+        logits = {name: arrays[name] for name in arrays.files}
+    return Progress(said["epoch"], said["best_loss"], said["best_epoch"], load_file(folder / said["best"]), logits)
+
+
+def last_epoch(trial: Path) -> int:
+    """The epoch after which the trial goes on; 0: from the beginning."""
+    file = trial / FOLDER / "checkpoint.json"
+    return int(read_json(file)["epoch"]) if file.exists() else 0
+
+
+def rewind(trial: Path) -> int:
+    """Take back the events after the last checkpoint: that epoch is done again. Returns the checkpoint's epoch."""
+    epoch = last_epoch(trial)
+    events = read_events(trial / "events.jsonl")
+    ends = [i for i, e in enumerate(events) if e["event"] == "epoch" and e["epoch"] == epoch]
+    kept = events[: ends[-1] + 1] if ends else []
+    write_text(trial / "events.jsonl", "".join(json.dumps(event) + "\n" for event in kept))
+    return epoch
+
+
+def remove(trial: Path) -> None:
+    shutil.rmtree(trial / FOLDER, ignore_errors=True)
