@@ -7,125 +7,29 @@ import signal
 import sys
 from pathlib import Path
 
-EXAMPLES = """\
-examples:
-  run_bench.py --frameworks torch tf --epochs 2        the main job, on the embedded data set
-  run_bench.py --suite smoke                           one small model on each framework
-  run_bench.py --data ../comp5329 --models efficientnet_lite0 --repeats 3
-  run_bench.py --frameworks torch --models resnet50:v1 --weights w.safetensors --train last-block
-  run_bench.py list                                    frameworks, models, suites, formats
-  run_bench.py report results/RUN                      make a run's tables and figures again
-  run_bench.py self overhead                           the harness against a bare loop
-
-exit codes: 0 all trials finished, 1 a trial failed, 2 bad input, 130 Ctrl-C
-"""
-
-
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not 1 or more")
-    return value
-
-
-def positive_number(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return value
-
-
-def percentile(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 100:
-        raise argparse.ArgumentTypeError(f"{text} is not a percentile from 0 to below 100")
-    return value
-
-
-def not_negative(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{value} is below 0")
-    return value
-
-
-def seed(text: str) -> int:
-    value = not_negative(text)
-    if value >= 2**31:
-        raise argparse.ArgumentTypeError(f"{value} is not below 2**31, as the libraries' generators want it")
-    return value
-
-
-def trials_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run_bench.py", formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLES,
-        description="Compare deep-learning frameworks on multi-label image classification: the same split, order and "
-        "pixels for each.\nVerbs: list, report, self (run_bench.py VERB --help). Without a verb, trials run:",
-    )  # fmt: skip
-    what = parser.add_argument_group("what runs")
-    what.add_argument("--suite", default="", help="a named list of trials (see list), e.g. paper")
-    what.add_argument("--frameworks", nargs="+", default=[], metavar="NAME", help="e.g. torch tf (default: all)")
-    what.add_argument(
-        "--models", nargs="+", default=[], metavar="NAME[:VARIANT]",
-        help="on every framework that has it (default: each framework's own; see list)",
-    )  # fmt: skip
-    what.add_argument("--repeats", type=positive, help="times, each with the next seed (default: 1)")
-    how = parser.add_argument_group("how it trains")
-    how.add_argument("--epochs", type=positive, help="passes over the training split (default: 2)")
-    how.add_argument("--batch-size", type=positive, help="images a step; never changed by itself (default: 32)")
-    how.add_argument("--learning-rate", type=positive_number, help="default: 3e-3 for a head alone, else 1e-3")
-    how.add_argument("--train", choices=("head", "last-block", "all"), help="the part that trains (default: head)")
-    how.add_argument(
-        "--weights", nargs="+", metavar="CHOICE",
-        help="auto, imagenet, random or a .safetensors file; MODEL=CHOICE for one model (default: auto)",
-    )  # fmt: skip
-    how.add_argument("--seed", type=seed, help="of the split, the order and the head (default: 0)")
-    data = parser.add_argument_group("data")
-    data.add_argument("--data", metavar="PATH", help="a folder, or demo (default: demo, drawn on first use)")
-    data.add_argument(
-        "--image-size", type=positive, metavar="PIXELS", help="side of the square images (default: the data's)"
-    )
-    data.add_argument("--limit", type=positive, metavar="N", help="the first N images only")
-    data.add_argument("--balance", choices=("none", "oversample"), help="of the training split (default: none)")
-    data.add_argument("--percentiles", nargs="+", type=percentile, metavar="P", help="default: 80 85 90 95")
-    machine = parser.add_argument_group("machine")
-    machine.add_argument("--device", choices=("auto", "cpu", "cuda"), help="one for all trials (default: auto)")
-    machine.add_argument(
-        "--deterministic", action="store_true", default=None, help="the frameworks' deterministic kernels"
-    )
-    machine.add_argument("--workers", type=not_negative, metavar="N", help="loader workers (default: 0)")
-    machine.add_argument(
-        "--timeout", type=positive_number, metavar="SECONDS", dest="timeout_s", help="end a trial after this"
-    )
-    machine.add_argument("--results-dir", metavar="DIR", help="where run folders go (default: results)")
-    machine.add_argument("--name", help="of the run folder (default: date, time and what ran)")
-    return parser
-
 
 def run_trials_command(arguments: list[str]) -> int:
+    from common.options import trials_parser
+
     given = {k: v for k, v in vars(trials_parser().parse_args(arguments)).items() if v not in (None, [], "")}
 
     from rich.console import Console
 
-    from common import loading, prepare, runner
+    from common import prepare, resume, runner
     from common.child import uninterrupted
-    from common.errors import InputError
     from common.progress import Display, announce, filling
-    from common.types import Settings
 
-    if given.get("suite") and (given.keys() & {"frameworks", "models", "train", "balance"}):
-        raise InputError(
-            "--suite names its own frameworks, models, trained parts and balance; leave those out, or leave out --suite"
-        )
-    defaults = loading.suite(given["suite"]).DEFAULTS if "suite" in given else {}
-    settings = Settings(**(defaults | given), command=shlex.join(["python", "run_bench.py", *arguments]))
     console = Console()
     with filling(console) as (say, progress):
-        folder, run, specs = prepare.make_run(settings, say, progress)
+        if "resume" in given:
+            folder = resume_folder(given)
+            run, specs = resume.reopen(folder, say, progress)
+        else:
+            folder, run, specs = prepare.make_run(settings_of(given, arguments), say, progress)
     announce(console, run, specs)
     stopped = False
     try:
-        runner.run_trials(folder, specs, Display(console))
+        runner.run_trials(folder, specs, Display(console), "resume" in given)
     except KeyboardInterrupt:
         stopped = True
 
@@ -136,12 +40,41 @@ def run_trials_command(arguments: list[str]) -> int:
         results = write_report(folder)
         show_results(console, results, folder)
     if stopped:
+        console.print(f"\nto go on: uv run python run_bench.py --resume {shlex.quote(str(folder))}", highlight=False)
         return 130
     return 0 if all(row.record.status == "ok" for row in results.rows) else 1
 
 
+def settings_of(given: dict, arguments: list[str]) -> "Settings":  # noqa: F821 (imported late, as all that is heavy)
+    """The recipe's values, then the suite's, then the user's own."""
+    from common import loading
+    from common.errors import InputError
+    from common.types import Settings
+
+    if given.get("suite") and (given.keys() & {"frameworks", "models", "train", "balance"}):
+        raise InputError(
+            "--suite names its own frameworks, models, trained parts and balance; leave those out, or leave out --suite"
+        )
+    if "init_from" in given and "weights" in given:
+        raise InputError("--init-from brings its own weights; leave out --weights, or leave out --init-from")
+    recipe = loading.recipe(given.get("recipe", "default")).SETTINGS
+    suite = loading.suite(given["suite"]).DEFAULTS if "suite" in given else {}
+    return Settings(**(recipe | suite | given), command=shlex.join(["python", "run_bench.py", *arguments]))
+
+
+def resume_folder(given: dict) -> Path:
+    from common.errors import InputError
+
+    others = ", ".join("--" + name.replace("_", "-") for name in given if name != "resume")
+    if others:
+        raise InputError(f"--resume goes on as the run was begun; leave out {others}")
+    return Path(given["resume"])
+
+
 def list_command(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run_bench.py list", description="Frameworks, models, suites and formats.")
+    parser = argparse.ArgumentParser(
+        prog="run_bench.py list", description="Frameworks, models, suites, recipes, formats."
+    )
     parser.add_argument("--all", metavar="FRAMEWORK", help="every model of one framework, by asking it (a few seconds)")
     options = parser.parse_args(arguments)
 
@@ -166,6 +99,7 @@ def list_command(arguments: list[str]) -> int:
     )
     rows += tuple((c.NAME, c.OTHER_MODELS, "", f"run_bench.py list --all {c.NAME}") for c in cards if c.OTHER_MODELS)
     show(console, Table("Models (* by default)", ("framework", "model", "variants", "what"), rows))
+    show(console, Table("Recipes", ("name", "what"), tuple((n, r.ABOUT) for n, r in loading.recipes().items())))
     show(console, Table("Suites", ("name", "what"), tuple((n, s.ABOUT) for n, s in loading.suites().items())))
     show(
         console,
@@ -190,13 +124,87 @@ def report_command(arguments: list[str]) -> int:
     return 0
 
 
+def data_command(arguments: list[str]) -> int:
+    from common.options import data_flags
+
+    parser = argparse.ArgumentParser(
+        prog="run_bench.py data",
+        description="Look at a data set without training: counts, label sets, distribution, samples, and what a model's "
+        "F1 will lie between.",
+    )
+    data_flags(parser)
+    parser.add_argument(
+        "--results-dir", default="results", metavar="DIR", help="where its page goes (default: results)"
+    )
+    given = {k: v for k, v in vars(parser.parse_args(arguments)).items() if v is not None}
+
+    from rich.console import Console
+
+    from common.report.survey import write_survey
+    from common.report.terminal import show
+    from common.types import Settings
+
+    console = Console()
+    page, tables = write_survey(Settings(**given))
+    for table in tables:
+        show(console, table)
+    console.print(f"\npage: {page}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def check_command(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="run_bench.py check",
+        description="Hold a run's metrics against a baseline's. Only a worsening fails.",
+        epilog="exit codes: 0 fine, 1 worse, 2 could not run, 3 not comparable, 4 nothing compared",
+    )
+    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument(
+        "--baseline", type=Path, required=True, metavar="FILE", help="e.g. results/baselines/smoke.json"
+    )
+    parser.add_argument(
+        "--update-baseline", action="store_true", help="make this run the baseline, after the comparison"
+    )
+    parser.add_argument("--fail-on-times", action="store_true", help="seconds and memory fail the check too")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for a pull request")
+    options = parser.parse_args(arguments)
+
+    from rich.console import Console
+
+    from common import baselines
+    from common.check import compare, summarise
+    from common.files import write_text
+    from common.records import read_results
+    from common.report.markdown import table as markdown
+    from common.report.terminal import show
+    from common.report.verdict import verdict_table
+
+    now = summarise(read_results(options.run))
+    before = baselines.read(options.baseline, missing_ok=options.update_baseline)
+    code = 0
+    if before is not None:
+        report = compare(now, before, options.fail_on_times)
+        table, code = verdict_table(report, options.fail_on_times), report.exit_code
+        show(Console(), table)
+        if options.markdown:
+            write_text(options.markdown, markdown(table) + "\n")
+    if options.update_baseline:
+        baselines.write(options.baseline, now)
+        print(f"baseline: {options.baseline}")
+        return 0
+    return code
+
+
 def self_command(arguments: list[str]) -> int:
     from benchmarks import self as measurements
 
     return measurements.main(arguments)
 
 
-VERBS = {"list": list_command, "report": report_command, "self": self_command}
+VERBS = {
+    "list": list_command, "data": data_command, "report": report_command, "check": check_command,
+    "self": self_command,
+}  # fmt: skip
 
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -230,7 +238,7 @@ def main(arguments: list[str]) -> int:
         UnicodeError,
     ) as error:  # the last two: a folder or file that cannot be read or written
         print(f"run_bench.py: error: {error}", file=sys.stderr)
-        return 2
+        return getattr(error, "exit_code", 2)
     except KeyboardInterrupt:
         return 130
 

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from common.child import CHECKPOINT
 from common.files import read_json, replacing, write_arrays, write_json, write_text
 from common.watch import read_events
-
-FOLDER = "checkpoint"
 
 
 @dataclass
@@ -28,7 +27,7 @@ class Progress:
 
 def save(trial: Path, progress: Progress, adapter: Any, model: Any) -> None:
     """Write files named by the epoch, then the one that names them; then remove those of the epoch before."""
-    folder = trial / FOLDER
+    folder = trial / CHECKPOINT
     names = {
         "state": f"epoch{progress.epoch}.state", "logits": f"epoch{progress.epoch}.npz",
         "best": f"best{progress.best_epoch}.safetensors",
@@ -48,7 +47,7 @@ def save(trial: Path, progress: Progress, adapter: Any, model: Any) -> None:
 
 def load(trial: Path, adapter: Any, model: Any) -> Progress:
     """The progress of the last checkpoint, its state put into the model; nothing where there is none."""
-    folder = trial / FOLDER
+    folder = trial / CHECKPOINT
     if not last_epoch(trial):
         return Progress()
     said = read_json(folder / "checkpoint.json")
@@ -60,7 +59,7 @@ def load(trial: Path, adapter: Any, model: Any) -> Progress:
 
 def last_epoch(trial: Path) -> int:
     """The epoch after which the trial goes on; 0: from the beginning."""
-    file = trial / FOLDER / "checkpoint.json"
+    file = trial / CHECKPOINT / "checkpoint.json"
     return int(read_json(file)["epoch"]) if file.exists() else 0
 
 
@@ -75,4 +74,4 @@ def rewind(trial: Path) -> int:
 
 
 def remove(trial: Path) -> None:
-    shutil.rmtree(trial / FOLDER, ignore_errors=True)
+    shutil.rmtree(trial / CHECKPOINT, ignore_errors=True)

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from common.files import PROJECT, read_json
 from common.machine import cores
 
 TRACES = ("events.jsonl", "logits.npz", "weights.safetensors", "parent.json")  # what a trial leaves in its folder
+CHECKPOINT = "checkpoint"  # and while it runs: its state after the last epoch
 END_S = 3  # after this, a child that was asked to end is killed
 STALL_S = 15.0  # a download that brings no byte for so long is given up
 BUSY_CPU_S = 0.5  # a child that computes so much meanwhile is no stalled download
@@ -70,6 +72,7 @@ def clear(folder: Path) -> None:
     """Remove what an earlier try of the trial left, so that it cannot be taken for this one's."""
     for name in TRACES:
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
 
 
 def tree(pid: int) -> list[psutil.Process]:

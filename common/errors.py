@@ -9,6 +9,14 @@ MOST_LISTED = 20
 class InputError(Exception):
     """Bad input. The message says what, where, the choices and the next step."""
 
+    exit_code = 2
+
+
+class NotComparable(InputError):
+    """Two results that must not be held against each other; `check` ends with exit code 3."""
+
+    exit_code = 3
+
 
 def unknown(kind: str, name: str, choices: Iterable[str], hint: str = "") -> InputError:
     """An InputError for a name that is not among `choices`, with the near ones."""

@@ -49,7 +49,7 @@ def initialise(
     if hash_file(path) != weights.sha256:
         raise InputError(f"{path.name} changed since the run was planned; start the run anew")
     file = read_tensors(path)
-    body = {name: array for name, array in wanted.items() if name not in head}
+    body = {name: array for name, array in wanted.items() if weights.head or name not in head}
     found = {name: file[name] for name in body if name in file}
     for name, array in found.items():
         if array.shape != body[name].shape:
@@ -67,7 +67,7 @@ def initialise(
             f"({', '.join(frozen[:5])}{' ...' if len(frozen) > 5 else ''}): features of random layers mean nothing; "
             "take --train all, or a complete file"
         )
-    adapter.load(model, found | new_head)
+    adapter.load(model, found if weights.head else found | new_head)
     return {"loaded": sorted(found), "missing": missing, "unexpected": sorted(file.keys() - wanted.keys())}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import benchmarks
+import benchmarks.recipes
 import common.formats
 import frameworks
 from common.errors import InputError, unknown
@@ -41,8 +42,22 @@ def formats() -> dict[str, ModuleType]:
     return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(common.formats, packages=False)}
 
 
-def format_of(path: Path) -> ModuleType:
-    """The format that recognises `path`; InputError where none does."""
+def recipes() -> dict[str, ModuleType]:
+    return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(benchmarks.recipes, packages=False)}
+
+
+def recipe(name: str) -> ModuleType:
+    if name not in recipes():
+        raise unknown("recipe", name, recipes())
+    return recipes()[name]
+
+
+def format_of(path: Path, name: str = "") -> ModuleType:
+    """The format of that name, or the one that recognises `path`; InputError where there is none."""
+    if name and name not in formats():
+        raise unknown("format", name, formats())
+    if name:
+        return formats()[name]
     for module in formats().values():
         if module.recognises(path):
             return module

@@ -1,12 +1,17 @@
 """The machine in words and cores."""
 
+import hashlib
 import os
 import platform
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 
-from common.files import size_text
+from common.files import PROJECT, size_text
+
+CODE = ("common", "frameworks", "benchmarks")
 
 
 def cores() -> int:
@@ -23,6 +28,27 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
+
+
+def made_by() -> dict[str, str]:
+    """What a result depends on beside data and settings: a hash of this project's code, and the packages' versions.
+
+    Versions are read from the installed metadata: the harness's own process imports no framework.
+    """
+    digest = hashlib.sha256()
+    for folder in CODE:
+        for file in sorted((PROJECT / folder).rglob("*.py")):
+            digest.update(f"{file.relative_to(PROJECT)}\n".encode() + file.read_bytes())
+    wanted = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+    found = {name: _version(name) for name in (line.split("==")[0] for line in wanted)}
+    return {"code": digest.hexdigest()[:16], **found}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:

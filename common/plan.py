@@ -32,7 +32,11 @@ def split(labels: np.ndarray, usable: np.ndarray, seed: int, how: str) -> tuple[
 
 
 def make_plan(
-    labels: np.ndarray, spec: PlanSpec, epochs: int, usable: np.ndarray | None = None, test_rows: np.ndarray | None = None
+    labels: np.ndarray,
+    spec: PlanSpec,
+    epochs: int,
+    usable: np.ndarray | None = None,
+    test_rows: np.ndarray | None = None,
 ) -> Plan:
     """The split, the balanced visits, each epoch's order, and the crops where the spec wants them.
 

@@ -5,19 +5,25 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from common import device, loading, plan, select, weights
 from common.balance import audit
-from common.errors import InputError
+from common.decode import decode
+from common.errors import InputError, listed
 from common.files import PROJECT, hash_arrays, write_arrays, write_json
-from common.machine import cores, machine
-from common.pixels import PixelStore, store
+from common.images import check_names
+from common.machine import cores, machine, made_by
+from common.pixels import store
 from common.types import (
     Balance,
     Dataset,
     FeedSpec,
     Job,
     Plan,
+    PlanSpec,
     ProcessSpec,
     Recipe,
     RunRecord,
@@ -27,7 +33,8 @@ from common.types import (
 )
 
 HEAD_RATE, BODY_RATE = 3e-3, 1e-3
-Plans = dict[tuple[int, Balance], Plan]  # by seed and balance
+Key = tuple[int, Balance]  # a plan's: seed and balance
+SAMPLES, SAMPLE_SIDE = 12, 160  # images of the page's figure, and their side in pixels
 
 
 def make_run(
@@ -40,32 +47,88 @@ def make_run(
     jobs, notes = select.jobs(settings)
     dataset = read_data(settings)
     on, device_notes = device.choose(settings.device, [job.framework for job in jobs])
-    plans = draw_plans(settings, dataset, jobs)
-    initial = find_weights(settings, jobs, say)
-    pixels = store(dataset, settings.image_size or dataset.default_side, say, progress)
+    draw_plans(settings, dataset, jobs, np.arange(len(dataset)), np.arange(0))  # refused now, not after the decoding
+    pixels = decode_all(settings, dataset, say, progress)
+    usable, test_rows, bad_notes = without_bad(settings, dataset, pixels.bad)
+    plans = draw_plans(settings, dataset, jobs, usable, test_rows)
+    initial = find_weights(settings, jobs, plans, dataset, say)
     folder = new_folder(Path(settings.results_dir), settings.name or run_name(settings, jobs, dataset))
     feeds = write_data(folder, settings, dataset, plans, pixels)
     specs = write_specs(folder, settings, jobs, feeds, initial, on)
-    run = record(folder, settings, dataset, plans, pixels, specs, notes + device_notes)
+    run = record(folder, settings, dataset, plans, pixels, specs, notes + device_notes + bad_notes)
     write_json(folder / "run.json", run.model_dump())
     return folder, run, specs
 
 
 def read_data(settings: Settings) -> Dataset:
+    """The rows that the user asked for. InputError where a row names an image that cannot be allowed."""
     path = Path(settings.data)
-    dataset = loading.format_of(path).read(path)
+    dataset = loading.format_of(path, settings.format).read(path)
+    check_names(dataset)
     return dataset.first(settings.limit) if settings.limit else dataset
 
 
-def draw_plans(settings: Settings, dataset: Dataset, jobs: list[Job]) -> Plans:
+class Pixels(NamedTuple):
+    """Where the pixels lie, and which rows have none."""
+
+    folder: Path  # of the store; of its record alone where everything is decoded while it trains
+    hash: str
+    side: int
+    stored: bool
+    bad: dict[int, str]  # row -> why; test rows are numbered on from the labelled ones
+
+
+def decode_all(
+    settings: Settings, dataset: Dataset, say: Callable[[str], None], progress: Callable[[int, int], None]
+) -> Pixels:
+    """Every image decoded once, so that a bad one is known before anything trains."""
+    side, stored = settings.image_size or dataset.default_side, settings.pixels == "store"
+    paths = np.concatenate([dataset.paths, dataset.test_paths]) if len(dataset.test_paths) else dataset.paths
+    folder, meta = store(dataset.name, paths, side, say, progress, keep=stored)
+    return Pixels(folder, meta["hash"], side, stored, {row: why for row, why in meta["bad"]})
+
+
+def without_bad(settings: Settings, dataset: Dataset, bad: dict[int, str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """The rows to plan with, the test rows, and a note where some were dropped. InputError that lists all bad ones."""
+    n, m = len(dataset), len(dataset.test_ids)
+    rows, test_rows = np.arange(n), np.arange(n, n + m)
+    if not bad:
+        return rows, test_rows, []
+    ids = np.concatenate([dataset.ids, dataset.test_ids]) if m else dataset.ids
+    items = listed([f"{ids[row]} ({why})" for row, why in sorted(bad.items())])
+    if settings.on_bad_image == "fail":
+        raise InputError(
+            f"{len(bad)} of the {n + m:,} images of '{dataset.name}' cannot be used: {items}; mend or remove them, or "
+            "take --on-bad-image skip, which trains without them"
+        )
+    dropped = np.array(list(bad))
+    note = f"{len(bad)} of the {n + m:,} images were dropped (--on-bad-image skip): {items}"
+    return np.setdiff1d(rows, dropped), np.setdiff1d(test_rows, dropped), [note]
+
+
+def draw_plans(
+    settings: Settings, dataset: Dataset, jobs: list[Job], usable: np.ndarray, test_rows: np.ndarray
+) -> dict[Key, Plan]:
     """One plan for each seed and balance that the jobs ask for."""
+    plans = {}
+    for seed in range(settings.seed, settings.seed + settings.repeats):
+        for balance in dict.fromkeys(job.balance for job in jobs):
+            spec = PlanSpec(
+                seed=seed, split=settings.split, balance=balance, shuffle=settings.shuffle, augment=settings.augment
+            )
+            plans[seed, balance] = plan.make_plan(dataset.labels, spec, settings.epochs, usable, test_rows)
+    return plans
+
+
+def find_weights(
+    settings: Settings, jobs: list[Job], plans: dict[Key, Plan], dataset: Dataset, say: Callable[[str], None]
+) -> dict[tuple[int, Job], WeightsSpec]:
+    """The initial weights of every job and seed; a model's are looked for once."""
     seeds = range(settings.seed, settings.seed + settings.repeats)
-    balances = dict.fromkeys(job.balance for job in jobs)
-    return {(s, b): plan.make_plan(dataset.labels, s, settings.epochs, b) for s in seeds for b in balances}
-
-
-def find_weights(settings: Settings, jobs: list[Job], say: Callable[[str], None]) -> dict[Job, WeightsSpec]:
-    """The initial weights of every job; a model's are looked for once."""
+    if settings.init_from:
+        run = Path(settings.init_from)
+        splits = {seed: plan.hashes(drawn)["split"] for (seed, _), drawn in plans.items()}
+        return {(s, job): weights.from_run(run, job, s, splits[s], dataset.name) for s in seeds for job in jobs}
     weights.check_choices([job.model for job in jobs], settings.weights)
     found: dict[tuple, WeightsSpec] = {}
     for job in jobs:
@@ -73,50 +136,75 @@ def find_weights(settings: Settings, jobs: list[Job], say: Callable[[str], None]
         found[key] = found.get(key) or weights.resolve(job, settings.weights, say)
     by_job = {job: found[job.framework, job.model] for job in jobs}
     weights.check_assumed(by_job)
-    return by_job
+    return {(seed, job): spec for seed in seeds for job, spec in by_job.items()}
 
 
 def recipe(settings: Settings, job: Job, initial: WeightsSpec) -> Recipe:
-    """The default recipe: 3e-3 where only the head trains, else 1e-3; random weights make everything train."""
+    """The settings' recipe; its learning rate, where none is given, 3e-3 where only the head trains, else 1e-3."""
     head_only = job.train == "head" and not initial.random
     rate = settings.learning_rate or (HEAD_RATE if head_only else BODY_RATE)
-    return Recipe(train=job.train, learning_rate=rate, batch_size=settings.batch_size, epochs=settings.epochs)
+    return Recipe(
+        name=settings.recipe, train=job.train, learning_rate=rate, batch_size=settings.batch_size,
+        epochs=settings.epochs, schedule=settings.schedule, frozen_norm=settings.frozen_norm,
+    )  # fmt: skip
 
 
 def write_data(
-    folder: Path, settings: Settings, dataset: Dataset, plans: Plans, pixels: PixelStore
-) -> dict[tuple[int, Balance], FeedSpec]:
-    """Labels and plans as files of the run folder, and the feed made of each plan."""
-    write_arrays(folder / "labels.npz", ids=dataset.ids, labels=dataset.labels)
+    folder: Path, settings: Settings, dataset: Dataset, plans: dict[Key, Plan], pixels: Pixels
+) -> dict[Key, FeedSpec]:
+    """Labels, paths and plans as files of the run folder, and the feed made of each plan."""
+    write_arrays(folder / "labels.npz", ids=dataset.ids, labels=dataset.labels, test_ids=dataset.test_ids)
+    decodes = not pixels.stored or settings.augment != "none"
+    if decodes:
+        paths = [below(folder, Path(p)) for p in (*dataset.paths, *dataset.test_paths)]
+        write_arrays(folder / "files.npz", paths=np.array(paths))
+    workers = settings.workers if settings.workers is not None else cores() if decodes else 0
+    write_samples(folder, dataset, plans)
     feeds = {}
     for (seed, balance), drawn in plans.items():
         file = f"plans/seed{seed}-{balance}.npz"
         write_arrays(folder / file, **vars(drawn))
         feeds[seed, balance] = FeedSpec(
-            plan=file, plan_hash=plan.hashes(drawn)["plan"], balance=balance, labels="labels.npz",
-            labels_hash=hash_arrays(dataset.labels), pixels_hash=pixels.hash,
-            pixels=below(folder, pixels.folder), image_side=pixels.meta["side"], workers=settings.workers,
-            classes=dataset.labels.shape[1], train_images=len(drawn.visits), validation_images=len(drawn.validation_rows),
+            plan=file, plan_hash=plan.plan_hash(drawn), balance=balance, split=settings.split,
+            shuffle=settings.shuffle, augment=settings.augment, labels="labels.npz",
+            labels_hash=hash_arrays(dataset.labels), pixels=below(folder, pixels.folder) if pixels.stored else "",
+            pixels_hash=pixels.hash, files="files.npz" if decodes else "", image_side=pixels.side, workers=workers,
+            classes=dataset.labels.shape[1], train_images=len(drawn.visits),
+            validation_images=len(drawn.validation_rows), test_images=len(drawn.test_rows),
         )  # fmt: skip
     return feeds
+
+
+def sample_rows(rows: np.ndarray) -> np.ndarray:
+    """A few rows, evenly spread."""
+    return rows[np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows))).astype(int)]
+
+
+def write_samples(folder: Path, dataset: Dataset, plans: dict[Key, Plan]) -> None:
+    """A few training images for the page's figure. A run that is published without its images leaves this file out."""
+    chosen = sample_rows(next(iter(plans.values())).train_rows)
+    images = [np.frombuffer(decode(str(dataset.paths[row]), SAMPLE_SIDE), np.uint8) for row in chosen]
+    write_arrays(folder / "samples.npz", rows=chosen, images=np.stack(images).reshape(-1, SAMPLE_SIDE, SAMPLE_SIDE, 3))
 
 
 def write_specs(
     folder: Path,
     settings: Settings,
     jobs: list[Job],
-    feeds: dict[tuple[int, Balance], FeedSpec],
-    initial: dict[Job, WeightsSpec],
+    feeds: dict[Key, FeedSpec],
+    initial: dict[tuple[int, Job], WeightsSpec],
     on: str,
 ) -> list[TrialSpec]:
     """spec.json of every trial, in the order to run."""
     process = ProcessSpec(
-        device=on, deterministic=settings.deterministic, threads=cores(), timeout_s=settings.timeout_s
-    )
+        device=on, deterministic=settings.deterministic, threads=cores(), timeout_s=settings.timeout_s,
+        stall_s=settings.stall_s,
+    )  # fmt: skip
     specs = []
     for repeat in range(settings.repeats):
         for job in jobs:
-            seed, found = settings.seed + repeat, initial[job]
+            seed = settings.seed + repeat
+            found = initial[seed, job]
             path = below(folder, Path(found.path)) if found.path else ""
             spec = TrialSpec(
                 name=trial_name(len(specs) + 1, job, seed), framework=job.framework, model=job.model,
@@ -132,8 +220,8 @@ def record(
     folder: Path,
     settings: Settings,
     dataset: Dataset,
-    plans: Plans,
-    pixels: PixelStore,
+    plans: dict[Key, Plan],
+    pixels: Pixels,
     specs: list[TrialSpec],
     notes: list[str],
 ) -> RunRecord:
@@ -142,16 +230,18 @@ def record(
     for (seed, balance), drawn in plans.items():
         hashes = plan.hashes(drawn)
         splits[str(seed)] = {
-            "train": len(drawn.train_rows), "validation": len(drawn.validation_rows), "split_hash": hashes["split"],
+            "train": len(drawn.train_rows), "validation": len(drawn.validation_rows), "test": len(drawn.test_rows),
+            "split_hash": hashes["split"],
         }  # fmt: skip
         audits[f"seed {seed}, balance {balance}"] = audit(dataset.labels, drawn.train_rows, drawn.visits) | hashes
     return RunRecord(
         name=folder.name, suite=settings.suite, command=settings.command, dataset=dataset.name,
-        published=dataset.published, started=time.strftime("%Y-%m-%d %H:%M"),
-        class_names=dataset.class_names, rows=len(dataset), image_side=pixels.meta["side"],
-        percentiles=settings.percentiles, labels="labels.npz", splits=splits, audits=audits, machine=machine(),
-        folder=below(PROJECT, folder), trials=tuple(spec.name for spec in specs), notes=tuple(notes), asked_device=settings.device,
-        pixels_hash=pixels.hash,
+        published=dataset.published, started=time.strftime("%Y-%m-%d %H:%M"), class_names=dataset.class_names,
+        rows=len(dataset), image_side=pixels.side, percentiles=settings.percentiles, predict_at=settings.predict_at,
+        labels="labels.npz", splits=splits, audits=audits, machine=machine(), folder=below(PROJECT, folder),
+        trials=tuple(spec.name for spec in specs), notes=tuple(notes), asked_device=settings.device,
+        pixels_hash=pixels.hash, first_rows={str(i): tuple(map(int, r)) for i, r in zip(dataset.ids[:5], dataset.labels)},
+        settings=settings.model_dump(), made_by=made_by(),
     )  # fmt: skip
 
 

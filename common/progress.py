@@ -67,6 +67,12 @@ class Display:
             self._task = self._bar.add_task("starting", total=1, completed=0, tail="")
             self._bar.start()
 
+    def reused(self, spec: TrialSpec) -> None:
+        self.say("  finished earlier; its result stands")
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
     def say(self, text: str, style: str = "") -> None:
         self.console.print(text, style=style, highlight=False, soft_wrap=True, markup=False)
 

@@ -59,7 +59,7 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
         prediction_s=by_kind.get("done", {}).get("prediction_s", 0.0),
         peak_device_bytes=by_kind.get("done", {}).get("peak_device_bytes", 0),
         wall_s=parent.get("wall_s", 0.0), peak_memory_bytes=parent.get("peak_memory_bytes", 0),
-        memory_method=parent.get("memory_method", ""),
+        memory_method=parent.get("memory_method", ""), resumed_after=parent.get("resumed_after", ()),
     )  # fmt: skip
 
 
@@ -88,7 +88,19 @@ def read_results(folder: Path) -> Results:
                 "oracle": score(oracle_scores(truth), truth, run.percentiles),
             }
         rows.append(Row(record=record, scores=_scores(folder / "trials" / name, record, truth, run, references[seed])))
-    return Results(run=run, rows=tuple(rows), references=references)
+    return Results(run=run, rows=tuple(rows), references=references, sample_rows=_sample_rows(folder, run))
+
+
+def _sample_rows(folder: Path, run: RunRecord) -> tuple[str, ...]:
+    """The words under each image of samples.npz; none where the run was published without its images."""
+    if not (folder / "samples.npz").exists():
+        return ()
+    with np.load(folder / "samples.npz") as samples, np.load(folder / run.labels) as arrays:
+        return tuple(
+            f"{arrays['ids'][row]}: "
+            + (", ".join(run.class_names[c] for c in np.flatnonzero(arrays["labels"][row])) or "none")
+            for row in samples["rows"]
+        )
 
 
 def _scores(

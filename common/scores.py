@@ -121,6 +121,8 @@ def score(scores: np.ndarray, labels: np.ndarray, percentiles: tuple[float, ...]
         "mAP": mean_ap,
         "AP": each,
         "threshold": single_threshold(scores, labels),
+        "images": len(labels),
+        "positives": labels.sum(axis=0, dtype=np.int64).tolist(),
         "classes_without_positives": [c for c in range(labels.shape[1]) if not labels[:, c].any()],
     }
 

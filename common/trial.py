@@ -119,7 +119,9 @@ class Trial:
 
     def epoch(self, epoch: int) -> None:
         rows, done = self.plan.orders[epoch - 1], self.done
-        feed = self.feed(rows, self.labels[rows], self.plan.crops[epoch - 1] if len(self.plan.crops) >= epoch else NO_CROPS)
+        feed = self.feed(
+            rows, self.labels[rows], self.plan.crops[epoch - 1] if len(self.plan.crops) >= epoch else NO_CROPS
+        )
         watch = Watch(self.events, "train", epoch, feed.batches)
         self.adapter.fence()
         start = time.perf_counter()

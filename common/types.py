@@ -117,6 +117,7 @@ class WeightsSpec(Value):
     sha256: str = ""
     preprocessing: Preprocessing | None = None  # None: not resolved yet
     note: str = ""  # why it is not what was asked for, or what was assumed
+    head: bool = False  # the file's own head is taken, not a new one
     assumed: bool = False  # the file names neither, so variant or preprocessing are the model's usual ones
 
     @property
@@ -267,6 +268,7 @@ class TrialRecord(Value):
     peak_memory_bytes: int = 0  # trial process and its workers
     memory_method: str = ""
     peak_device_bytes: int = 0
+    resumed_after: tuple[int, ...] = ()  # epochs after which it was taken up again
 
 
 class RunRecord(Value):
@@ -292,6 +294,10 @@ class RunRecord(Value):
     folder: str = ""  # from the project's folder: the commands that repeat a trial name it so
     asked_device: str = "auto"
     pixels_hash: str = ""
+    predict_at: float = 90.0
+    first_rows: dict[str, tuple[int, ...]] = {}  # a few images' 0/1 rows
+    settings: dict[str, Any] = {}  # what the user asked for, to make the same run again
+    made_by: dict[str, str] = {}  # hash of the code, versions of the packages
 
 
 class Row(Value):
@@ -308,3 +314,4 @@ class Results(Value):
     run: RunRecord
     rows: tuple[Row, ...]
     references: dict[str, dict[str, Any]]  # "prior" and "oracle", by seed
+    sample_rows: tuple[str, ...] = ()  # id and labels of each image in samples.npz; empty where that file was left out

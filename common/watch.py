@@ -42,7 +42,7 @@ class Watch:
     """Times one pass (training or prediction) over a feed. Adapters call `wanted`, `received` and `stepped`."""
 
     def __init__(self, events: Events, phase: str, epoch: int, batches: int):
-        self._events, self._phase, self._epoch, self._batches = events, phase, epoch, batches
+        self._events, self._phase, self.epoch, self._batches = events, phase, epoch, batches
         self.steps = 0
         self.images = 0
         self.wait_s = 0.0
@@ -62,7 +62,7 @@ class Watch:
         if self.steps == 0 and arrays:
             forms = [f"{str(a.dtype).rpartition('.')[2]} {[int(n) for n in a.shape]}" for a in arrays]
             names = ("images", "labels")[: len(forms)]
-            self._events.write("received", phase=self._phase, epoch=self._epoch, **dict(zip(names, forms)))
+            self._events.write("received", phase=self._phase, epoch=self.epoch, **dict(zip(names, forms)))
 
     def fetch(self, loader: Iterable[Any]) -> Iterator[Any]:
         """The loader's batches, the time of each `next` counted as waiting."""
@@ -84,11 +84,11 @@ class Watch:
         if self.steps == 1:
             self.first_step_s = now - self._started
         if loss is not None and (self.steps == 1 or self.steps % LOSS_CHECK_STEPS == 0):
-            check_loss(float(loss), self._epoch, self.steps)
+            check_loss(float(loss), self.epoch, self.steps)
         if self.steps <= 6 or now - self._last_event >= STEP_EVENT_S:
             self._last_event = now
             self._events.write(
-                "step", phase=self._phase, epoch=self._epoch, step=self.steps, batches=self._batches,
+                "step", phase=self._phase, epoch=self.epoch, step=self.steps, batches=self._batches,
                 images=self.images, elapsed_s=now - self._started,
             )  # fmt: skip
 
@@ -96,7 +96,7 @@ class Watch:
         """Lie unless the pass took exactly the feed's images."""
         if self.images != expected:
             raise Lie(
-                f"the {self._phase} pass of epoch {self._epoch} took {self.images} images, the plan has {expected}"
+                f"the {self._phase} pass of epoch {self.epoch} took {self.images} images, the plan has {expected}"
             )
 
 

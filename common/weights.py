@@ -11,9 +11,9 @@ from safetensors import SafetensorError, safe_open
 from common import loading
 from common.child import ask
 from common.errors import InputError, unknown
-from common.files import cache_folder, hash_file
+from common.files import cache_folder, hash_file, read_json
 from common.types import Job, ModelSpec, Preprocessing, WeightsSpec
-from frameworks.contract import HALF, NAMED, ModelCard
+from frameworks.contract import HALF, NAMED, UNCHANGED, ModelCard
 
 CHOICES = ("auto", "imagenet", "random")
 
@@ -50,7 +50,12 @@ def resolve(job: Job, asked: tuple[str, ...], say: Callable[[str], None]) -> Wei
     if choice == "random":
         return WeightsSpec(source="random", preprocessing=model_card.preprocessing)
     if choice not in CHOICES:
-        return from_file(Path(choice), job.model, model_card.preprocessing)
+        path = Path(choice)
+        spec = from_file(_readable(path, job.model), job.model, model_card.preprocessing, path.name)
+        if path.suffix != ".safetensors" and job.model.variant:
+            note = f"{path.name} does not name its variant: {job.model.variant} was taken"
+            spec = spec.model_copy(update={"assumed": True, "note": note})
+        return spec
     if choice == "auto" and model_card.packaged:
         return _packaged(job, *model_card.packaged)
     if choice == "auto" and not model_card.pretrained:
@@ -82,7 +87,7 @@ def from_file(path: Path, model: ModelSpec, usual: Preprocessing, source: str = 
         with safe_open(path, "np") as stream:
             said = stream.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a safetensors file ({error}); --weights takes no other yet") from error
+        raise InputError(f"{path} is not a safetensors file ({error}); give it its own ending") from error
     for field, wanted in (("architecture", model.name), ("variant", model.variant)):
         if said.get(field) and wanted and said[field] != wanted:
             fitting = f"--models {said.get('architecture', model.name)}"
@@ -97,6 +102,56 @@ def from_file(path: Path, model: ModelSpec, usual: Preprocessing, source: str = 
         source=source or path.name, path=str(path.resolve()), sha256=hash_file(path), note=note, assumed=bool(lacks),
         preprocessing=_preprocessing(said.get("preprocessing", ""), path, usual),
     )  # fmt: skip
+
+
+def _readable(path: Path, model: ModelSpec) -> Path:
+    """A safetensors file as it is; another framework's own form as one, converted once by a framework that reads it."""
+    if not path.is_file() or path.suffix == ".safetensors":
+        return path
+    target = _cached(model, f"{path.name}-{hash_file(path)[:12]}")
+    if not target.exists():
+        _export(_reader(path), model, str(path.resolve()), target)
+    return target
+
+
+def _reader(path: Path) -> ModuleType:
+    cards = list(loading.framework_cards().values())
+    for card in cards:
+        if path.suffix in card.READS:
+            return card
+    known = ", ".join(suffix for card in cards for suffix in card.READS)
+    raise InputError(f"no framework here reads '{path.name}'; --weights takes .safetensors, {known}")
+
+
+def from_run(run: Path, job: Job, seed: int, split_hash: str, dataset: str) -> WeightsSpec:
+    """What a finished run trained, head and all: the trial of the same model and seed, of whatever framework.
+
+    InputError where there is none, or where it trained on what would now be validation images.
+    """
+    if not (run / "run.json").exists():
+        raise InputError(f"no run at '{run}' for --init-from (it has no run.json)")
+    record = read_json(run / "run.json")
+    same = [
+        s
+        for s in (read_json(f) for f in sorted(run.glob("trials/*/spec.json")))
+        if s["model"] == job.model.model_dump()
+    ]
+    kept = [s for s in same if (run / "trials" / s["name"] / "weights.safetensors").exists()]
+    fitting = sorted((s for s in kept if s["seed"] == seed), key=lambda s: s["framework"] != job.framework)
+    if not fitting:
+        seeds = sorted({s["seed"] for s in kept})
+        raise InputError(
+            f"{run} has no finished trial of {job.model} with seed {seed} (its seeds: {', '.join(map(str, seeds)) or 'none'}); "
+            "another seed's split would have trained on these validation images"
+        )
+    theirs = record["splits"][str(seed)]["split_hash"]
+    if record["dataset"] == dataset and theirs != split_hash:
+        raise InputError(
+            f"{run} split {dataset} otherwise ({theirs}, here {split_hash}): it trained on what are validation images "
+            "here; take the same --limit, --split and --seed"
+        )
+    spec = from_file(run / "trials" / fitting[0]["name"] / "weights.safetensors", job.model, UNCHANGED)
+    return spec.model_copy(update={"source": f"run {record['name']}", "head": True})
 
 
 def check_assumed(found: dict[Job, WeightsSpec]) -> None:
@@ -144,10 +199,7 @@ def _packaged(job: Job, package: str, file: str) -> WeightsSpec:
     source = Path(found.origin).parent / file
     target = _cached(job.model, f"packaged-{hash_file(source)[:12]}")
     if not target.exists():
-        readers = [c for c in loading.framework_cards().values() if source.suffix in c.READS]
-        if not readers:
-            raise InputError(f"no framework here reads {source.suffix} files ({source.name})")
-        _export(readers[0], job.model, str(source), target)
+        _export(_reader(source), job.model, str(source), target)
     return from_file(target, job.model, HALF, source="packaged")
 
 

@@ -9,6 +9,7 @@ A folder `frameworks/<folder>/` is a framework:
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,6 +80,16 @@ class Adapter(Protocol):
 
     def train_epoch(self, model: Any, feed: Feed, watch: Watch) -> float:
         """One pass over the feed in its order, in the framework's own idiom. Returns the mean loss over images."""
+
+    def validated(self, model: Any, loss: float) -> None:
+        """The harness's validation loss of the epoch, for the learning rate's schedule."""
+
+    def save(self, model: Any, path: Path) -> None:
+        """Everything that is needed to go on after a kill as if there had been none: weights, optimiser, schedule,
+        random state."""
+
+    def restore(self, model: Any, path: Path) -> None:
+        """Put back what `save` wrote, into a model built from the same spec."""
 
     def predict(self, model: Any, feed: Feed, watch: Watch) -> np.ndarray:
         """Logits float32 [feed.images, classes] in the feed's order, in inference mode."""

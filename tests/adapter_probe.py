@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from common.feed import Feed
+from common.feed import Feed, Stored
 from common.files import hash_file
-from common.initial import initialise
+from common.initial import initialise, smoothed_odds
 from common.loading import framework_card, load_adapter
 from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, WeightsSpec
 from common.watch import Events, Watch
@@ -32,7 +32,7 @@ build = BuildSpec(
 model = adapter.build(build)
 path = request.get("weights", "")
 weights = WeightsSpec(source="file", path=path, sha256=hash_file(Path(path))) if path else WeightsSpec(source="random")
-said = initialise(adapter, model, weights, Path("/"), labels.sum(axis=0), n, 0)
+said = initialise(adapter, model, weights, Path("/"), smoothed_odds(labels.sum(axis=0), n, None), 0)
 
 fits, queued = [], []
 if "keras" in sys.modules:
@@ -51,7 +51,11 @@ if "keras" in sys.modules:
 
 def feed(with_labels):
     return Feed(
-        Path(request["store"]), np.arange(n, dtype=np.int32), labels if with_labels else None, 4, request["workers"]
+        Stored(Path(request["store"])),
+        np.arange(n, dtype=np.int32),
+        labels if with_labels else None,
+        4,
+        request["workers"],
     )
 
 

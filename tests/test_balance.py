@@ -1,10 +1,10 @@
-"""Oversampling under the label-set key, and its audit, by hand."""
+"""Over- and undersampling under the label-set key, weights, and the audit, by hand."""
 
 import numpy as np
 import pytest
 from imblearn.over_sampling import RandomOverSampler
 
-from common.balance import audit, imbalance, label_set_keys, oversample
+from common.balance import audit, imbalance, label_set_keys, oversample, positive_weights, undersample
 
 # four sets: {0} x 12, {1} x 2, {0, 1} x 1, none x 1; mean size 4
 LABELS = np.array([[1, 0]] * 12 + [[0, 1]] * 2 + [[1, 1]] + [[0, 0]], np.uint8)
@@ -68,3 +68,25 @@ def test_audit_counts_repetitions():
         "IRLbl": [1.0, 2.0],
         "MeanIR": 1.5,
     }
+
+
+def test_each_large_set_shrinks_to_the_mean_set_size():
+    visits = undersample(LABELS, ROWS, seed=0)
+    assert sorted(np.bincount(label_set_keys(LABELS)[visits])) == [1, 1, 2, 4]
+    assert (visits == np.unique(visits)).all()  # each once, in the order of the rows
+    assert set(visits) >= set(range(12, 16))  # small sets stay whole
+
+
+def test_many_sets_are_resampled_block_by_block(monkeypatch):
+    """Blocks of one set each, filled up with a set that must stay as it is."""
+    monkeypatch.setattr("common.balance.SETS_PER_CALL", 1)
+    labels = np.array([[1, 0, 0]] * 9 + [[0, 1, 0]] * 8 + [[0, 0, 1]] + [[1, 1, 1]] * 2, np.uint8)  # mean size 5
+    rows = np.arange(20, dtype=np.int32)
+    keys = label_set_keys(labels)
+    assert sorted(np.bincount(keys[undersample(labels, rows, 0)])) == [1, 2, 5, 5]
+    assert sorted(np.bincount(keys[oversample(labels, rows, 0)])) == [5, 5, 8, 9]
+
+
+def test_positive_weights_by_hand():
+    labels = np.array([[1, 1, 0], [1, 0, 0], [1, 0, 0], [0, 0, 0]], np.uint8)
+    assert positive_weights(labels, np.arange(4)).tolist() == [pytest.approx(1 / 3), 3.0, 1.0]

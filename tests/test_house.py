@@ -11,20 +11,27 @@ from common import loading
 
 # Layers: a module imports those below its own and none of its own or above. Data, so that a change is a line here.
 LAYERS = [
-    {"common.errors", "common.types", "common.decode"},
-    {"common.files"},
-    {"common.machine", "common.scores", "common.balance", "common.watch"},
-    {"common.pixels", "common.child", "common.plan"},
-    {"common.feed", "common.memory", "common.initial"},
+    {"common.errors", "common.types", "common.decode", "common.options"},
+    {"common.files", "common.stratify"},
+    {"common.machine", "common.scores", "common.balance", "common.watch", "common.images", "common.check"},
+    {"common.pixels", "common.child", "common.plan", "common.baselines"},
+    {"common.feed", "common.memory", "common.initial", "common.checkpoint"},
     {"frameworks.contract", "common.formats.<one>"},
-    {"benchmarks.<suite>", "frameworks.<folder>"},
+    {"benchmarks.<suite>", "benchmarks.recipes.<one>", "frameworks.<folder>"},
     {"common.loading"},
     {"common.trial", "common.select", "common.weights", "common.device"},
     {"common.ask", "common.prepare", "common.runner"},
     {"common.records", "common.report.table"},
-    {"common.report.differences", "common.report.terminal", "common.report.figures"},
+    {
+        "common.resume",
+        "common.report.differences",
+        "common.report.terminal",
+        "common.report.figures",
+        "common.report.data",
+        "common.report.verdict",
+    },
     {"common.report.markdown"},
-    {"common.report.write", "common.progress"},
+    {"common.report.write", "common.report.survey", "common.progress"},
     {"benchmarks.self.<one>"},
     {"run_bench"},
 ]
@@ -51,7 +58,7 @@ def kind(name: str) -> str:
     if parts[0] == "frameworks" and name != "frameworks.contract":
         return "frameworks.<folder>"
     if parts[0] == "benchmarks":
-        return "benchmarks.self.<one>" if parts[1] == "self" else "benchmarks.<suite>"
+        return f"benchmarks.{parts[1]}.<one>" if parts[1] in ("self", "recipes") else "benchmarks.<suite>"
     return "common.formats.<one>" if parts[:2] == ["common", "formats"] else name
 
 
@@ -71,7 +78,11 @@ def imports(tree):
 def layer_breaks(name: str, tree) -> list[str]:
     broken = []
     for target, line in imports(tree):
-        if target.split(".")[0] not in ROOMS or target in ROOMS or target in ("common.formats", "benchmarks.self"):
+        if (
+            target.split(".")[0] not in ROOMS
+            or target in ROOMS
+            or target in ("common.formats", "benchmarks.self", "benchmarks.recipes")
+        ):
             continue  # libraries, and packages whose __init__ imports nothing of ours
         mine, theirs = kind(name), kind(target)
         assert mine in LEVEL, f"{name} has no layer: add it to LAYERS"
@@ -89,7 +100,7 @@ def layer_breaks(name: str, tree) -> list[str]:
 )
 def test_nobody_imports_from_above(relative, tree):
     name = module_name(relative)
-    if name in (*ROOMS[:3], "common.formats", "common.report", "benchmarks.self"):
+    if name in (*ROOMS[:3], "common.formats", "common.report", "benchmarks.self", "benchmarks.recipes"):
         return
     assert layer_breaks(name, tree) == []
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,9 +17,8 @@ from PIL import Image
 
 from common import pixels
 from common.errors import InputError
-from common.feed import Feed
+from common.feed import Feed, Stored
 from common.memory import in_use
-from common.types import Dataset
 
 
 @pytest.fixture
@@ -29,52 +29,57 @@ def data(tmp_path):
         image.convert("L" if i == 3 else "RGB").save(tmp_path / f"{i}.jpg")
     names = np.array([f"{i}.jpg" for i in range(40)])
     paths = np.array([str(tmp_path / n) for n in names])
-    return Dataset(f"t-{tmp_path.name}", names, paths, np.eye(40, 5, dtype=np.uint8), tuple("abcde"), ("",) * 40, 32)
+    return SimpleNamespace(name=f"t-{tmp_path.name}", paths=paths, labels=np.eye(40, 5, dtype=np.uint8))
 
 
-def everything(store):
-    return store.read(np.arange(store.meta["images"]))
+def store(data, side, *arguments, **options):
+    folder, _ = pixels.store(data.name, data.paths, side, *arguments, **options)
+    return pixels.PixelStore(folder)
+
+
+def everything(filled):
+    return filled.read(np.arange(filled.meta["images"]))
 
 
 def test_pixels_are_pillows(data):
-    store = pixels.store(data, 24)
+    filled = store(data, 24)
     for i in (0, 3, 39):
         expected = Image.open(data.paths[i]).convert("RGB").resize((24, 24), Image.BILINEAR)
-        assert (everything(store)[i] == np.asarray(expected)).all()
+        assert (everything(filled)[i] == np.asarray(expected)).all()
 
 
 def test_a_first_call_announces_the_size_and_a_second_decodes_nothing(data):
     said = []
-    pixels.store(data, 24, said.append)
+    store(data, 24, said.append)
     assert said[0].startswith("decoding 40 images to 24 x 24: 67.5 KiB in ")
     said = []
-    pixels.store(data, 24, said.append)
+    store(data, 24, said.append)
     assert said == []
 
 
 def test_a_changed_byte_is_seen_and_mended(data):
-    store = pixels.store(data, 24)
-    clean = everything(store)
-    with open(store.folder / "pixels.u8", "r+b") as stream:
+    filled = store(data, 24)
+    clean = everything(filled)
+    with open(filled.folder / "pixels.u8", "r+b") as stream:
         stream.seek(12_345)
         byte = stream.read(1)
         stream.seek(12_345)
         stream.write(bytes([byte[0] ^ 1]))
-    assert not store.verify()
+    assert not filled.verify()
     said = []
-    again = pixels.store(data, 24, said.append)
+    again = store(data, 24, said.append)
     assert "does not have the hash" in said[0]
     assert (everything(again) == clean).all()
 
 
 def test_it_goes_on_where_a_kill_stopped_it(data):
-    store = pixels.store(data, 24)
-    clean, journal = everything(store), store.folder / "journal.jsonl"
+    filled = store(data, 24)
+    clean, journal = everything(filled), filled.folder / "journal.jsonl"
     lines = journal.read_text().splitlines()
-    (store.folder / "store.json").unlink()
+    (filled.folder / "store.json").unlink()
     journal.write_text(lines[0] + "\n" + lines[1][: len(lines[1]) // 2])  # one chunk, and half a line
     done = []
-    again = pixels.store(data, 24, progress=lambda n, total: done.append(n))
+    again = store(data, 24, progress=lambda n, total: done.append(n))
     assert done == [32, 40]  # the first 16 were not decoded again
     assert (everything(again) == clean).all()
     assert again.verify()
@@ -86,7 +91,7 @@ from pathlib import Path
 from common.formats import demo
 from common import pixels
 if __name__ == "__main__":
-    pixels.store(demo.read(Path("demo")), 200, progress=lambda done, total: print(done, flush=True))
+    pixels.store("demo", demo.read(Path("demo")).paths, 200, progress=lambda done, total: print(done, flush=True))
 """
 
 
@@ -109,41 +114,58 @@ def test_too_small_a_disk_is_refused_before_anything_is_written(data, monkeypatc
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage(1, 1, 1000))
     with pytest.raises(InputError, match=r"needs 67\.5 KiB in .* where 1000 B are free"):
-        pixels.store(data, 24)
+        store(data, 24)
 
 
-def test_missing_images_are_named(data, tmp_path):
+def test_every_bad_image_is_noted_with_its_reason_and_has_no_pixels(data, tmp_path):
     (tmp_path / "7.jpg").unlink()
-    with pytest.raises(InputError, match=r"1 of 40 images .* 7\.jpg"):
-        pixels.store(data, 24)
+    (tmp_path / "39.jpg").write_bytes((tmp_path / "39.jpg").read_bytes()[:300])
+    folder, meta = pixels.store(data.name, data.paths, 24)
+    assert [row for row, _ in meta["bad"]] == [7, 39]
+    assert meta["bad"][0][1] == "no such file" and "truncated" in meta["bad"][1][1]
+    block = everything(pixels.PixelStore(folder))
+    assert not block[[7, 39]].any() and block[8].any()
 
 
-def test_a_broken_image_is_named(data, tmp_path):
-    (tmp_path / "7.jpg").write_bytes((tmp_path / "7.jpg").read_bytes()[:300])
-    with pytest.raises(InputError, match=r"7\.jpg"):
-        pixels.store(data, 24)
+def test_a_mended_image_makes_another_store(data, tmp_path):
+    kept = (tmp_path / "7.jpg").read_bytes()
+    (tmp_path / "7.jpg").unlink()
+    first, _ = pixels.store(data.name, data.paths, 24)
+    (tmp_path / "7.jpg").write_bytes(kept)
+    second, meta = pixels.store(data.name, data.paths, 24)
+    assert first != second and meta["bad"] == []
+
+
+def test_decoding_without_keeping_knows_what_is_bad_and_leaves_no_pixels(data, tmp_path):
+    (tmp_path / "7.jpg").write_text("no")
+    said = []
+    folder, meta = pixels.store(data.name, data.paths, 24, said.append, keep=False)
+    assert [row for row, _ in meta["bad"]] == [7]
+    assert not (folder / "pixels.u8").exists() and "once, to see" in said[0]
+    pixels.store(data.name, data.paths, 24, said.append, keep=False)
+    assert len(said) == 1  # known from then on
 
 
 def test_the_feed_gives_the_plans_rows_in_order(data):
-    store = pixels.store(data, 24)
+    filled = store(data, 24)
     rows = np.array([5, 39, 0, 0, 7], np.int32)
-    feed = Feed(store.folder, rows, data.labels[rows], batch_size=2, workers=0)
+    feed = Feed(Stored(filled.folder), rows, data.labels[rows], batch_size=2, workers=0)
     assert (feed.images, feed.batches) == (5, 3)
     images, labels = feed.batch(2)  # the short last one
     assert images.shape == (1, 24, 24, 3) and images.dtype == np.uint8
-    assert (images[0] == everything(store)[7]).all()
+    assert (images[0] == everything(filled)[7]).all()
     assert labels.dtype == np.float32 and (labels[0] == data.labels[7]).all()
-    assert (feed.item(1)[0] == everything(store)[39]).all()
-    assert Feed(store.folder, rows, None, 2, 0).batch(0)[1] is None
+    assert (feed.item(1)[0] == everything(filled)[39]).all()
+    assert Feed(Stored(filled.folder), rows, None, 2, 0).batch(0)[1] is None
 
 
 def test_a_training_feed_holds_no_label_of_another_row(data):
-    store = pixels.store(data, 24)
+    filled = store(data, 24)
     rows = np.array([1, 2], np.int32)
-    feed = Feed(store.folder, rows, data.labels[rows], 2, 0)
+    feed = Feed(Stored(filled.folder), rows, data.labels[rows], 2, 0)
     assert len(feed.labels) == 2
     with pytest.raises(ValueError, match="40 labels for 2 rows"):
-        Feed(store.folder, rows, data.labels, 2, 0)
+        Feed(Stored(filled.folder), rows, data.labels, 2, 0)
 
 
 def test_reading_the_store_takes_no_memory_of_its_own(tmp_path):
@@ -152,7 +174,7 @@ def test_reading_the_store_takes_no_memory_of_its_own(tmp_path):
     folder.mkdir()
     np.ones(300_000_000, np.uint8).tofile(folder / "pixels.u8")
     (folder / "store.json").write_text(json.dumps({"images": 1000, "side": 316, "hash": "", "chunks": []}))
-    feed = Feed(folder, np.arange(1000, dtype=np.int32), None, 10, 0)
+    feed = Feed(Stored(folder), np.arange(1000, dtype=np.int32), None, 10, 0)
     before = in_use(os.getpid())
     for i in range(feed.batches):
         assert feed.batch(i)[0].all()
@@ -162,7 +184,7 @@ def test_reading_the_store_takes_no_memory_of_its_own(tmp_path):
 def test_a_full_disk_while_writing_is_not_the_images_fault(data, monkeypatch):
     monkeypatch.setattr(pixels, "fill_chunk", fail_to_write)
     with pytest.raises(InputError, match=r"the pixel store in .* cannot be written: .*No space left"):
-        pixels.store(data, 24)
+        store(data, 24)
 
 
 def fail_to_write(*arguments):
@@ -171,7 +193,7 @@ def fail_to_write(*arguments):
 
 def test_two_fills_at_once_give_one_whole_store(data):
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda _: pixels.store(data, 24), range(2))
+        first, second = pool.map(lambda _: store(data, 24), range(2))
     assert first.folder == second.folder
     assert first.verify()
 
@@ -179,8 +201,8 @@ def test_two_fills_at_once_give_one_whole_store(data):
 def test_a_feed_is_pickled_without_its_pixels(data):
     import pickle
 
-    store = pixels.store(data, 24)
-    feed = Feed(store.folder, np.arange(40, dtype=np.int32), None, 2, 0)
+    filled = store(data, 24)
+    feed = Feed(Stored(filled.folder), np.arange(40, dtype=np.int32), None, 2, 0)
     feed.batch(0)
     assert len(pickle.dumps(feed)) < 2000
-    assert json.loads((store.folder / "store.json").read_text())["images"] == 40
+    assert json.loads((filled.folder / "store.json").read_text())["images"] == 40

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from conftest import PROJECT
 
 from common.errors import InputError
 from common.plan import hashes, make_plan, split
+from common.types import Plan, PlanSpec
 
 
 def labels(n: int) -> np.ndarray:
@@ -18,34 +19,34 @@ def labels(n: int) -> np.ndarray:
 
 
 def test_the_papers_sizes():
-    train, validation = split(30_000, seed=0)
+    train, validation = split(np.zeros((30_000, 1), np.uint8), np.arange(30_000), 0, "random")
     assert (len(train), len(validation)) == (24_000, 6_000)
     assert len(np.union1d(train, validation)) == 30_000
 
 
 def test_balance_changes_the_visits_and_not_the_split():
-    plain, balanced = (make_plan(labels(500), 7, 2, b) for b in ("none", "oversample"))
+    plain, balanced = (make_plan(labels(500), PlanSpec(seed=7, balance=b), 2) for b in ("none", "oversample"))
     assert (plain.validation_rows == balanced.validation_rows).all()
     assert len(balanced.visits) > len(plain.visits)
     assert not np.isin(balanced.visits, balanced.validation_rows).any()
 
 
 def test_every_epoch_visits_the_same_rows_in_another_order():
-    plan = make_plan(labels(200), 0, 3, "oversample")
+    plan = make_plan(labels(200), PlanSpec(seed=0, balance="oversample"), 3)
     for order in plan.orders:
         assert (np.sort(order) == np.sort(plan.visits)).all()
     assert (plan.orders[0] != plan.orders[1]).any()
 
 
 def test_seeds_decide():
-    a, b, c = (make_plan(labels(100), seed, 1, "none") for seed in (0, 0, 1))
+    a, b, c = (make_plan(labels(100), PlanSpec(seed=seed), 1) for seed in (0, 0, 1))
     assert hashes(a) == hashes(b)
     assert hashes(a)["split"] != hashes(c)["split"]
 
 
-@pytest.mark.parametrize("field", ["train_rows", "validation_rows", "visits", "orders"])
+@pytest.mark.parametrize("field", [field.name for field in fields(Plan)])
 def test_the_hash_sees_every_array(field):
-    plan = make_plan(labels(100), 0, 2, "none")
+    plan = make_plan(labels(100), PlanSpec(seed=0, augment="everywhere"), 2, test_rows=np.arange(100, 110))
     changed = getattr(plan, field).copy()
     changed.flat[[0, 1]] = changed.flat[[1, 0]]
     assert hashes(replace(plan, **{field: changed}))["plan"] != hashes(plan)["plan"]
@@ -53,18 +54,47 @@ def test_the_hash_sees_every_array(field):
 
 def test_too_few_images_are_refused():
     with pytest.raises(InputError, match="at least 3"):
-        split(2, 0)
+        split(np.zeros((2, 1), np.uint8), np.arange(2), 0, "random")
+
+
+def test_unusable_rows_are_in_neither_split():
+    usable = np.setdiff1d(np.arange(100), [3, 50])
+    plan = make_plan(labels(100), PlanSpec(seed=0), 1, usable)
+    assert (np.union1d(plan.train_rows, plan.validation_rows) == usable).all()
+
+
+def test_unshuffled_is_the_tables_order():
+    plan = make_plan(labels(100), PlanSpec(seed=0, shuffle=False), 2)
+    assert (plan.orders == plan.train_rows).all()
+
+
+def test_a_visits_crop_follows_it_through_every_order():
+    """Drawn from seed, epoch and visit: the same with and without shuffling, another in each epoch."""
+    shuffled, plain = (make_plan(labels(60), PlanSpec(seed=1, augment="train", shuffle=s), 2) for s in (True, False))
+    assert shuffled.crops.shape == (2, 48, 5)
+    for epoch in range(2):
+        where = np.argsort(shuffled.orders[epoch])
+        assert (shuffled.crops[epoch][where] == plain.crops[epoch]).all()
+    assert (plain.crops[0] != plain.crops[1]).all(axis=1).all()
+    assert not len(plain.validation_crops)
+
+
+def test_crops_everywhere_reach_validation_and_test():
+    plan = make_plan(labels(60), PlanSpec(seed=1, augment="everywhere"), 2, test_rows=np.arange(60, 67))
+    assert plan.validation_crops.shape == (3, 12, 5)  # two epochs and the prediction
+    assert plan.test_crops.shape == (7, 5)
 
 
 MILLION = """
 import json, resource, time
 import numpy as np
 from common.plan import make_plan
+from common.types import PlanSpec
 rng = np.random.default_rng(0)
 # 1.55 labels an image as in the real table, but independent: tens of times its 714 label sets
 labels = (rng.random((1_000_000, 20), np.float32) < np.linspace(.01, .145, 20)).astype(np.uint8)
 start = time.perf_counter()
-plan = make_plan(labels, 0, 2, "oversample")
+plan = make_plan(labels, PlanSpec(seed=0, balance="oversample"), 2)
 print(json.dumps({"s": time.perf_counter() - start, "kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
                   "visits": len(plan.visits)}))
 """

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from common import child, weights
 from common.errors import InputError
 from common.files import hash_file
-from common.initial import head_tensors, initialise
+from common.initial import head_tensors, initialise, smoothed_odds
 from common.types import Job, ModelSpec, WeightsSpec
 from frameworks.contract import CAFFE, TORCHVISION
 
@@ -162,7 +162,7 @@ class Toy:
 
 def start(toy, path):
     spec = WeightsSpec(source="file", path=str(path), sha256=hash_file(path))
-    return initialise(toy, None, spec, Path("/"), np.array([3, 0]), 9, 0)
+    return initialise(toy, None, spec, Path("/"), smoothed_odds(np.array([3, 0]), 9, None), 0)
 
 
 def counts(said):
@@ -180,7 +180,7 @@ def test_a_complete_file_loads_and_the_head_is_drawn_anew(tmp_path):
     path = write(tmp_path / "w", body__weight=body, bn__weight=np.ones(3, np.float32), bn__running_mean=np.ones(3, np.float32), head__weight=np.ones((1000, 3), np.float32), extra__weight=np.ones(1, np.float32))  # fmt: skip
     assert counts(start(toy, path)) == [3, 0, 1]
     assert (toy.tensors["body.weight"] == 5).all()
-    weight, bias = head_tensors(3, np.array([3, 0]), 9, 0)
+    weight, bias = head_tensors(3, smoothed_odds(np.array([3, 0]), 9, None), 0)
     assert np.array_equal(toy.tensors["head.weight"], weight)
     assert toy.tensors["head.bias"] == pytest.approx([np.log(0.35 / 0.65), np.log(0.05 / 0.95)], abs=1e-6)
     assert np.array_equal(toy.tensors["head.bias"], bias)
@@ -217,9 +217,7 @@ def test_another_shape_is_refused(tmp_path):
 def test_a_file_that_changed_since_it_was_planned_is_refused(tmp_path):
     path = write(tmp_path / "w", body__weight=np.ones((3, 3), np.float32))
     with pytest.raises(InputError, match="changed since the run was planned"):
-        initialise(
-            Toy(), None, WeightsSpec(source="file", path=str(path), sha256="0"), Path("/"), np.array([3, 0]), 9, 0
-        )
+        initialise(Toy(), None, WeightsSpec(source="file", path=str(path), sha256="0"), Path("/"), np.ones(2), 0)
 
 
 @pytest.mark.slow

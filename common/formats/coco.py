@@ -10,7 +10,9 @@ from common.errors import InputError, listed
 from common.images import find_folder
 from common.types import Dataset
 
-LOOKS_LIKE = "an instances .json file, or a folder with one (also in annotations/), and the images in a folder beside it"
+LOOKS_LIKE = (
+    "an instances .json file, or a folder with one (also in annotations/), and the images in a folder beside it"
+)
 PUBLISHED: dict = {}
 TEST_FILES = ("instances_test*.json", "image_info_test*.json", "test.json")
 
@@ -58,7 +60,9 @@ def read(path: Path) -> Dataset:
     labels = np.zeros((len(ids), len(names)), np.uint8)
     labels[[row[i] for i, _, _ in pairs], [column[c] for _, c, _ in pairs]] = 1
     tests = _tests(table.parent)
-    test_ids = np.array([str(image["file_name"]) for image in _load(tests[0], ("images",))["images"]] if tests else [], str)
+    test_ids = np.array(
+        [str(image["file_name"]) for image in _load(tests[0], ("images",))["images"]] if tests else [], str
+    )
     return Dataset(
         name=root.resolve().name, folder=str(root.resolve()), ids=ids, paths=_paths(root, ids), labels=labels,
         class_names=names, captions=("",) * len(ids), default_side=224,
@@ -66,7 +70,9 @@ def read(path: Path) -> Dataset:
     )  # fmt: skip
 
 
-_FORM = '{"images": [{"id", "file_name"}], "annotations": [{"image_id", "category_id"}], "categories": [{"id", "name"}]}'
+_FORM = (
+    '{"images": [{"id", "file_name"}], "annotations": [{"image_id", "category_id"}], "categories": [{"id", "name"}]}'
+)
 
 
 def _tests(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import InputError
+from common.errors import InputError, listed
 from common.files import hash_arrays
 from common.types import Dataset
 
@@ -31,6 +31,7 @@ PUBLISHED = {
 # reads all rows (pandas stops at line 9086 of the whole table): a record starts where a line begins with
 # an image, a comma, labels and a comma. A line that only looks like one is an error, not a part of a caption.
 RECORD = re.compile(r"^([^,\n]+\.(?:jpe?g|png)),([0-9 ]*),", re.MULTILINE | re.IGNORECASE)
+TEST_RECORD = re.compile(r"^([^,\n]+\.(?:jpe?g|png)),", re.MULTILINE | re.IGNORECASE)
 LIKE_A_RECORD = re.compile(r"^[^,\n]+\.\w{3,4},.*$", re.MULTILINE)
 
 
@@ -38,56 +39,72 @@ def recognises(path: Path) -> bool:
     table = path / "train.csv"
     if not table.is_file():
         return False
-    with open(table, encoding="utf-8-sig") as stream:
+    with open(table, encoding="utf-8-sig", errors="replace") as stream:
         return stream.readline().strip() == HEADER
 
 
-def parse(text: str) -> list[tuple[str, tuple[int, ...], str]]:
+def parse(text: str, labelled: bool = True) -> list[tuple[str, tuple[int, ...], str]]:
     """(id, labels, caption) of every record, captions without their outer quotes and otherwise unaltered.
 
-    InputError with the line that begins as a record and is none.
+    labelled: whether there is a column of labels (the test table has none). InputError that lists the lines which
+    begin as a record and are none.
     """
-    starts = list(RECORD.finditer(text))
+    starts = list((RECORD if labelled else TEST_RECORD).finditer(text))
     known = {m.start() for m in starts}
-    for match in LIKE_A_RECORD.finditer(text):
-        if match.start() not in known:
-            line = text.count("\n", 0, match.start()) + 1
-            raise InputError(
-                f"line {line} of the table cannot be read: '{match[0][:60].rstrip()}'; expected: 0.jpg,1 19,\"a caption\" "
-                "(labels: numbers separated by spaces)"
-            )
+    strange = [m for m in LIKE_A_RECORD.finditer(text) if m.start() not in known]
+    if strange:
+        lines = [f"line {text.count(chr(10), 0, m.start()) + 1}: '{m[0][:60].rstrip()}'" for m in strange]
+        raise InputError(
+            f"{len(lines)} rows of the table cannot be read: {listed(lines)}; expected lines such as: "
+            '0.jpg,1 19,"a caption" (labels: numbers separated by spaces)'
+        )
     ends = [m.start() for m in starts[1:]] + [len(text)]
     records = []
     for match, end in zip(starts, ends):
         caption = text[match.end() : end].removesuffix("\n").removesuffix("\r")
         if len(caption) >= 2 and caption[0] == caption[-1] == '"':
             caption = caption[1:-1]
-        records.append((match[1], tuple(map(int, match[2].split())), caption))
+        records.append((match[1], tuple(map(int, match[2].split())) if labelled else (), caption))
     return records
 
 
+def _text(table: Path) -> str:
+    try:
+        with open(table, encoding="utf-8-sig", newline="") as stream:
+            return stream.read()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{table} is not UTF-8 text ({error}); save it as UTF-8") from None
+
+
 def read(path: Path, name: str = "") -> Dataset:
-    """Every row of train.csv. InputError where there is none, or a label is not among the 20 outputs."""
-    with open(path / "train.csv", encoding="utf-8-sig", newline="") as stream:
-        records = parse(stream.read())
+    """Every row of train.csv, and of test.csv where there is one. InputError where there is none, or where labels are
+    not among the 20 outputs."""
+    records = parse(_text(path / "train.csv"))
     if not records:
         raise InputError(f'{path / "train.csv"} has no rows; expected lines such as: 0.jpg,1 19,"a caption"')
+    wrong = [
+        f"{image} has label {max(present)}" for image, present, _ in records if present and max(present) >= CLASSES
+    ]
+    if wrong:
+        raise InputError(f"{path / 'train.csv'}: {listed(wrong)}; outputs are 0 to {CLASSES - 1}: correct these rows")
     labels = np.zeros((len(records), CLASSES), np.uint8)
-    for i, (image, present, _) in enumerate(records):
-        if present and max(present) >= CLASSES:
-            raise InputError(f"{path / 'train.csv'}: {image} has label {max(present)}; outputs are 0 to {CLASSES - 1}")
+    for i, (_, present, _) in enumerate(records):
         labels[i, list(present)] = 1
-    ids = np.array([image for image, _, _ in records])
-    folder = (path / "data").resolve()
+    test = path / "test.csv"
+    tests = [image for image, _, _ in parse(_text(test), labelled=False)] if test.is_file() else []
+    images = (path / "data").resolve()
     known = hash_arrays(labels[:100]) == KNOWN
     names = NAMES if known else {}
     return Dataset(
         name=name or path.resolve().name,
-        ids=ids,
-        paths=np.array([str(folder / image) for image in ids]),
+        folder=str(path.resolve()),
+        ids=np.array([image for image, _, _ in records]),
+        paths=np.array([str(images / image) for image, _, _ in records]),
         labels=labels,
         class_names=tuple(names.get(c, f"unused_{c}" if names else f"class_{c}") for c in range(CLASSES)),
         captions=tuple(caption for _, _, caption in records),
         default_side=224,
         published=PUBLISHED if known else {},
+        test_ids=np.array(tests, str),
+        test_paths=np.array([str(images / image) for image in tests], str),
     )

@@ -1,5 +1,6 @@
 """Any CSV table with an image column and either a 0/1 column per class or one column of names or numbers."""
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -57,7 +58,9 @@ def read(path: Path) -> Dataset:
         there = _frame(test)
         column = next((c for c in there.columns if _plain(c) in IMAGE_COLUMNS), None)
         if column is None:
-            raise InputError(f"{test} has no column of images; name it '{image_column}', as in {table.name}, or remove it")
+            raise InputError(
+                f"{test} has no column of images; name it '{image_column}', as in {table.name}, or remove it"
+            )
         test_ids = _with_suffix(there[column].str.strip(), table.parent)
     return Dataset(
         name=table.parent.resolve().name if table.stem == "train" else table.stem, folder=str(table.parent.resolve()),
@@ -82,10 +85,8 @@ def _frame(table: Path) -> pd.DataFrame:
         raise InputError(f"{table} is not UTF-8 text ({error}); save it as UTF-8") from None
     except pd.errors.ParserError as error:
         why = str(error)
-    try:  # again, with the parser that can go on after a bad line
+    with contextlib.suppress(pd.errors.ParserError):  # again, with the parser that can go on after a bad line
         pd.read_csv(table, engine="python", on_bad_lines=lambda cells: bad.append(",".join(cells)[:60]), **options)
-    except pd.errors.ParserError:
-        pass
     items = [f"'{line}'" for line in bad] or [why]
     raise InputError(f"{table} has rows that cannot be read: {listed(items)}; quote cells that hold commas or quotes")
 
@@ -122,7 +123,9 @@ def _from_lists(cells: list[str], table: Path) -> tuple[tuple[str, ...], np.ndar
     else:
         names = known
     if not names or len(names) > MOST_CLASSES:
-        raise InputError(f"{table} has {len(names)} classes in its column of labels; from 1 to {MOST_CLASSES} can be used")
+        raise InputError(
+            f"{table} has {len(names)} classes in its column of labels; from 1 to {MOST_CLASSES} can be used"
+        )
     place = {name: i for i, name in enumerate(names)}
     labels = np.zeros((len(words), len(names)), np.uint8)
     for i, row in enumerate(words):

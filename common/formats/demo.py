@@ -4,6 +4,7 @@ import contextlib
 import math
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -185,4 +186,4 @@ def read(path: Path) -> Dataset:
             shutil.rmtree(drawn, ignore_errors=True)
     data = comp5329.read(folder, name="demo")
     names = tuple(GLYPHS[LABELS.index(c)] if c in LABELS else f"unused_{c}" for c in range(comp5329.CLASSES))
-    return Dataset("demo", data.ids, data.paths, data.labels, names, data.captions, SIDE)
+    return replace(data, class_names=names, default_side=SIDE)

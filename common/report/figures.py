@@ -1,6 +1,8 @@
 """Results -> PNG figures, the same bytes for the same results."""
 
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -14,6 +16,7 @@ from common.types import Results
 
 LINES = ("-", "--", "-.", ":")
 MARKS = "osD^vP*X"
+MOST_LABELS = 80  # bars of the distribution that can still be read
 
 
 def _style(all_groups: list[Group], group: Group) -> dict:
@@ -114,6 +117,40 @@ def time_against_f1(results: Results, path: Path) -> None:
     _save(figure, path)
 
 
+def distribution(class_names: tuple[str, ...], audits: dict[str, Any], path: Path) -> None:
+    """Positives of each label, before and after each balancing of the first seed (the paper's figures 1 and 2)."""
+    first = next(iter(audits)).split(",")[0]
+    bars = {"before": next(iter(audits.values()))["before"]["label_counts"]}
+    for name, audit in audits.items():
+        if name.startswith(f"{first},") and audit["after"]["label_counts"] != bars["before"]:
+            bars[f"after: {name.removeprefix(f'{first}, balance ')}"] = audit["after"]["label_counts"]
+    shown = range(min(len(class_names), MOST_LABELS))
+    figure, axes = plt.subplots(figsize=(max(6, 0.42 * len(shown) * len(bars)), 4.2))
+    width = 0.8 / len(bars)
+    for i, (label, counts) in enumerate(bars.items()):
+        axes.bar([c + i * width for c in shown], [counts[c] for c in shown], width, label=label, color=f"C{i}")
+    axes.set(ylabel="positives in the training split (log scale)", yscale="symlog")
+    axes.set_xticks(
+        [c + 0.4 - width / 2 for c in shown], [class_names[c] for c in shown], rotation=60, ha="right", fontsize=8
+    )
+    axes.grid(alpha=0.3, axis="y")
+    axes.legend(fontsize=9)
+    _save(figure, path)
+
+
+def samples(images: np.ndarray, words: tuple[str, ...], path: Path) -> None:
+    """Images with their labels below (the paper's figure 4). images: uint8 [n, side, side, 3]."""
+    columns = min(4, len(images))
+    rows = -(-len(images) // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(2.4 * columns, 2.8 * rows), squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, image, text in zip(grid.flat, images, words):
+        axes.imshow(image)
+        axes.set_title(textwrap.fill(text, 30), fontsize=7)
+    _save(figure, path)
+
+
 DRAWN = {
     "figures/by_percentile.png": by_percentile,
     "figures/by_epoch.png": by_epoch,
@@ -125,3 +162,7 @@ def draw(results: Results, folder: Path) -> None:
     """Write every figure that the results have below `folder`."""
     for name in figures(results):
         DRAWN[name](results, folder / name)
+    distribution(results.run.class_names, results.run.audits, folder / "figures/distribution.png")
+    if results.sample_rows:
+        with np.load(folder / "samples.npz") as arrays:
+            samples(arrays["images"], results.sample_rows, folder / "figures/samples.png")

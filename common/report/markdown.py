@@ -1,10 +1,11 @@
 """PURE: Results -> the text of results.md."""
 
+from common.report.data import labels_table, plans_table, rows_table
 from common.report.differences import differences
 from common.report.table import (
     Table,
     comparison_table,
-    data_table,
+    data_figures,
     environment_table,
     epochs_table,
     failures,
@@ -42,14 +43,23 @@ def page(results: Results) -> str:
         f"    {run.command}",
     ]
     parts = ["\n".join(head), table(scores_table(results)), table(comparison_table(results)), NO_RANKING]
-    parts += ["\n".join(f"![{about}]({name})\n\n{about}\n" for name, about in figures(results).items())]
+    parts += [linked(figures(results))]
     parts += [_failures(results)] if failures(results) else []
     different = differences(results)
     if different:
         parts.append("## What the rows do not have in common\n\n" + "\n".join(f"- {line}" for line in different))
-    parts += [table(further_scores_table(results)), table(epochs_table(results)), table(data_table(results))]
+    parts += [table(further_scores_table(results)), table(epochs_table(results))]
+    parts += [table(plans_table(run.audits, run.splits)), linked(data_figures(results))]
+    parts += [table(labels_table(run.class_names, run.audits))]
+    if run.first_rows:
+        parts.append(table(rows_table(list(run.first_rows), list(run.first_rows.values()), run.class_names)))
     parts += [table(environment_table(results))]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def linked(found: dict[str, str]) -> str:
+    """Figures with their words, as links below the page's folder."""
+    return "\n".join(f"![{about}]({name})\n\n{about}\n" for name, about in found.items())
 
 
 def _failures(results: Results) -> str:

@@ -172,9 +172,14 @@ def _comparison_row(group: Group, top: str) -> tuple[str, ...]:
         weights += f" ({report['loaded']} loaded, {report['missing']} missing, {report['unexpected']} unexpected)"
     part = facts.get("trained part", spec.recipe.train)
     trained = part if part == spec.recipe.train else f"{part}, not {spec.recipe.train}"
-    recipe = f"{trained}, lr {spec.recipe.learning_rate:g}, batch {spec.recipe.batch_size}"
+    named = "" if spec.recipe.name == "default" else f"{spec.recipe.name}: "
+    recipe = f"{named}{trained}, lr {spec.recipe.learning_rate:g}, batch {spec.recipe.batch_size}"
     feed = f"{spec.feed.train_images:,} at {spec.feed.image_side} px"
     feed += f", {spec.feed.balance}" if spec.feed.balance != "none" else ""
+    feed += f", {spec.feed.split} split" if spec.feed.split != "random" else ""
+    feed += f", crops: {spec.feed.augment}" if spec.feed.augment != "none" else ""
+    feed += "" if spec.feed.shuffle else ", unshuffled"
+    feed += "" if spec.feed.pixels else ", decoded in every epoch"
     identity = (group.label, spec.framework, str(spec.model), weights, recipe, feed)
     size = (number(facts.get("gmac"), ".2f"), count(facts.get("parameters")), count(facts.get("trainable_parameters")))
     if not records:
@@ -223,6 +228,8 @@ def _comparison_notes(results: Results) -> tuple[str, ...]:
         notes += [f"{g.label}: tensors {what}: {listed(list(found))}." for what, found in names.items() if found]
         if any(row.record.status == "ok" and not row.record.memory_method for row in g.rows):
             notes.append(f"{g.label}: a trial was repeated alone, unwatched: its memory and whole time are not known.")
+        again = sorted({e for row in g.rows for e in row.record.resumed_after})
+        notes += [f"{g.label}: taken up again after epoch {', '.join(map(str, again))}."] if again else []
     return (*notes, *results.run.notes)
 
 
@@ -285,28 +292,6 @@ def epochs_table(results: Results) -> Table:
     return Table("Epochs", header, tuple(rows), (note,))
 
 
-def data_table(results: Results) -> Table:
-    """What each plan visits, before and after balancing."""
-    rows = []
-    for name, a in results.run.audits.items():
-        for side in ("before", "after"):
-            s = a[side]
-            mean = NONE if s["MeanIR"] is None else f"{s['MeanIR']:.2f}"
-            worst = max((r for r in s["IRLbl"] if r is not None), default=None)
-            rows.append((f"{name}, {side}", count(s["images"]), count(s["unique_images"]), mean, number(worst, ".1f")))
-    splits = "; ".join(
-        f"seed {seed}: {s['train']:,} train, {s['validation']:,} validation, hash {s['split_hash']}"
-        for seed, s in results.run.splits.items()
-    )
-    note = "IRLbl: positives of the most frequent label over this label's; MeanIR: its mean (Charte et al. 2015)."
-    return Table(
-        "Data",
-        ("plan", "images per epoch", "unique images", "MeanIR", "largest IRLbl"),
-        tuple(rows),
-        (f"Splits: {splits}.", note),
-    )
-
-
 def figures(results: Results) -> dict[str, str]:
     """File below the run folder -> what it shows; none where no trial finished."""
     if not any(row.record.status == "ok" for row in results.rows):
@@ -316,6 +301,12 @@ def figures(results: Results) -> dict[str, str]:
         "figures/by_epoch.png": "validation loss and F1 by epoch",
         "figures/time_against_f1.png": "training time against F1, one mark a trial",
     }
+
+
+def data_figures(results: Results) -> dict[str, str]:
+    """The same for the data: the paper's figures 1, 2 and 4."""
+    found = {"figures/distribution.png": "positives of each label in the training split, before and after balancing"}
+    return found | ({"figures/samples.png": "training images with their labels"} if results.sample_rows else {})
 
 
 def failures(results: Results) -> list[Row]:

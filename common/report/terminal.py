@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from common.report.table import Table, comparison_table, failures, figures, scores_table
+from common.report.table import Table, comparison_table, data_figures, failures, figures, scores_table
 from common.types import Results
 
 WHAT = ("row", "weights", "recipe", "GMAC", "trainable")
@@ -74,5 +74,5 @@ def show_results(console: Console, results: Results, folder: Path) -> None:
         say(f"  log: {folder / 'trials' / record.spec.name / 'log.txt'}")
         say(f"  repeat it alone, from the project's folder, then `report`: {record.repeat_command}")
     say(f"\nreport: {folder / 'results.md'}")
-    for name, about in figures(results).items():
+    for name, about in (figures(results) | data_figures(results)).items():
         say(f"figure: {folder / name} ({about})")

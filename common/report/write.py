@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from common.files import write_json, write_text
 from common.records import read_results
 from common.report.figures import draw
 from common.report.markdown import page
+from common.scores import picks
 from common.types import Results
 
 
@@ -17,8 +19,24 @@ def write_report(folder: Path) -> Results:
     write_json(folder / "results.json", results.model_dump())
     write_text(folder / "results.csv", csv(results))
     draw(results, folder)
+    write_predictions(folder, results)
     write_text(folder / "results.md", page(results))
     return results
+
+
+def write_predictions(folder: Path, results: Results) -> None:
+    """predictions.csv of every trial that has seen a test table, in the competition's form: labels by their numbers."""
+    for row in results.rows:
+        trial, spec = folder / "trials" / row.record.spec.name, row.record.spec
+        if row.record.status != "ok" or not spec.feed.test_images:
+            continue
+        with np.load(trial / "logits.npz") as logits, np.load(folder / spec.feed.plan) as plan:
+            chosen = picks(logits["test"], results.run.predict_at)
+            rows = plan["test_rows"] - results.run.rows  # numbered on from the labelled ones
+        with np.load(folder / spec.feed.labels) as arrays:
+            ids = arrays["test_ids"][rows]
+        labels = [" ".join(map(str, np.flatnonzero(c))) for c in chosen]
+        write_text(trial / "predictions.csv", pd.DataFrame({"ImageID": ids, "Labels": labels}).to_csv(index=False))
 
 
 def csv(results: Results) -> str:

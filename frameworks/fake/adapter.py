@@ -1,5 +1,6 @@
 """Logistic regression in NumPy behind the same contract as the real frameworks."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ from common.scores import bce_with_logits
 from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec
 from common.watch import Watch
 from frameworks.fake import MODELS
-from frameworks.fake.faults import AT_STEP, FAULTY_STEP
+from frameworks.fake.faults import AT_STEP, FAULTY_STEP, pause
 
 GRID = 4  # mean colours of a 4 x 4 grid: 48 features
 HEAD = ("head.weight", "head.bias")
+PATIENCE = 2
 
 
 class Logistic:
@@ -22,6 +24,8 @@ class Logistic:
     def __init__(self, spec: BuildSpec):
         self.kind, self.side, self.learning_rate = spec.model.name, spec.side, spec.learning_rate
         self.mean, self.std = np.array(spec.preprocessing.mean), np.array(spec.preprocessing.std)
+        self.positive_weights = np.array(spec.positive_weights, np.float32) if spec.positive_weights else None
+        self.plateau = Plateau() if spec.schedule == "plateau" else None
         self.weight = np.zeros((spec.classes, GRID * GRID * 3), np.float32)
         self.bias = np.zeros(spec.classes, np.float32)
 
@@ -34,6 +38,23 @@ class Logistic:
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         return x @ self.weight.T + self.bias
+
+
+class Plateau:
+    """A tenth of the learning rate once the loss has not fallen for two epochs: torch's ReduceLROnPlateau(patience=2)."""
+
+    def __init__(self) -> None:
+        self.best, self.waited = np.inf, 0
+
+    def factor(self, loss: float) -> float:
+        if loss < self.best * (1 - 1e-4):
+            self.best, self.waited = loss, 0
+            return 1.0
+        self.waited += 1
+        if self.waited <= PATIENCE:
+            return 1.0
+        self.waited = 0
+        return 0.1
 
 
 class Adapter:
@@ -69,12 +90,14 @@ class Adapter:
         last = feed.batches - (model.kind == "skip")
         for step, (pixels, labels) in enumerate(watch.fetch(map(feed.batch, range(last))), start=1):
             watch.received(pixels, labels)
+            pause(watch.epoch, step)
             if step == FAULTY_STEP and model.kind in AT_STEP:
                 AT_STEP[model.kind]()
             x = model.features(pixels)
             z = model.logits(x)
-            loss = float("nan") if model.kind == "nan" else bce_with_logits(z, labels)
-            error = (1 / (1 + np.exp(-z)) - labels) / labels.size
+            loss = float("nan") if model.kind == "nan" else bce_with_logits(z, labels, model.positive_weights)
+            p, w = 1 / (1 + np.exp(-z)), 1 if model.positive_weights is None else model.positive_weights
+            error = ((1 - labels) * p - labels * w * (1 - p)) / labels.size
             model.weight -= model.learning_rate * error.T @ x
             model.bias -= model.learning_rate * error.sum(axis=0)
             total += loss * len(pixels)
@@ -82,6 +105,22 @@ class Adapter:
         if model.kind == "worse":
             model.bias += 1
         return total / feed.images
+
+    def validated(self, model: Logistic, loss: float) -> None:
+        if model.plateau:
+            model.learning_rate *= model.plateau.factor(loss)
+
+    def save(self, model: Logistic, path: Path) -> None:
+        plateau = (model.plateau.best, model.plateau.waited) if model.plateau else ()
+        with open(path, "wb") as stream:
+            np.savez(stream, weight=model.weight, bias=model.bias, learning_rate=model.learning_rate, plateau=plateau)
+
+    def restore(self, model: Logistic, path: Path) -> None:
+        with np.load(path) as arrays:
+            model.weight, model.bias = arrays["weight"], arrays["bias"]
+            model.learning_rate = float(arrays["learning_rate"])
+            if model.plateau:
+                model.plateau.best, model.plateau.waited = float(arrays["plateau"][0]), int(arrays["plateau"][1])
 
     def predict(self, model: Logistic, feed: Feed, watch: Watch) -> np.ndarray:
         parts = []

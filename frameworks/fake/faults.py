@@ -26,4 +26,10 @@ def linger() -> None:
     crash()
 
 
+def pause(epoch: int, step: int) -> None:
+    """Stop for long in the middle of an epoch where FRAMEWORK_BENCH_PAUSE=EPOCH:STEP says so: time to be killed in."""
+    if os.environ.get("FRAMEWORK_BENCH_PAUSE") == f"{epoch}:{step}":
+        hang()
+
+
 AT_STEP: dict[str, Callable[[], None]] = {"crash": crash, "kill": kill, "hang": hang, "linger": linger}

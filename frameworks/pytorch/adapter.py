@@ -1,6 +1,7 @@
 """PyTorch behind the contract: eager, float32, channels last as the pixels come and as TensorFlow computes."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,15 @@ from frameworks.pytorch.data import loader
 class Model:
     """A network with its preprocessing and optimiser."""
 
-    def __init__(self, built: models.Built, preprocess: models.Preprocess, side: int, learning_rate: float):
-        self.built, self.preprocess, self.side = built, preprocess, side
-        self.loss = nn.BCEWithLogitsLoss()
+    def __init__(self, built: models.Built, spec: BuildSpec, device: torch.device):
+        self.built, self.spec = built, spec
+        self.preprocess = models.Preprocess(spec.preprocessing).to(device)
+        weights = torch.tensor(spec.positive_weights, device=device) if spec.positive_weights else None
+        self.loss = nn.BCEWithLogitsLoss(pos_weight=weights)
         trained = [p for p in built.network.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.Adam(trained, lr=learning_rate)
+        self.optimiser = torch.optim.Adam(trained, lr=spec.learning_rate)
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
+        self.schedule = plateau(self.optimiser, patience=2) if spec.schedule == "plateau" else None
 
     @property
     def network(self) -> nn.Module:
@@ -65,7 +70,7 @@ class Adapter:
         # The pixels come channels last, TensorFlow computes so, and torch is 1.2 to 1.7 times faster so (2 cores,
         # float32, forward, 64 to 224 pixels): one layout for all rows.
         built.network.to(self.device, memory_format=torch.channels_last)
-        return Model(built, models.Preprocess(spec.preprocessing).to(self.device), spec.side, spec.learning_rate)
+        return Model(built, spec, self.device)
 
     def head(self, model: Model) -> tuple[str, str]:
         return f"{model.built.head}.weight", f"{model.built.head}.bias"
@@ -87,7 +92,7 @@ class Adapter:
                 state[name].copy_(torch.from_numpy(np.ascontiguousarray(array)))
 
     def train_epoch(self, model: Model, feed: Feed, watch: Watch) -> float:
-        models.train_mode(model.built)
+        models.train_mode(model.built, model.spec.frozen_norm)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for images, labels in watch.fetch(loader(feed, pin=self.device.type == "cuda")):
             watch.received(images, labels)
@@ -99,6 +104,32 @@ class Adapter:
             total += loss.detach() * len(images)
             watch.stepped(len(images), loss.detach())
         return float(total) / feed.images
+
+    def validated(self, model: Model, loss: float) -> None:
+        if model.schedule:
+            model.schedule.step(loss)
+
+    def save(self, model: Model, path: Path) -> None:
+        state = {
+            "network": model.network.state_dict(),
+            "optimiser": model.optimiser.state_dict(),
+            "random": torch.get_rng_state(),
+        }
+        if model.schedule:
+            state["schedule"] = model.schedule.state_dict()
+        if self.device.type == "cuda":
+            state["cuda random"] = torch.cuda.get_rng_state()
+        torch.save(state, path)
+
+    def restore(self, model: Model, path: Path) -> None:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        model.network.load_state_dict(state["network"])
+        model.optimiser.load_state_dict(state["optimiser"])
+        if model.schedule:
+            model.schedule.load_state_dict(state["schedule"])
+        torch.set_rng_state(state["random"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda random"])
 
     def predict(self, model: Model, feed: Feed, watch: Watch) -> np.ndarray:
         model.network.eval()
@@ -114,8 +145,10 @@ class Adapter:
     def facts(self, model: Model) -> dict[str, Any]:
         parameters = list(model.network.parameters())
         adam = model.optimiser.param_groups[0]
-        gmac = models.gmac(model.network, model.side)
-        models.train_mode(model.built)  # after the count, which leaves everything in inference mode
+        gmac = models.gmac(model.network, model.spec.side)
+        models.train_mode(
+            model.built, model.spec.frozen_norm
+        )  # after the count, which leaves everything in inference mode
         norms = [m for m in model.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         moving = sum(m.training for m in norms)
         conv = next((m.weight for m in model.network.modules() if isinstance(m, nn.Conv2d)), parameters[0])
@@ -134,6 +167,8 @@ class Adapter:
             "batch norm": f"{moving} of {len(norms)} in training mode"
             + (f", eps {norms[0].eps:g}, momentum {norms[0].momentum:g} of the new value, running variance unbiased" if norms else ""),
             "dropout": f"{model.built.dropout.p:g} before layer4" if model.built.dropout and model.built.dropout.training else "none",
+            "schedule": "ReduceLROnPlateau, patience 2" if model.schedule else "constant",
+            "not as the recipe says": "nothing",
             "loader": "DataLoader; workers are processes, without one the training process loads",
             "deterministic kernels": str(torch.are_deterministic_algorithms_enabled()),
         }  # fmt: skip
@@ -149,7 +184,7 @@ class Adapter:
         return models.library_preprocessing(model)
 
     def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
-        state = models.pretrained(model) if source == "imagenet" else models.packaged(source)
+        state = models.pretrained(model) if source == "imagenet" else models.from_file(model, source)
         tensors = {n: t.detach().cpu().numpy().astype(np.float32) for n, t in state.items() if t.is_floating_point()}
         return tensors, MODELS[model.name].preprocessing if model.name in MODELS else self.preprocessing(model)
 

@@ -1,5 +1,6 @@
 """The networks: torchvision's and timm's own, with a new head, and which of their parts trains."""
 
+import pickle
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import torchvision
 from torch import nn
 
 from common.errors import InputError
-from common.types import ModelSpec, Preprocessing, Train
+from common.types import FrozenNorm, ModelSpec, Preprocessing, Train
 from frameworks.contract import TORCHVISION
 
 DROPOUT = 0.5  # before layer4, as in the paper's code
@@ -73,12 +74,16 @@ def freeze(built: Built, train: Train) -> None:
         parameter.requires_grad_(name.startswith(prefixes))
 
 
-def train_mode(built: Built) -> None:
-    """Training mode for what trains; the frozen part stays in inference mode, batch norm and dropout with it.
+def train_mode(built: Built, frozen_norm: FrozenNorm) -> None:
+    """Training mode for what trains; the frozen part stays in inference mode, batch norm and dropout with it. "drift":
+    training mode for everything, as the paper's code had it.
 
     torch's requires_grad=False alone would leave batch norm normalising by batch statistics and moving its
     running ones. The dropout before layer4 acts where layer4 trains: before a frozen layer it would only be noise.
     """
+    if frozen_norm == "drift":
+        built.network.train()
+        return
     parameters = list(built.network.parameters())
     built.network.train(all(p.requires_grad for p in parameters))  # also what has no parameters: dropout, drop path
     for module in built.network.modules():
@@ -115,13 +120,24 @@ def gmac(network: nn.Module, side: int) -> float:
     return mode.get_total_flops() / 2e9
 
 
-def packaged(path: str) -> dict[str, Any]:
-    """EfficientNet-Lite0's package: another project's names, but in the order of timm's state dict, one by one."""
-    file = torch.load(path, map_location="cpu", weights_only=True)
-    ours = timm.create_model("tf_efficientnet_lite0").state_dict()
-    if len(file) != len(ours) or any(a.shape != b.shape for a, b in zip(file.values(), ours.values())):
-        raise InputError(f"{path} does not hold timm's tf_efficientnet_lite0 tensor by tensor")
-    return dict(zip(ours, file.values()))
+def from_file(model: ModelSpec, path: str) -> dict[str, Any]:
+    """The tensors of a .pth file, by torch's weights_only reader alone: a pickle may hold code, which is not run."""
+    try:
+        file = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        said = str(error).splitlines()[0][:160]
+        raise InputError(f"{path} is not a file of tensors alone: {said}; save the model's state_dict() anew") from None
+    for key in ("state_dict", "model_state_dict", "model"):
+        file = file[key] if isinstance(file, dict) and isinstance(file.get(key), dict) else file
+    if not isinstance(file, dict) or not all(isinstance(t, torch.Tensor) for t in file.values()):
+        raise InputError(f"{path} holds no state_dict (names and tensors); save the model's state_dict() anew")
+    tensors = {name.removeprefix("module."): tensor for name, tensor in file.items()}  # DataParallel's prefix
+    if model.name == "efficientnet_lite0":
+        ours = timm.create_model("tf_efficientnet_lite0").state_dict()
+        # The package has another project's names, but timm's order, tensor by tensor.
+        if not tensors.keys() & ours.keys() and [t.shape for t in tensors.values()] == [t.shape for t in ours.values()]:
+            return dict(zip(ours, tensors.values()))
+    return tensors
 
 
 def pretrained(model: ModelSpec) -> dict[str, Any]:

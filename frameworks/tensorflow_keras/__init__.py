@@ -12,5 +12,5 @@ MODELS = {
 }
 DEFAULT_MODELS = ("vgg19", "efficientnet_lite0")
 OTHER_MODELS = "any keras.applications model"
-READS = ()
+READS = (".h5",)
 BARE = "mobilenetv2"

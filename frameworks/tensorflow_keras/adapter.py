@@ -1,6 +1,7 @@
 """TensorFlow through Keras 3 behind the contract: Model.fit over a PyDataset, float32, as its guides do it."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -15,17 +16,24 @@ from common.errors import InputError
 from common.feed import Feed
 from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec
 from common.watch import Watch
-from frameworks.tensorflow_keras import models, weights
+from frameworks.tensorflow_keras import MODELS, models, weights
 from frameworks.tensorflow_keras.data import Batches, Tell
 
 EXPORT_SIDE = 224
+DRIFT_NOT = "Keras keeps frozen batch norm in inference mode; its ResNet has no dropout before the last block"
+PLATEAU_STATE = ("best", "wait", "cooldown_counter")
 
 
 class Model:
-    """A compiled network and the architecture whose names its tensors bear."""
+    """A compiled network, the architecture whose names its tensors bear, and the learning rate's schedule."""
 
-    def __init__(self, network: models.Observed, architecture: str):
-        self.network, self.architecture = network, architecture
+    def __init__(self, network: models.Observed, spec: BuildSpec):
+        self.network, self.architecture, self.spec = network, spec.model.name, spec
+        self.plateau = None
+        if spec.schedule == "plateau":  # Keras's patience counts one epoch less than torch's: 3 is torch's 2
+            self.plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.1, patience=3, min_delta=1e-4)
+            self.plateau.set_model(network)
+            self.plateau.on_train_begin()
 
 
 class Adapter:
@@ -68,10 +76,11 @@ class Adapter:
         network = models.build(spec)
         network.compile(
             optimizer=keras.optimizers.Adam(spec.learning_rate),
-            loss=keras.losses.BinaryCrossentropy(from_logits=True),
+            loss=models.loss(spec.positive_weights),
             jit_compile=False,
         )
-        return Model(network, spec.model.name)
+        network.optimizer.build(network.trainable_variables)
+        return Model(network, spec)
 
     def head(self, model: Model) -> tuple[str, str]:
         name = model.network.layers[-1].name
@@ -92,6 +101,22 @@ class Adapter:
         model.network.watch = watch
         history = model.network.fit(Batches(feed), epochs=1, shuffle=False, verbose=0, callbacks=[Tell(watch)])
         return history.history["loss"][0]
+
+    def validated(self, model: Model, loss: float) -> None:
+        if model.plateau:  # fit never sees the validation split, so its callback is told here
+            model.plateau.on_epoch_end(0, {"val_loss": loss})
+
+    def save(self, model: Model, path: Path) -> None:
+        plateau = {k: vars(model.plateau)[k] for k in PLATEAU_STATE} if model.plateau else {}
+        with open(path, "wb") as stream:
+            np.savez(stream, **{f"variable{i}": v.numpy() for i, v in enumerate(_state(model.network))}, **plateau)
+
+    def restore(self, model: Model, path: Path) -> None:
+        with np.load(path) as arrays:
+            for i, variable in enumerate(_state(model.network)):
+                variable.assign(arrays[f"variable{i}"])
+            for key in PLATEAU_STATE if model.plateau else ():
+                setattr(model.plateau, key, arrays[key].item())
 
     def predict(self, model: Model, feed: Feed, watch: Watch) -> np.ndarray:
         return model.network.predict(Batches(feed), verbose=0, callbacks=[Tell(watch)])
@@ -123,6 +148,10 @@ class Adapter:
                 else ""
             ),
             "dropout": ", ".join(f"{rate:g}" for rate in dropouts if not frozen_body) or "none",
+            "schedule": "ReduceLROnPlateau, patience 3 (torch's 2), threshold absolute"
+            if model.plateau
+            else "constant",
+            "not as the recipe says": DRIFT_NOT if model.spec.frozen_norm == "drift" else "nothing",
             "loader": "PyDataset; workers are threads, at least two",
             "deterministic kernels": str(is_op_determinism_enabled()),
         }
@@ -135,13 +164,21 @@ class Adapter:
         return tf.config.experimental.get_memory_info("GPU:0")["peak"] if self.device == "cuda" else 0
 
     def preprocessing(self, model: ModelSpec) -> Preprocessing:
-        return models.library_preprocessing(model)
+        return MODELS[model.name].preprocessing if model.name == models.LITE else models.library_preprocessing(model)
 
     def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
-        if source != "imagenet" or model.name == models.LITE:
+        if source != "imagenet":
+            body = models.body_from_file(model, EXPORT_SIDE, source)
+        elif model.name == models.LITE:
             raise InputError(f"keras.applications has no {source} weights for {model.name}")
-        body = models.make_body(model, EXPORT_SIDE, weights="imagenet")
-        return weights.dump(body, model.name), models.library_preprocessing(model)
+        else:
+            body = models.make_body(model, EXPORT_SIDE, weights="imagenet")
+        return weights.dump(body, model.name), self.preprocessing(model)
+
+
+def _state(network: models.Observed) -> list[keras.Variable]:
+    """Weights, statistics, random state, and the optimiser's moments, step and learning rate."""
+    return [*network.variables, *network.optimizer.variables]
 
 
 def _parameters(layer: keras.layers.Layer) -> list[keras.Variable]:

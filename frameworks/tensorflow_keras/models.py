@@ -81,15 +81,40 @@ def build(spec: BuildSpec) -> Observed:
     return Observed(inputs, layers.Dense(spec.classes, name=HEADS.get(name, "head"))(x))
 
 
-def make_body(model: ModelSpec, side: int, weights: str | None = None) -> keras.Model:
-    """float32 [n, side, side, 3] -> features, without the library's own classifier."""
+def loss(positive_weights: tuple[float, ...]) -> Any:
+    """Binary cross-entropy from logits, averaged over classes and images; a weight on each class's positives."""
+    if not positive_weights:
+        return keras.losses.BinaryCrossentropy(from_logits=True)
+    weights = tf.constant(positive_weights, tf.float32)
+
+    def weighted(truth: Any, logits: Any) -> Any:
+        return tf.reduce_mean(tf.nn.weighted_cross_entropy_with_logits(truth, logits, weights), axis=-1)
+
+    return weighted
+
+
+def body_from_file(model: ModelSpec, side: int, path: str) -> keras.Model:
+    """The body with the weights of a .weights.h5 file, saved with the library's own top or without."""
+    said = ""
+    for top in (False, True):
+        body = make_body(model, side, top=top)
+        try:
+            body.load_weights(path)
+            return body
+        except (ValueError, KeyError, OSError) as error:
+            said = said or str(error).splitlines()[0]
+    raise InputError(f"{path} does not hold {model.name} as Keras saves it, with its own top or without: {said}")
+
+
+def make_body(model: ModelSpec, side: int, weights: str | None = None, top: bool = False) -> keras.Model:
+    """float32 [n, side, side, 3] -> features; with `top`: -> the library's own 1,000 classes."""
     if model.name == LITE:
         return efficientnet_lite.body(side)
     functions = applications()
     if model.name not in functions:
         raise InputError(f"keras.applications has no '{model.name}'; see run_bench.py list --all tf")
     try:
-        return functions[model.name](include_top=False, weights=weights, input_shape=(side, side, 3))
+        return functions[model.name](include_top=top, weights=weights, input_shape=(side, side, 3))
     except ValueError as error:
         raise InputError(f"keras.applications refuses {model.name} at {side} pixels: {error}") from error
 

@@ -1,0 +1,198 @@
+"""PURE: a run's results against a baseline's -> what got worse, what cannot be compared, and an exit code."""
+
+from typing import Any, Literal
+
+import numpy as np
+
+from common.types import SCHEMA_VERSION, Results, Row, Value
+
+FINE, WORSE, NOT_COMPARABLE, NOTHING = 0, 1, 3, 4  # exit codes; 2 is bad input, as everywhere
+SHARE = 0.01  # an F1, precision, recall or mAP may fall by so much where the baseline has no repeats
+SPREADS = 2.0  # standard errors of the difference, where it has
+FLOOR = 0.002  # and never less: summation order differs between processors
+AP, FEW_AP, FEW = 0.05, 0.2, 5  # average precision of one class; of a class with fewer positives than FEW
+LOSS = 0.02  # relative
+TIME = 0.5  # relative: shared machines differ by as much from one hour to the next
+Verdict = Literal["worse", "better", "same", "slower", "faster"]
+
+
+class Metric(Value):
+    """One number of a row, by repeat, and in which direction it gets worse."""
+
+    values: tuple[float, ...]
+    lower_is_worse: bool = True
+    tolerance: float  # absolute, where neither side has a spread
+    exact: bool = False  # a count: every fall is one
+    kind: Literal["score", "time"] = "score"
+
+
+class Summary(Value):
+    """One row for the comparison: what it is, what makes it comparable, what it reached."""
+
+    label: str
+    plans: dict[str, str]  # hash by seed
+    settings: dict[str, Any]  # a difference in these makes two rows not comparable
+    context: dict[str, str]  # listed where it differs, never a reason
+    finished: bool
+    metrics: dict[str, Metric]
+
+
+class Baseline(Value):
+    """The rows to check against: a file under results/baselines/, made by --update-baseline."""
+
+    schema_version: int = SCHEMA_VERSION
+    run: str
+    command: str
+    context: dict[str, str]  # machine and versions
+    rows: tuple[Summary, ...]
+
+
+class Line(Value):
+    """One metric of one row beside the baseline's."""
+
+    row: str
+    metric: str
+    before: float
+    now: float
+    tolerance: float
+    verdict: Verdict
+
+
+class Report(Value):
+    """Everything that `check` says."""
+
+    lines: tuple[Line, ...]
+    failed: tuple[str, ...]  # rows that finished in the baseline and not here
+    refused: tuple[str, ...]  # row: in which settings it differs
+    absent: tuple[str, ...]  # rows of the baseline that this run does not have
+    new: tuple[str, ...]
+    context: tuple[str, ...]  # what differs in machine and versions
+    exit_code: int
+
+
+def summarise(results: Results) -> Baseline:
+    """The results as a baseline holds them. Repeats of one job are one row."""
+    run = results.run
+    jobs: dict[str, list[Row]] = {}
+    for row in results.rows:
+        spec = row.record.spec
+        jobs.setdefault(
+            f"{spec.framework} {spec.model} {spec.recipe.name} {spec.recipe.train} {spec.feed.balance}", []
+        ).append(row)
+    return Baseline(
+        run=run.name, command=run.command, context={**run.machine, **run.made_by},
+        rows=tuple(_summary(label, rows, results) for label, rows in jobs.items()),
+    )  # fmt: skip
+
+
+def _summary(label: str, rows: list[Row], results: Results) -> Summary:
+    spec, run = rows[0].record.spec, results.run
+    settings = {
+        "data": run.dataset, "classes": list(run.class_names), "image side": run.image_side,
+        "percentiles": list(run.percentiles), "model": str(spec.model), "weights": spec.weights.source,
+        "recipe": spec.recipe.model_dump(), "split": spec.feed.split, "augment": spec.feed.augment,
+    }  # fmt: skip
+    context = {"pixels": run.pixels_hash, "initial weights": spec.weights.sha256, "device": spec.process.device}
+    ok = [row for row in rows if row.record.status == "ok"]
+    finished = len(ok) == len(rows)
+    return Summary(
+        label=label,
+        plans={str(r.record.spec.seed): r.record.spec.feed.plan_hash for r in rows},
+        settings=settings,
+        context=context,
+        finished=finished,
+        metrics=_metrics(ok) if finished else {},
+    )
+
+
+def _metrics(rows: list[Row]) -> dict[str, Metric]:
+    found: dict[str, Metric] = {}
+
+    def add(name: str, values: list[float], tolerance: float, **more: Any) -> None:
+        found[name] = Metric(values=tuple(values), tolerance=tolerance, **more)
+
+    scores = [row.scores for row in rows]
+    add("images scored", [s["images"] for s in scores], 0, exact=True)
+    add("images trained", [sum(e.images for e in row.record.epochs) for row in rows], 0, exact=True)
+    for percentile in scores[0]["percentiles"]:
+        for name in ("precision", "recall", "f1", "macro_f1", "micro_f1"):
+            add(f"{name} at {percentile}", [s["percentiles"][percentile][name] for s in scores], SHARE)
+    add("mAP", [s["mAP"] for s in scores], SHARE)
+    for c in range(len(scores[0]["AP"])):
+        known = [s["AP"][c] for s in scores]
+        if None not in known:
+            few = min(s["positives"][c] for s in scores) < FEW
+            add(f"AP of class {c}", known, FEW_AP if few else AP)
+    losses = [s["validation_loss"] for s in scores]
+    add("validation loss", losses, LOSS * float(np.mean(losses)), lower_is_worse=False)
+    later = [[e.train_s for e in row.record.epochs[1:] or row.record.epochs] for row in rows]
+    for name, values in (
+        ("epoch s", [float(np.mean(seconds)) for seconds in later]),
+        ("prediction s", [row.record.prediction_s for row in rows]),
+        ("peak memory MiB", [row.record.peak_memory_bytes / 2**20 for row in rows]),
+    ):
+        add(name, values, TIME * float(np.mean(values)), lower_is_worse=False, kind="time")
+    return found
+
+
+def compare(now: Baseline, before: Baseline, fail_on_times: bool = False) -> Report:
+    """Every row that both have, over the seeds that both have. Only a worsening fails; a time only where asked."""
+    here, there = ({row.label: row for row in side.rows} for side in (now, before))
+    lines: list[Line] = []
+    failed, refused = [], []
+    differing = [
+        f"{k}: {before.context.get(k, '?')}, now {now.context.get(k, '?')}"
+        for k in _differing(before.context, now.context)
+    ]
+    compared = 0
+    for label in (name for name in there if name in here):
+        old, new = there[label], here[label]
+        if names := _differing(old.settings, new.settings) + _plans(old.plans, new.plans):
+            refused.append(f"{label}: other {', '.join(names)}")
+            continue
+        differing += [
+            f"{label}, {k}: {old.context.get(k)}, now {new.context.get(k)}"
+            for k in _differing(old.context, new.context)
+        ]
+        compared += 1
+        if old.finished and not new.finished:
+            failed.append(label)
+        lines += [_line(label, m, old.metrics[m], new.metrics[m]) for m in old.metrics if m in new.metrics]
+    worse = failed or [x for x in lines if x.verdict == "worse" or (fail_on_times and x.verdict == "slower")]
+    code = WORSE if worse else NOT_COMPARABLE if refused else FINE if compared else NOTHING
+    return Report(
+        lines=tuple(lines), failed=tuple(failed), refused=tuple(refused), context=tuple(differing), exit_code=code,
+        absent=tuple(n for n in there if n not in here), new=tuple(n for n in here if n not in there),
+    )  # fmt: skip
+
+
+def _differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
+    return sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
+
+
+def _plans(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    """Seeds whose plans differ; other seeds altogether are no reason where one is common: the spread covers them."""
+    common = old.keys() & new.keys()
+    return [f"plan of seed {seed}" for seed in sorted(common) if old[seed] != new[seed]] or (
+        [] if common else ["seeds"]
+    )
+
+
+def _line(row: str, name: str, old: Metric, new: Metric) -> Line:
+    before, now = float(np.mean(old.values)), float(np.mean(new.values))
+    allowed = tolerance(old, new)
+    loss = before - now if old.lower_is_worse else now - before
+    words: tuple[Verdict, Verdict] = ("worse", "better") if old.kind == "score" else ("slower", "faster")
+    verdict: Verdict = words[0] if loss > allowed else words[1] if loss < -allowed else "same"
+    return Line(row=row, metric=name, before=before, now=now, tolerance=allowed, verdict=verdict)
+
+
+def tolerance(old: Metric, new: Metric) -> float:
+    """By how much a metric may worsen: 0 for counts; from the baseline's spread over its repeats where it has one
+    (two standard errors of the difference of the two means); else the metric's own."""
+    if old.exact:
+        return 0.0
+    if len(old.values) < 2 or old.kind == "time":
+        return old.tolerance
+    error = float(np.std(old.values, ddof=1)) * np.sqrt(1 / len(old.values) + 1 / len(new.values))
+    return max(FLOOR, SPREADS * float(error))

@@ -1,0 +1,145 @@
+"""The flags of a run: their names, limits and help."""
+
+import argparse
+
+EXAMPLES = """\
+examples:
+  run_bench.py --frameworks torch tf --epochs 2        the main job, on the embedded data set
+  run_bench.py --suite smoke                           one small model on each framework
+  run_bench.py --data ../comp5329 --models efficientnet_lite0 --repeats 3
+  run_bench.py --frameworks torch --models resnet50:v1 --weights w.safetensors --train last-block
+  run_bench.py --recipe authors --frameworks torch --models resnet50
+  run_bench.py --resume results/RUN                    go on where a run stopped
+  run_bench.py list                                    frameworks, models, suites, recipes, formats
+  run_bench.py data --data ../comp5329                 look at a data set without training
+  run_bench.py report results/RUN                      make a run's tables and figures again
+  run_bench.py check results/RUN --baseline results/baselines/smoke.json
+  run_bench.py self overhead                           the harness against a bare loop
+
+exit codes: 0 all trials finished, 1 a trial failed, 2 bad input, 130 Ctrl-C
+"""
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not 1 or more")
+    return value
+
+
+def positive_number(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def percentile(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 100:
+        raise argparse.ArgumentTypeError(f"{text} is not a percentile from 0 to below 100")
+    return value
+
+
+def not_negative(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value} is below 0")
+    return value
+
+
+def seed(text: str) -> int:
+    value = not_negative(text)
+    if value >= 2**31:
+        raise argparse.ArgumentTypeError(f"{value} is not below 2**31, as the libraries' generators want it")
+    return value
+
+
+def data_flags(parser: argparse.ArgumentParser) -> None:
+    """Which data, and how it is split: a run's and the `data` verb's."""
+    data = parser.add_argument_group("data")
+    data.add_argument("--data", metavar="PATH", help="a folder, a table, or demo (default: demo, drawn on first use)")
+    data.add_argument("--format", metavar="NAME", help="of the data (default: the one that recognises it; see list)")
+    data.add_argument("--limit", type=positive, metavar="N", help="the first N images only, of either table")
+    data.add_argument(
+        "--split", choices=("random", "iterative"), help="80/20; iterative: stratified by label (default: random)"
+    )
+    data.add_argument("--seed", type=seed, help="of the split, the order and the head (default: 0)")
+    data.add_argument("--percentiles", nargs="+", type=percentile, metavar="P", help="default: 80 85 90 95")
+
+
+def trials_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run_bench.py", formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLES,
+        description="Compare deep-learning frameworks on multi-label image classification: the same split, order and "
+        "pixels for each.\nVerbs: list, data, report, check, self (run_bench.py VERB --help). Without a verb, trials run:",
+    )  # fmt: skip
+    what = parser.add_argument_group("what runs")
+    what.add_argument("--suite", default="", help="a named list of trials (see list), e.g. paper")
+    what.add_argument("--frameworks", nargs="+", default=[], metavar="NAME", help="e.g. torch tf (default: all)")
+    what.add_argument(
+        "--models", nargs="+", default=[], metavar="NAME[:VARIANT]",
+        help="on every framework that has it (default: each framework's own; see list)",
+    )  # fmt: skip
+    what.add_argument("--repeats", type=positive, help="times, each with the next seed (default: 1)")
+    what.add_argument(
+        "--resume", metavar="RUN", help="go on with a run: finished trials stand, others go on after their last epoch"
+    )
+    how = parser.add_argument_group("how it trains")
+    how.add_argument(
+        "--recipe", default="", metavar="NAME", help="a set of the values below (see list; default: default)"
+    )
+    how.add_argument("--epochs", type=positive, help="passes over the training split (default: 2)")
+    how.add_argument("--batch-size", type=positive, help="images a step; never changed by itself (default: 32)")
+    how.add_argument("--learning-rate", type=positive_number, help="default: 3e-3 for a head alone, else 1e-3")
+    how.add_argument("--train", choices=("head", "last-block", "all"), help="the part that trains (default: head)")
+    how.add_argument(
+        "--weights", nargs="+", metavar="CHOICE",
+        help="auto, imagenet, random or a .safetensors, .pth or .weights.h5 file; MODEL=CHOICE for one model "
+        "(default: auto)",
+    )  # fmt: skip
+    how.add_argument(
+        "--init-from", metavar="RUN", help="start from the weights that a finished run trained, head and all"
+    )
+    data_flags(parser)
+    feed = parser.add_argument_group("what an epoch visits")
+    feed.add_argument(
+        "--image-size", type=positive, metavar="PIXELS", help="side of the square images (default: the data's)"
+    )
+    feed.add_argument(
+        "--balance", choices=("none", "oversample", "undersample", "weighted"),
+        help="of the training split; weighted: a weight on positives in the loss (default: none)",
+    )  # fmt: skip
+    feed.add_argument(
+        "--augment", choices=("none", "train", "everywhere"),
+        help="random crops and flips, drawn once for all frameworks (default: none)",
+    )  # fmt: skip
+    feed.add_argument(
+        "--pixels", choices=("store", "decode"),
+        help="decoded once into a store, or in every epoch by the frameworks' loader workers (default: store)",
+    )  # fmt: skip
+    feed.add_argument(
+        "--on-bad-image", choices=("fail", "skip"), help="refuse to start, or train without them (default: fail)"
+    )
+    feed.add_argument(
+        "--predict-at", type=percentile, metavar="P", help="percentile of predictions.csv, where there is a test table "
+        "(default: 90)",
+    )  # fmt: skip
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--device", choices=("auto", "cpu", "cuda"), help="one for all trials (default: auto)")
+    machine.add_argument(
+        "--deterministic", action="store_true", default=None, help="the frameworks' deterministic kernels"
+    )
+    machine.add_argument(
+        "--workers", type=not_negative, metavar="N", help="loader workers (default: 0; the cores where they decode)"
+    )
+    machine.add_argument(
+        "--timeout", type=positive_number, metavar="SECONDS", dest="timeout_s", help="end a trial after this"
+    )
+    machine.add_argument(
+        "--stall", type=positive_number, metavar="SECONDS", dest="stall_s",
+        help="end a trial that says nothing for so long (default: 900)",
+    )  # fmt: skip
+    machine.add_argument("--results-dir", metavar="DIR", help="where run folders go (default: results)")
+    machine.add_argument("--name", help="of the run folder (default: date, time and what ran)")
+    return parser

@@ -1,0 +1,83 @@
+"""PURE: what is known of a data set and its plans -> tables."""
+
+from typing import Any
+
+import numpy as np
+
+from common.report.table import NONE, Table, count, number
+
+BAR = 24  # characters of the longest bar
+MOST_COLUMNS = 40  # of the 0/1 rows that are shown
+MOST_SETS = 10
+
+
+def plans_table(audits: dict[str, Any], splits: dict[str, Any]) -> Table:
+    """What each plan visits, before and after balancing."""
+    rows = []
+    for name, a in audits.items():
+        for side in ("before", "after"):
+            s = a[side]
+            mean = NONE if s["MeanIR"] is None else f"{s['MeanIR']:.2f}"
+            worst = max((r for r in s["IRLbl"] if r is not None), default=None)
+            rows.append((f"{name}, {side}", count(s["images"]), count(s["unique_images"]), mean, number(worst, ".1f")))
+    words = "; ".join(
+        f"seed {seed}: {s['train']:,} train, {s['validation']:,} validation"
+        + (f", {s['test']:,} test" if s.get("test") else "") + f", hash {s['split_hash']}"
+        for seed, s in splits.items()
+    )  # fmt: skip
+    note = "IRLbl: positives of the most frequent label over this label's; MeanIR: its mean (Charte et al. 2015)."
+    header = ("plan", "images per epoch", "unique images", "MeanIR", "largest IRLbl")
+    return Table("Data", header, tuple(rows), (f"Splits: {words}.", note))
+
+
+def labels_table(class_names: tuple[str, ...], audits: dict[str, Any]) -> Table:
+    """Positives of each label in the training split, before and after each balancing of the first seed (the paper's
+    figures 1 and 2 as numbers)."""
+    first = next(iter(audits)).split(",")[0]
+    shown = {name.removeprefix(f"{first}, balance "): a for name, a in audits.items() if name.startswith(f"{first},")}
+    before = next(iter(shown.values()))["before"]
+    changed = {name: a["after"] for name, a in shown.items() if a["after"]["label_counts"] != before["label_counts"]}
+    top = max([*before["label_counts"], 1])
+    rows = []
+    for c, (name, n) in enumerate(zip(class_names, before["label_counts"])):
+        after = [text for a in changed.values() for text in (count(a["label_counts"][c]), number(a["IRLbl"][c], ".1f"))]
+        bar = "█" * round(BAR * n / top) or ("▏" if n else "")
+        rows.append((str(c), name, count(n), number(before["IRLbl"][c], ".1f"), *after, bar))
+    header = ["label", "name", "positives", "IRLbl"]
+    header += [text for name in changed for text in (f"{name}: positives", f"{name}: IRLbl")]
+    return Table(f"Labels of the training split ({first})", (*header, "positives, to scale"), tuple(rows))
+
+
+def rows_table(ids: list[str], rows: list[list[int]], class_names: tuple[str, ...]) -> Table:
+    """The first images as 0/1 rows (the paper's figure 3)."""
+    columns = range(min(len(class_names), MOST_COLUMNS))
+    cells = tuple((image, *(str(row[c]) for c in columns)) for image, row in zip(ids, rows))
+    notes = (f"The first {MOST_COLUMNS} of {len(class_names)} labels.",) if len(class_names) > MOST_COLUMNS else ()
+    return Table("Images as 0/1 rows", ("image", *map(str, columns)), cells, notes)
+
+
+def label_sets_table(labels: np.ndarray, class_names: tuple[str, ...]) -> Table:
+    """The most frequent label sets. labels: 0/1 [n, classes]."""
+    sets, counts = np.unique(labels, axis=0, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:MOST_SETS]
+    rows = tuple(
+        (", ".join(class_names[c] for c in np.flatnonzero(sets[i])) or "none", count(int(counts[i])),
+         f"{counts[i] / len(labels):.1%}") for i in order
+    )  # fmt: skip
+    each = labels.sum(axis=1)
+    notes = (
+        f"{len(sets):,} distinct label sets; {each.mean():.2f} labels an image, at most {int(each.max())}; "
+        f"{int((each == 0).sum()):,} images without a label.",
+    )
+    return Table(f"The {len(rows)} most frequent label sets", ("label set", "images", "share"), rows, notes)
+
+
+def reference_table(references: dict[str, Any], percentiles: tuple[float, ...]) -> Table:
+    """F1 of the scorers that never look and always know: what a model's F1 lies between."""
+    names = [f"{p:g}" for p in percentiles]
+    rows = tuple(
+        (f"{which} ({seed})", *(f"{scores[which]['percentiles'][p]['f1']:.3f}" for p in names))
+        for seed, scores in references.items()
+        for which in ("prior", "oracle")
+    )
+    return Table("F1 between", ("row", *(f"F1 at {p}" for p in names)), rows)

@@ -1,0 +1,38 @@
+"""PURE: a check's Report -> the words of the terminal and of a pull request."""
+
+from common.check import FINE, NOT_COMPARABLE, NOTHING, WORSE, Report
+from common.report.table import Table
+
+WORDS = {
+    FINE: "nothing got worse",
+    WORSE: "worse than the baseline",
+    NOT_COMPARABLE: "not comparable with the baseline",
+    NOTHING: "nothing was compared",
+}
+
+
+def verdict_table(report: Report, fail_on_times: bool) -> Table:
+    """One line for every metric that left its tolerance; how many kept it stands in the notes."""
+    shown = [line for line in report.lines if line.verdict != "same"]
+    rows = tuple(
+        (line.row, line.metric, f"{line.before:.4g}", f"{line.now:.4g}", f"{line.now - line.before:+.3g}",
+         f"{line.tolerance:.2g}", line.verdict) for line in shown
+    )  # fmt: skip
+    kept = len(report.lines) - len(shown)
+    notes = [
+        f"{WORDS[report.exit_code].capitalize()}: {kept} of {len(report.lines)} metrics stayed within their tolerance."
+    ]
+    notes += [f"{row}: finished in the baseline, but not in this run." for row in report.failed]
+    notes += [f"Not comparable: {text}." for text in report.refused]
+    notes += [f"Not in this run: {', '.join(report.absent)}."] if report.absent else []
+    notes += [f"Not in the baseline: {', '.join(report.new)}."] if report.new else []
+    if any(line.verdict == "slower" for line in shown) and not fail_on_times:
+        notes.append("Times and memory are reported and fail nothing (--fail-on-times would).")
+    if report.context:
+        notes.append(
+            "Differs in machine, versions or files, which is no reason to refuse: " + "; ".join(report.context) + "."
+        )
+    return Table(
+        f"Check: {WORDS[report.exit_code]}",
+        ("row", "metric", "baseline", "now", "change", "tolerance", "verdict"), rows, tuple(notes),
+    )  # fmt: skip

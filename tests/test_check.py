@@ -1,0 +1,202 @@
+"""The check fires on what it is for, and on nothing else; every exit code."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from common import scores
+from common.check import FINE, NOT_COMPARABLE, NOTHING, WORSE, Metric, compare, summarise, tolerance
+from common.formats import demo
+from common.records import read_results
+
+TRIAL = "01-fake-logistic-head-seed0"
+
+
+def flags(folder, name, *more):
+    return ("--frameworks", "fake", "--limit", "600", "--image-size", "32", "--epochs", "6", "--learning-rate", "200",
+            "--results-dir", folder, "--name", name, *more)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """A run that has learnt something, and its baseline."""
+    import subprocess
+    import sys
+
+    from conftest import PROJECT
+
+    parent = tmp_path_factory.mktemp("check")
+    program = [sys.executable, PROJECT / "run_bench.py"]
+    subprocess.run([*program, *flags(parent, "good")], check=True, capture_output=True)
+    made = ["check", parent / "good", "--baseline", parent / "base.json", "--update-baseline"]
+    subprocess.run([*program, *made], check=True, capture_output=True)
+    return parent
+
+
+def codes(report):
+    return {line.metric: line.verdict for line in report.lines}
+
+
+def test_the_same_run_again_is_fine(bench, good):
+    assert bench(*flags(good, "again")).returncode == 0
+    done = bench("check", good / "again", "--baseline", good / "base.json", "--markdown", good / "pr.md")
+    assert done.returncode == FINE, done.stdout
+    assert "Nothing got worse" in done.stdout
+    assert (good / "pr.md").read_text().startswith("## Check: nothing got worse")
+
+
+def tampered(good, name, change):
+    """A copy of the good run with other logits."""
+    run = good / name
+    shutil.copytree(good / "good", run)
+    file = run / "trials" / TRIAL / "logits.npz"
+    with np.load(file) as arrays:
+        changed = {key: change(arrays[key].copy()) for key in arrays.files}
+    np.savez(file, **changed)
+    return run
+
+
+def test_a_swapped_class_is_worse(bench, good):
+    def swap(logits):
+        logits[:, [2, 3]] = logits[:, [3, 2]]
+        return logits
+
+    done = bench("check", tampered(good, "swapped", swap), "--baseline", good / "base.json")
+    assert done.returncode == WORSE
+    assert "AP of class 2" in done.stdout or "AP of class 3" in done.stdout
+
+
+def test_a_percentile_off_by_one_is_worse(good, monkeypatch):
+    """Scored one percentile below what the table says: another number of labels is picked."""
+    base = summarise(read_results(good / "good"))
+    real = scores.picks
+    monkeypatch.setattr(scores, "picks", lambda s, percentile: real(s, percentile - 1))
+    report = compare(summarise(read_results(good / "good")), base)
+    assert report.exit_code == WORSE
+    assert "worse" in (codes(report)["precision at 95"], codes(report)["f1 at 95"])
+
+
+def test_a_dropped_image_is_worse(good):
+    """One image fewer among those scored, or among those trained on: counts have no tolerance."""
+    base = summarise(read_results(good / "good"))
+    results = read_results(good / "good")
+    row = results.rows[0]
+    fewer = row.model_copy(update={"scores": row.scores | {"images": row.scores["images"] - 1}})
+    report = compare(summarise(results.model_copy(update={"rows": (fewer,)})), base)
+    assert report.exit_code == WORSE and codes(report)["images scored"] == "worse"
+    epochs = (
+        row.record.epochs[0].model_copy(update={"images": row.record.epochs[0].images - 1}),
+        *row.record.epochs[1:],
+    )
+    lazy = row.model_copy(update={"record": row.record.model_copy(update={"epochs": epochs})})
+    report = compare(summarise(results.model_copy(update={"rows": (lazy,)})), base)
+    assert report.exit_code == WORSE and codes(report)["images trained"] == "worse"
+
+
+def test_a_run_trained_on_shuffled_labels_is_worse(bench, good, tmp_path):
+    """The training rows' labels permuted, the validation rows' left as they are: the same split, less learnt."""
+    scenes = demo.read(demo.Path("demo")).first(600)
+    with np.load(good / "good" / "plans" / "seed0-none.npz") as plan:
+        rows = plan["train_rows"]
+    labels = scenes.labels.copy()
+    labels[rows] = labels[np.random.default_rng(0).permutation(rows)]
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "data").symlink_to(scenes.folder + "/data")
+    for name, matrix in (("plain", scenes.labels), ("shuffled", labels)):
+        lines = [f"{i},{' '.join(map(str, np.flatnonzero(row)))},x" for i, row in zip(scenes.ids, matrix)]
+        (tmp_path / "demo" / "train.csv").write_text("ImageID,Labels,Caption\n" + "\n".join(lines) + "\n")
+        assert bench(*flags(tmp_path, name, "--data", tmp_path / "demo")).returncode == 0
+    base = tmp_path / "base.json"
+    assert bench("check", tmp_path / "plain", "--baseline", base, "--update-baseline").returncode == 0
+    assert bench("check", tmp_path / "plain", "--baseline", base).returncode == FINE
+    done = bench("check", tmp_path / "shuffled", "--baseline", base)
+    assert done.returncode == WORSE, done.stdout
+
+
+def test_a_failed_trial_is_worse(good):
+    results = read_results(good / "good")
+    row = results.rows[0]
+    failed = row.model_copy(update={"record": row.record.model_copy(update={"status": "failed"}), "scores": {}})
+    report = compare(summarise(results.model_copy(update={"rows": (failed,)})), summarise(results))
+    assert report.exit_code == WORSE and report.failed
+
+
+def test_an_improvement_never_fails(good):
+    now, base = (summarise(read_results(good / "good")) for _ in range(2))
+    row = now.rows[0]
+    better = {n: m.model_copy(update={"values": tuple(v + 0.3 * (1 if m.lower_is_worse else -v) for v in m.values)})
+              for n, m in row.metrics.items()}  # fmt: skip
+    report = compare(now.model_copy(update={"rows": (row.model_copy(update={"metrics": better}),)}), base)
+    assert report.exit_code == FINE
+    assert "better" in codes(report).values() and "worse" not in codes(report).values()
+
+
+def slower(good):
+    now = summarise(read_results(good / "good"))
+    row = now.rows[0]
+    metrics = row.metrics | {"epoch s": row.metrics["epoch s"].model_copy(update={"values": (1e6,)})}
+    return now.model_copy(update={"rows": (row.model_copy(update={"metrics": metrics}),)})
+
+
+def test_times_are_reported_and_fail_only_where_asked(good):
+    base = summarise(read_results(good / "good"))
+    report = compare(slower(good), base)
+    assert (report.exit_code, codes(report)["epoch s"]) == (FINE, "slower")
+    assert compare(slower(good), base, fail_on_times=True).exit_code == WORSE
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [(("--epochs", "2"), "recipe"), (("--limit", "500"), "plan of seed 0"), (("--image-size", "16"), "image side"), (("--seed", "3"), "seeds")],
+)  # fmt: skip
+def test_another_plan_or_recipe_is_not_comparable(bench, good, tmp_path, more, what):
+    assert bench(*flags(tmp_path, "other"), *more).returncode == 0
+    done = bench("check", tmp_path / "other", "--baseline", good / "base.json")
+    assert done.returncode == NOT_COMPARABLE
+    assert what in done.stdout.replace("\n", " ")
+
+
+def test_another_model_leaves_nothing_to_compare(bench, good, tmp_path):
+    assert bench(*flags(tmp_path, "other"), "--models", "worse").returncode == 0
+    done = bench("check", tmp_path / "other", "--baseline", good / "base.json")
+    assert done.returncode == NOTHING and "nothing was compared" in done.stdout
+
+
+def test_another_schema_is_not_comparable(bench, good, tmp_path):
+    raw = json.loads((good / "base.json").read_text())
+    (tmp_path / "old.json").write_text(json.dumps(raw | {"schema_version": 0}))
+    done = bench("check", good / "good", "--baseline", tmp_path / "old.json")
+    assert done.returncode == NOT_COMPARABLE and "schema version 0" in done.stderr
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"schema_version": 1}'])
+def test_what_is_no_baseline_is_bad_input(bench, good, tmp_path, content):
+    if content is not None:
+        (tmp_path / "b.json").write_text(content)
+    done = bench("check", good / "good", "--baseline", tmp_path / "b.json")
+    assert done.returncode == 2 and "baseline" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_other_versions_and_machine_are_listed_and_no_reason(good):
+    now, base = (summarise(read_results(good / "good")) for _ in range(2))
+    report = compare(now.model_copy(update={"context": now.context | {"numpy": "9"}}), base)
+    assert report.exit_code == FINE and any(text.startswith("numpy: ") for text in report.context)
+
+
+def test_the_tolerance_comes_from_the_spread_where_there_is_one():
+    one = Metric(values=(0.5,), tolerance=0.01)
+    three = Metric(values=(0.4, 0.5, 0.6), tolerance=0.01)
+    assert tolerance(one, one) == 0.01
+    assert tolerance(three, three) == pytest.approx(2 * 0.1 * np.sqrt(2 / 3))
+    assert tolerance(three, one) == pytest.approx(2 * 0.1 * np.sqrt(1 / 3 + 1))
+    assert tolerance(Metric(values=(0.5, 0.5), tolerance=0.01), one) == 0.002
+    assert tolerance(Metric(values=(8.0,), tolerance=3, exact=True), one) == 0
+
+
+def test_half_a_run_is_no_baseline(bench, tmp_path):
+    bench(*flags(tmp_path, "bad"), "--models", "crash")
+    done = bench("check", tmp_path / "bad", "--baseline", tmp_path / "b.json", "--update-baseline")
+    assert done.returncode == 2 and "is no baseline" in done.stderr
+    assert not (tmp_path / "b.json").exists()

@@ -1,0 +1,183 @@
+"""Tables of other forms: CSV in both shapes and COCO, against the competition's form of the same rows."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from common import loading
+from common.errors import InputError
+from common.formats import coco, csv, demo
+from common.images import check_names, find_folder
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return demo.read(demo.Path("demo")).first(60)
+
+
+def by_column(scenes, folder):
+    """A column per class, written by pandas."""
+    frame = pd.DataFrame(scenes.labels, columns=scenes.class_names)
+    frame.insert(0, "filename", scenes.ids)
+    frame.to_csv(folder / "train.csv", index=False)
+    (folder / "data").symlink_to(scenes.folder + "/data")
+
+
+def by_list(scenes, folder, separator=" "):
+    cells = [separator.join(map(str, np.flatnonzero(row))) for row in scenes.labels]
+    pd.DataFrame({"image": scenes.ids, "labels": cells}).to_csv(folder / "my.csv", index=False)
+    (folder / "data").symlink_to(scenes.folder + "/data")
+
+
+def as_coco(scenes, folder):
+    """An annotation per label, ids that are not positions, categories in another order than their ids."""
+    categories = [{"id": 10 + c, "name": name} for c, name in enumerate(scenes.class_names)]
+    images = [{"id": 1000 + i, "file_name": name} for i, name in enumerate(scenes.ids.tolist())]
+    pairs = np.argwhere(scenes.labels)
+    annotations = [
+        {"id": n, "image_id": 1000 + int(i), "category_id": 10 + int(c), "bbox": [0, 0, 1, 1]}
+        for n, (i, c) in enumerate(pairs)
+    ]
+    (folder / "annotations").mkdir()
+    content = {"images": images, "annotations": annotations, "categories": categories[::-1]}
+    (folder / "annotations" / "instances_train2017.json").write_text(json.dumps(content))
+    (folder / "images").symlink_to(scenes.folder + "/data")
+
+
+@pytest.mark.parametrize(("write", "format"), [(by_column, csv), (by_list, csv), (as_coco, coco)])
+def test_every_form_gives_the_same_rows(scenes, tmp_path, write, format):
+    write(scenes, tmp_path)
+    assert loading.format_of(tmp_path) is format
+    data = format.read(tmp_path)
+    check_names(data)
+    assert (data.ids == scenes.ids).all()
+    width = data.labels.shape[1]  # a list of numbers ends with the largest that occurs
+    assert (data.labels == scenes.labels[:, :width]).all() and not scenes.labels[:, width:].any()
+    assert all(open(a, "rb").read() == open(b, "rb").read() for a, b in zip(data.paths, scenes.paths))
+    if write is not by_list:
+        assert data.class_names == scenes.class_names
+
+
+@pytest.mark.parametrize("write", [by_column, as_coco])
+def test_every_form_gives_the_same_scores(bench, scenes, tmp_path, write):
+    """The fake framework on the competition's form and on another: the same plan, logits and table."""
+    (tmp_path / "other").mkdir()
+    write(scenes, tmp_path / "other")
+    runs = {}
+    for name, data in (("a", "demo"), ("b", tmp_path / "other")):
+        done = bench("--frameworks", "fake", "--data", data, "--limit", "60", "--image-size", "16",
+                     "--results-dir", tmp_path / "results", "--name", name)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        with np.load(tmp_path / "results" / name / "trials" / "01-fake-logistic-head-seed0" / "logits.npz") as arrays:
+            runs[name] = arrays["prediction"]
+    assert np.array_equal(runs["a"], runs["b"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "separator"), [("cat dog", " "), ("cat;dog", ";"), ("cat|dog", "|"), ("cat, dog", ",")]
+)
+def test_names_are_separated_by_what_the_column_uses(tmp_path, cell, separator):
+    (tmp_path / "t.csv").write_text(f'file,tags\n1.jpg,"{cell}"\n2.jpg,bird\n3.jpg,\n')
+    data = csv.read(tmp_path / "t.csv")
+    assert data.class_names == ("bird", "cat", "dog")
+    assert data.labels.tolist() == [[0, 1, 1], [1, 0, 0], [0, 0, 0]]
+
+
+def test_names_with_spaces_need_another_separator(tmp_path):
+    (tmp_path / "t.csv").write_text("file,tags\n1.jpg,traffic light|cat\n2.jpg,cat\n")
+    assert csv.read(tmp_path / "t.csv").class_names == ("cat", "traffic light")
+
+
+def test_a_missing_ending_is_found_on_the_disk(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"x")
+    (tmp_path / "t.csv").write_text("image_name,tags\na,cat\nb,dog\n")
+    data = csv.read(tmp_path / "t.csv")
+    assert data.ids.tolist() == ["a.png", "b.png"]
+    assert data.paths[0] == str((tmp_path / "images" / "a.png").resolve())
+
+
+def test_a_test_table_is_read_where_there_is_one(tmp_path):
+    (tmp_path / "train.csv").write_text("file,tags\n1.jpg,cat\n")
+    assert len(csv.read(tmp_path).test_ids) == 0
+    (tmp_path / "test.csv").write_text("file\n8.jpg\n9.jpg\n")
+    assert csv.read(tmp_path).test_ids.tolist() == ["8.jpg", "9.jpg"]
+
+
+BAD = "x," * 5
+REFUSED = {
+    "more cells than the header": (
+        "file,tags\n1.jpg,cat\n2.jpg,a,b,c\n3.jpg,a,b\n",
+        "cannot be read: '2.jpg,a,b,c', '3.jpg,a,b'",
+    ),
+    "neither 0 nor 1": ("file,cat,dog\n1.jpg,0,1\n2.jpg,2,0\n3.jpg,,1\n", "row 2, cat: '2', row 3, cat: ''"),
+    "a number out of range": ("file,labels\n1.jpg,-3\n2.jpg,99999\n", "row 1: -3, row 2: 99999"),
+    "no rows": ("file,labels\n", "has no rows"),
+    "no labels": ("file,caption\n1.jpg,hello\n", "has no labels"),
+    "empty labels": ("file,labels\n1.jpg,\n", "has 0 classes"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_every_offending_row_of_a_csv_is_listed(tmp_path, what):
+    content, message = REFUSED[what]
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(InputError) as caught:
+        csv.read(tmp_path / "t.csv")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "lacks a list of images, annotations, categories"),
+        ('{"images": [], "annotations": [], "categories": []}', "has 0 images and 0 categories"),
+        (
+            '{"images": [{"id": 1}], "annotations": [], "categories": [{"id": 1, "name": "a"}]}',
+            "not in COCO's form: KeyError",
+        ),
+        (
+            '{"images": [{"id": 1, "file_name": "a"}], "categories": [{"id": 1, "name": "a"}], '
+            '"annotations": [{"id": 5, "image_id": 9, "category_id": 1}, {"id": 6, "image_id": 1, "category_id": 7}]}',
+            "annotation 5: image 9, category 1, annotation 6: image 1, category 7",
+        ),
+    ],
+)
+def test_a_broken_instances_file_says_what_is_wrong(tmp_path, content, message):
+    (tmp_path / "instances.json").write_text(content)
+    with pytest.raises(InputError) as caught:
+        coco.read(tmp_path)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../secret.jpg", "/etc/passwd", "a/../../b.jpg"])
+def test_an_image_outside_the_data_folder_is_refused(tmp_path, name):
+    (tmp_path / "t.csv").write_text(f"file,tags\n1.jpg,cat\n{name},dog\n")
+    with pytest.raises(InputError, match="1 of the images of 't' lie outside"):
+        check_names(csv.read(tmp_path / "t.csv"))
+
+
+def test_an_image_in_two_rows_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("file,tags\n1.jpg,cat\n2.jpg,dog\n1.jpg,dog\n")
+    with pytest.raises(InputError, match=r"'1\.jpg' \(2 rows\)"):
+        check_names(csv.read(tmp_path / "t.csv"))
+
+
+def test_only_the_first_twenty_offenders_are_listed(tmp_path):
+    rows = "".join(f"../{i}.jpg,cat\n" for i in range(50))
+    (tmp_path / "t.csv").write_text("file,tags\n" + rows)
+    with pytest.raises(InputError) as caught:
+        check_names(csv.read(tmp_path / "t.csv"))
+    assert "50 of the images" in str(caught.value) and "(50 in all)" in str(caught.value)
+    assert "'../19.jpg'" in str(caught.value) and "'../20.jpg'" not in str(caught.value)
+
+
+def test_the_folder_of_the_images_is_found(tmp_path):
+    for name in ("train2017", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "train2017" / "a.jpg").write_bytes(b"")
+    assert find_folder(tmp_path, "a.jpg") == str((tmp_path / "train2017").resolve())
+    assert find_folder(tmp_path, "b.jpg") == str(tmp_path.resolve())
