@@ -17,6 +17,7 @@ def run_trials_command(arguments: list[str]) -> int:
 
     from common import prepare, resume, runner
     from common.child import uninterrupted
+    from common.errors import InputError
     from common.progress import Display, announce, filling
 
     console = Console()
@@ -32,6 +33,8 @@ def run_trials_command(arguments: list[str]) -> int:
         runner.run_trials(folder, specs, Display(console), "resume" in given)
     except KeyboardInterrupt:
         stopped = True
+    except OSError as error:  # a full disk, most likely: what the trial has done so far is kept
+        raise InputError(f"{error}; when that is mended, go on with: {resume_line(folder)}") from error
 
     from common.report.terminal import show_results
     from common.report.write import write_report
@@ -40,9 +43,13 @@ def run_trials_command(arguments: list[str]) -> int:
         results = write_report(folder)
         show_results(console, results, folder)
     if stopped:
-        console.print(f"\nto go on: uv run python run_bench.py --resume {shlex.quote(str(folder))}", highlight=False)
+        console.print(f"\nto go on: {resume_line(folder)}", highlight=False, soft_wrap=True)
         return 130
     return 0 if all(row.record.status == "ok" for row in results.rows) else 1
+
+
+def resume_line(folder: Path) -> str:
+    return f"uv run python run_bench.py --resume {shlex.quote(str(folder))}"
 
 
 def settings_of(given: dict, arguments: list[str]) -> "Settings":  # noqa: F821 (imported late, as all that is heavy)

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from common.child import CHECKPOINT
-from common.files import read_json, replacing, write_arrays, write_json, write_text
+from common.files import hash_file, read_json, replacing, write_arrays, write_json, write_text
 from common.watch import read_events
 
 
@@ -39,7 +39,8 @@ def save(trial: Path, progress: Progress, adapter: Any, model: Any) -> None:
         with replacing(folder / names["best"]) as temporary:
             save_file({k: np.ascontiguousarray(v) for k, v in progress.best.items()}, temporary)
     numbers = {"epoch": progress.epoch, "best_epoch": progress.best_epoch, "best_loss": progress.best_loss}
-    write_json(folder / "checkpoint.json", names | numbers)
+    hashes = {name: hash_file(folder / name) for name in names.values()}
+    write_json(folder / "checkpoint.json", names | numbers | {"hashes": hashes})
     for file in folder.iterdir():
         if file.name not in (*names.values(), "checkpoint.json"):
             file.unlink()
@@ -58,9 +59,14 @@ def load(trial: Path, adapter: Any, model: Any) -> Progress:
 
 
 def last_epoch(trial: Path) -> int:
-    """The epoch after which the trial goes on; 0: from the beginning."""
+    """The epoch after which the trial goes on; 0: from the beginning, also where a file is not what was written."""
     file = trial / CHECKPOINT / "checkpoint.json"
-    return int(read_json(file)["epoch"]) if file.exists() else 0
+    try:
+        said = read_json(file)
+        whole = all(hash_file(file.with_name(name)) == digest for name, digest in said["hashes"].items())
+        return int(said["epoch"]) if whole else 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def rewind(trial: Path) -> int:

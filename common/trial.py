@@ -163,9 +163,7 @@ def run(folder: Path, resume: bool) -> int:
     """Carry out the trial in `folder` (spec.json), from its last checkpoint where it may. 0: done; 1: failed, with
     the reason as an event."""
     born = psutil.Process().create_time()
-    if resume:
-        checkpoint.rewind(folder)
-    else:
+    if not resume:
         clear(folder)
     events = Events(folder / "events.jsonl")
     try:
@@ -181,6 +179,8 @@ def run(folder: Path, resume: bool) -> int:
         traceback.print_exc()
         plain = isinstance(error, InputError | ImageError | Lie | FloatingPointError)
         text = str(error) if plain else f"{type(error).__name__}: {error}"
+        if isinstance(error, MemoryError):
+            text = "out of memory; a smaller --batch-size or --image-size may help"
         events.write("failed", reason=text.strip()[:2000])
         return 1
     return 0

@@ -27,7 +27,7 @@ labels = np.load(request["labels"])
 n, side = len(labels), request["side"]
 build = BuildSpec(
     model=spec, classes=labels.shape[1], side=side, preprocessing=preprocessing, train=request["train"],
-    learning_rate=1e-3,
+    learning_rate=1e-3, **request["build"],
 )  # fmt: skip
 model = adapter.build(build)
 path = request.get("weights", "")

@@ -29,6 +29,18 @@ def bench():
     return call
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """An own file system of 4 MiB; the test skips where none may be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a file system")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
 def shared(name: str) -> Path:
     """A file or folder beside the project; the test skips, with the reason, where it is missing."""
     path = PROJECT.parent / "shared" / name

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -55,8 +56,21 @@ def probe(tmp_path_factory):
         workers=0,
         preprocessing=None,
         drop=False,
+        **build,
     ):
-        key = (framework, model, variant, train, str(path), str(store), side, workers, str(preprocessing), drop)
+        key = (
+            framework,
+            model,
+            variant,
+            train,
+            str(path),
+            str(store),
+            side,
+            workers,
+            str(preprocessing),
+            drop,
+            str(build),
+        )
         if key not in seen:
             request, out = folder / f"{len(seen)}.request", folder / f"{len(seen)}"
             request.write_text(
@@ -65,6 +79,7 @@ def probe(tmp_path_factory):
                         "framework": framework, "model": {"name": model, "variant": variant}, "train": train,
                         "weights": str(path), "store": str(store or folder / "store"), "side": side, "workers": workers,
                         "labels": str(folder / "labels.npy"), "preprocessing": preprocessing, "drop": drop,
+                        "build": build,
                     }
                 )
             )  # fmt: skip
@@ -174,11 +189,6 @@ def test_the_last_block_trains_with_its_batch_norm(probe, resnet_file, framework
     assert p.facts["batch norm"].startswith("10 of 53 in training mode")
 
 
-def test_the_papers_numbers_of_parameters(probe, resnet_file):
-    facts = probe("torch", "resnet50", "v1", train="last-block", path=resnet_file).facts
-    assert (facts["trainable_parameters"], facts["parameters"]) == (15_005_716, 23_549_012)
-
-
 def test_dropout_acts_before_a_training_layer4_alone(probe, resnet_file):
     assert (
         probe("torch", "resnet50", "v1", train="last-block", path=resnet_file).facts["dropout"] == "0.5 before layer4"
@@ -187,6 +197,78 @@ def test_dropout_acts_before_a_training_layer4_alone(probe, resnet_file):
         probe("torch", "resnet50", "v1", path=resnet_file, preprocessing=TORCHVISION.model_dump()).facts["dropout"]
         == "none"
     )
+
+
+AUTHORS = {"frozen_norm": "drift", "schedule": "plateau"}
+
+
+def test_the_authors_recipe_on_torch(probe, resnet_file):
+    """The paper's parameters, and what its code did without meaning to: frozen batch norm in training mode."""
+    p = probe("torch", "resnet50", "v1", train="last-block", path=resnet_file, **AUTHORS)
+    facts = p.facts
+    assert (facts["trainable_parameters"], facts["parameters"]) == (15_005_716, 23_549_012)
+    assert facts["batch norm"].startswith("53 of 53 in training mode")
+    assert "layer1.0.bn1.running_mean" in p.changed and "layer1.0.bn1.weight" not in p.changed
+    assert facts["schedule"] == "ReduceLROnPlateau, patience 2" and facts["dropout"] == "0.5 before layer4"
+    assert facts["not as the recipe says"] == "nothing"
+
+
+def test_the_authors_recipe_on_tf_says_what_it_is_not(probe, resnet_file):
+    p = probe("tf", "resnet50", "v1", train="last-block", path=resnet_file, **AUTHORS)
+    assert {name.split(".")[0] for name in p.changed} == {"layer4", "fc"}  # no drift, and the row says so
+    assert "keeps frozen batch norm in inference mode" in p.facts["not as the recipe says"]
+    assert p.facts["schedule"].startswith("ReduceLROnPlateau, patience 3 (torch's 2)")
+
+
+def test_weights_on_positives_are_the_same_on_both(probe, lite_file):
+    weights = np.linspace(1, 20, 20).tolist()
+    a, b = (probe(f, "efficientnet_lite0", path=lite_file, positive_weights=weights) for f in ("torch", "tf"))
+    plain = probe("torch", "efficientnet_lite0", path=lite_file)
+    assert a.losses == pytest.approx(b.losses, rel=1e-3)
+    assert a.losses[0] > 1.5 * plain.losses[0]
+
+
+def test_weights_from_each_librarys_own_file_are_the_same_network(lite_file, resnet_file, tmp_path):
+    """A .pth state dict (under DataParallel's prefix, in a checkpoint) and a Keras .weights.h5, made canonical."""
+    write = """
+import sys; from safetensors.numpy import load_file
+tensors = load_file(sys.argv[1])
+if sys.argv[2].endswith(".pth"):
+    import torch
+    state = {"module." + k: torch.from_numpy(v) for k, v in tensors.items()}
+    torch.save({"epoch": 3, "state_dict": state}, sys.argv[2])
+else:
+    from frameworks.tensorflow_keras import models, weights
+    from common.types import ModelSpec
+    body = models.make_body(ModelSpec(name="resnet50", variant="v1"), 64)
+    weights.load(body, "resnet50", {k: v for k, v in tensors.items() if not k.startswith("fc.")})
+    body.save_weights(sys.argv[2])
+"""
+    model, tensors = ModelSpec(name="resnet50", variant="v1"), load_file(resnet_file)
+    for framework, file in (("torch", tmp_path / "mine.pth"), ("tf", tmp_path / "mine.weights.h5")):
+        done = subprocess.run(
+            [sys.executable, "-c", write, resnet_file, file], cwd=PROJECT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        spec = weights.resolve(Job(framework=framework, model=model, train="head"), (str(file),), print)
+        read = load_file(spec.path)
+        assert spec.assumed and "does not name its variant" in spec.note
+        for name in read:
+            assert read[name] == pytest.approx(tensors[name], abs=1e-6), name
+        assert len(read) >= 265
+
+
+def test_a_pickle_with_code_in_it_is_not_run(bench, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    with open(tmp_path / "w.pth", "wb") as stream:
+        pickle.dump({"fc.weight": Evil()}, stream)
+    done = bench("--frameworks", "torch", "--models", "resnet50", "--weights", tmp_path / "w.pth", "--limit", "20",
+                 "--results-dir", tmp_path / "r")  # fmt: skip
+    assert done.returncode == 2 and "is not a file of tensors alone" in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("framework", ["torch", "tf"])

@@ -1,7 +1,9 @@
 """Killed and taken up again: the tables are those of an undisturbed run."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +16,8 @@ from conftest import PROJECT
 
 from common import checkpoint
 from common.records import read_results
+from common.report.table import further_scores_table, scores_table
+from common.watch import read_events
 
 FAST = ("--frameworks", "fake", "--limit", "200", "--image-size", "16", "--epochs", "4")
 TRIAL = "01-fake-logistic-head-seed0"
@@ -24,52 +28,158 @@ def logits(run, trial=TRIAL):
         return {name: arrays[name] for name in arrays.files}
 
 
+def same_tables(first, second):
+    """Every logit, score and loss is the other run's; times are not, and cannot be."""
+    a, b = logits(first), logits(second)
+    assert a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+    a, b = read_results(first), read_results(second)
+    assert scores_table(a) == scores_table(b) and further_scores_table(a) == further_scores_table(b)
+    for field in ("epoch", "train_loss", "validation_loss", "images", "improved"):
+        one, other = ([getattr(e, field) for e in r.rows[0].record.epochs] for r in (a, b))
+        assert one == other
+    assert b.rows[0].record.status == "ok"
+    return True
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     parent = tmp_path_factory.mktemp("undisturbed")
-    command = [sys.executable, PROJECT / "run_bench.py", *FAST, "--results-dir", parent, "--name", "run"]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command(parent), check=True, capture_output=True)
     return parent / "run"
 
 
-def stop_in_epoch(epoch, command, number):
-    """Start the command, and send the signal to it in the middle of an epoch (the fake framework paused there)."""
-    variables = os.environ | {"FRAMEWORK_BENCH_PAUSE": f"{epoch}:3"}
-    child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True, env=variables)
-    run = command[command.index("--results-dir") + 1] / "run"
-    events = run / "trials" / TRIAL / "events.jsonl"
+def command(parent, *more):
+    return [sys.executable, str(PROJECT / "run_bench.py"), *FAST, *more, "--results-dir", str(parent), "--name", "run"]
+
+
+def begin(parent, fault, *more):
+    """A run in the background, with a fault of the fake framework asked for."""
+    variables = os.environ | {"FRAMEWORK_BENCH_FAULT": fault}
+    return subprocess.Popen(
+        command(parent, *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables
+    )
+
+
+def wait_until(there):
     limit = time.monotonic() + 60
-    while time.monotonic() < limit:
-        seen = events.read_text().splitlines() if events.exists() else []
-        if any(json.loads(line).get("epoch") == epoch and '"step": 2' in line for line in seen if line.endswith("}")):
-            break
-        time.sleep(0.05)
+    while not there():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def in_epoch(run, epoch, trial=TRIAL):
+    """Whether the trial has said that it is in the middle of this epoch."""
+    events = read_events(run / "trials" / trial / "events.jsonl")
+    return any(
+        e["event"] == "step" and e["phase"] == "train" and e["epoch"] == epoch and e["step"] >= 2 for e in events
+    )
+
+
+def stop(child, number):
     children = psutil.Process(child.pid).children(recursive=True)
     child.send_signal(number)
     output = child.communicate(timeout=60)[0]
-    psutil.wait_procs(children, timeout=10)
+    assert not psutil.wait_procs(children, timeout=10)[1]
     return output
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_stopped_mid_epoch_goes_on_to_the_same_tables(bench, undisturbed, tmp_path, number):
-    command = [sys.executable, PROJECT / "run_bench.py", *FAST, "--results-dir", tmp_path, "--name", "run"]
-    output = stop_in_epoch(3, command, number)
-    run = tmp_path / "run"
+    child, run = begin(tmp_path, "hang@3:3"), tmp_path / "run"
+    wait_until(lambda: in_epoch(run, 3))
+    output = stop(child, number)
     assert checkpoint.last_epoch(run / "trials" / TRIAL) == 2
     if number == signal.SIGINT:
         assert f"to go on: uv run python run_bench.py --resume {run}" in output
     done = bench("--resume", run)
     assert done.returncode == 0, done.stdout + done.stderr
-    a, b = logits(undisturbed), logits(run)
-    assert a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
-    first, second = (read_results(r).rows[0] for r in (undisturbed, run))
-    assert first.scores == second.scores
-    assert second.record.resumed_after == (2,)
-    assert [e.epoch for e in second.record.epochs] == [1, 2, 3, 4]
-    assert [e.validation_loss for e in first.record.epochs] == [e.validation_loss for e in second.record.epochs]
+    assert same_tables(undisturbed, run)
+    assert read_results(run).rows[0].record.resumed_after == (2,)
     assert not (run / "trials" / TRIAL / "checkpoint").exists()
     assert "taken up again after epoch 2" in (run / "results.md").read_text()
+
+
+def test_killed_while_it_writes_a_checkpoint(bench, undisturbed, tmp_path):
+    child, run = begin(tmp_path, "hang@save:3"), tmp_path / "run"
+    folder = run / "trials" / TRIAL / "checkpoint"
+    wait_until(lambda: any(f.stat().st_size for f in folder.glob(".epoch3.state*")))
+    stop(child, signal.SIGKILL)
+    assert list(folder.glob(".epoch3.state*")) and checkpoint.last_epoch(folder.parent) == 2
+    assert bench("--resume", run).returncode == 0
+    assert same_tables(undisturbed, run)
+
+
+def test_killed_while_it_writes_the_results(bench, undisturbed, tmp_path):
+    child, run = begin(tmp_path, ""), tmp_path / "run"
+    wait_until((run / "results.json").exists)
+    stop(child, signal.SIGKILL)
+    assert not (run / "results.md").exists()
+    assert bench("report", run).returncode == 0
+    assert same_tables(undisturbed, run)
+    assert (run / "results.md").read_text().count("fake logistic") == (undisturbed / "results.md").read_text().count(
+        "fake logistic"
+    )
+
+
+def test_out_of_memory(bench, undisturbed, tmp_path):
+    """Memory really runs out; what the trial had reached is kept."""
+    child, run = begin(tmp_path, "exhaust@3:2"), tmp_path / "run"
+    output = child.communicate(timeout=60)[0]
+    assert child.returncode == 1 and "out of memory; a smaller --batch-size" in output
+    assert bench("--resume", run).returncode == 0
+    assert same_tables(undisturbed, run)
+    assert read_results(run).rows[0].record.resumed_after == (2,)
+
+
+def test_a_disk_that_fills_up_mid_run(bench, undisturbed, small_disk):
+    """What the trial had reached is kept; once there is room, the run goes on."""
+    child, run = begin(small_disk, "wait@3:3"), small_disk / "run"
+    wait_until(lambda: in_epoch(run, 3))
+    with contextlib.suppress(OSError), open(small_disk / "ballast", "wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(4096))
+    output = child.communicate(timeout=60)[0]
+    assert child.returncode == 2 and "No space left on device" in output and f"--resume {run}" in output
+    assert "Traceback" not in output
+    (small_disk / "ballast").unlink()
+    done = bench("--resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert same_tables(undisturbed, run)
+
+
+@pytest.mark.parametrize("file", ["epoch2.state", "epoch2.npz", "best2.safetensors", "checkpoint.json"])
+def test_a_corrupt_checkpoint_is_not_used(bench, undisturbed, tmp_path, file):
+    child, run = begin(tmp_path, "hang@3:3"), tmp_path / "run"
+    wait_until(lambda: in_epoch(run, 3))
+    stop(child, signal.SIGKILL)
+    with open(run / "trials" / TRIAL / "checkpoint" / file, "r+b") as stream:
+        stream.seek(8)
+        stream.write(b"\xff")
+    assert bench("--resume", run).returncode == 0
+    assert same_tables(undisturbed, run)
+    assert read_results(run).rows[0].record.resumed_after == ()
+
+
+@pytest.mark.parametrize(
+    ("framework", "model", "train"), [("torch", "resnet50:v1", "all"), ("tf", "efficientnet_lite0", "last-block")]
+)
+def test_real_frameworks_go_on_to_the_same_bytes(bench, tmp_path, framework, model, train):
+    """Optimiser, batch norm, and (torch: dropout) random state are all taken up again: every logit is the same."""
+    name = f"01-{framework}-{model.replace(':', '-')}-{train}-seed0"
+    words = ("--frameworks", framework, "--models", model, "--train", train, "--limit", "100", "--image-size", "32",
+             "--batch-size", "4", "--deterministic", "--epochs", "2")  # fmt: skip
+    whole = subprocess.run(command(tmp_path / "a", *words), capture_output=True, text=True)
+    assert whole.returncode == 0, whole.stdout
+    child, run = subprocess.Popen(command(tmp_path / "b", *words), stdout=subprocess.DEVNULL), tmp_path / "b" / "run"
+    wait_until(lambda: in_epoch(run, 2, name))
+    child.kill()
+    child.wait()
+    assert checkpoint.last_epoch(run / "trials" / name) == 1
+    done = bench("--resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    a, b = logits(tmp_path / "a" / "run", name), logits(run, name)
+    assert a.keys() == b.keys() and all(a[k].tobytes() == b[k].tobytes() for k in a)
+    assert not np.array_equal(a["epoch1"], a["epoch2"])
 
 
 def test_a_finished_trial_is_reused(bench, undisturbed):
@@ -81,8 +191,6 @@ def test_a_finished_trial_is_reused(bench, undisturbed):
 
 @pytest.mark.parametrize(("place", "key"), [("made_by", "code"), ("made_by", "numpy"), ("machine", "processor")])
 def test_a_trial_of_other_code_versions_or_machine_is_run_anew(bench, undisturbed, tmp_path, place, key):
-    import shutil
-
     run = tmp_path / "run"
     shutil.copytree(undisturbed, run)
     record = json.loads((run / "run.json").read_text())

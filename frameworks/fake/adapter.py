@@ -11,7 +11,7 @@ from common.scores import bce_with_logits
 from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec
 from common.watch import Watch
 from frameworks.fake import MODELS
-from frameworks.fake.faults import AT_STEP, FAULTY_STEP, pause
+from frameworks.fake.faults import AT_STEP, FAULTY_STEP, asked
 
 GRID = 4  # mean colours of a 4 x 4 grid: 48 features
 HEAD = ("head.weight", "head.bias")
@@ -28,6 +28,7 @@ class Logistic:
         self.plateau = Plateau() if spec.schedule == "plateau" else None
         self.weight = np.zeros((spec.classes, GRID * GRID * 3), np.float32)
         self.bias = np.zeros(spec.classes, np.float32)
+        self.epoch = 0
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [n, h, w, 3] -> float32 [n, 48] around 0."""
@@ -90,7 +91,7 @@ class Adapter:
         last = feed.batches - (model.kind == "skip")
         for step, (pixels, labels) in enumerate(watch.fetch(map(feed.batch, range(last))), start=1):
             watch.received(pixels, labels)
-            pause(watch.epoch, step)
+            asked(f"{watch.epoch}:{step}")
             if step == FAULTY_STEP and model.kind in AT_STEP:
                 AT_STEP[model.kind]()
             x = model.features(pixels)
@@ -104,6 +105,7 @@ class Adapter:
             watch.stepped(len(pixels), loss)
         if model.kind == "worse":
             model.bias += 1
+        model.epoch = watch.epoch
         return total / feed.images
 
     def validated(self, model: Logistic, loss: float) -> None:
@@ -113,6 +115,10 @@ class Adapter:
     def save(self, model: Logistic, path: Path) -> None:
         plateau = (model.plateau.best, model.plateau.waited) if model.plateau else ()
         with open(path, "wb") as stream:
+            stream.write(b"half a checkpoint")
+            stream.flush()
+            asked(f"save:{model.epoch}")
+            stream.seek(0)
             np.savez(stream, weight=model.weight, bias=model.bias, learning_rate=model.learning_rate, plateau=plateau)
 
     def restore(self, model: Logistic, path: Path) -> None:
