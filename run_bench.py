@@ -72,7 +72,10 @@ def settings_of(given: dict, arguments: list[str]) -> "Settings":  # noqa: F821 
 def resume_folder(given: dict) -> Path:
     from common.errors import InputError
 
-    others = ", ".join("--" + name.replace("_", "-") for name in given if name != "resume")
+    from common.options import trials_parser
+
+    flags = {action.dest: action.option_strings[-1] for action in trials_parser()._actions}
+    others = ", ".join(flags[name] for name in given if name != "resume")
     if others:
         raise InputError(f"--resume goes on as the run was begun; leave out {others}")
     return Path(given["resume"])
@@ -187,7 +190,7 @@ def check_command(arguments: list[str]) -> int:
     from common.report.verdict import verdict_table
 
     now = summarise(read_results(options.run))
-    before = baselines.read(options.baseline, missing_ok=options.update_baseline)
+    before = baselines.read(options.baseline, replaced=options.update_baseline)
     code = 0
     if before is not None:
         report = compare(now, before, options.fail_on_times)

@@ -28,10 +28,10 @@ def preprocessing(adapter: Any, model: str) -> dict[str, Any]:
     return adapter.preprocessing(ModelSpec(name=model)).model_dump()
 
 
-def export(adapter: Any, model: str, variant: str, source: str, target: str) -> str:
-    """Write `source` as canonical tensors to the safetensors file `target`."""
+def export(adapter: Any, model: str, variant: str, source: str, target: str, named: bool) -> str:
+    """Write `source` as canonical tensors to the safetensors file `target`; named: with the library's preprocessing."""
     tensors, usual = adapter.export(ModelSpec(name=model, variant=variant), source)
-    save_weights(Path(target), tensors, ModelSpec(name=model, variant=variant), usual)
+    save_weights(Path(target), tensors, ModelSpec(name=model, variant=variant), usual if named else None)
     return target
 
 

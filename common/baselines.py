@@ -1,5 +1,6 @@
 """Baseline files: read, refused where they are none, written."""
 
+import contextlib
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -10,14 +11,16 @@ from common.files import read_json, write_json
 from common.types import SCHEMA_VERSION
 
 
-def read(file: Path, missing_ok: bool = False) -> Baseline | None:
-    """The baseline in `file`; None where there is none and that is fine. NotComparable: it has another schema.
+def read(file: Path, replaced: bool = False) -> Baseline | None:
+    """The baseline in `file`; None where there is none to compare with. NotComparable: it has another schema.
 
-    InputError where it is missing or no baseline.
+    InputError where it is missing or no baseline, unless it is about to be replaced.
     """
+    if replaced:
+        with contextlib.suppress(InputError):
+            return read(file)
+        return None
     if not file.exists():
-        if missing_ok:
-            return None
         raise InputError(
             f"no baseline '{file}'; make one of a good run with: check RUN --baseline {file} --update-baseline"
         )

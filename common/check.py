@@ -9,6 +9,7 @@ from common.types import SCHEMA_VERSION, Results, Row, Value
 FINE, WORSE, NOT_COMPARABLE, NOTHING = 0, 1, 3, 4  # exit codes; 2 is bad input, as everywhere
 SHARE = 0.01  # an F1, precision, recall or mAP may fall by so much where the baseline has no repeats
 SPREADS = 2.0  # standard errors of the difference, where it has
+REPEATS = 3  # from so many on
 FLOOR = 0.002  # and never less: summation order differs between processors
 AP, FEW_AP, FEW = 0.05, 0.2, 5  # average precision of one class; of a class with fewer positives than FEW
 LOSS = 0.02  # relative
@@ -30,6 +31,7 @@ class Summary(Value):
     """One row for the comparison: what it is, what makes it comparable, what it reached."""
 
     label: str
+    framework: str
     plans: dict[str, str]  # hash by seed
     settings: dict[str, Any]  # a difference in these makes two rows not comparable
     context: dict[str, str]  # listed where it differs, never a reason
@@ -64,7 +66,7 @@ class Report(Value):
     lines: tuple[Line, ...]
     failed: tuple[str, ...]  # rows that finished in the baseline and not here
     refused: tuple[str, ...]  # row: in which settings it differs
-    absent: tuple[str, ...]  # rows of the baseline that this run does not have
+    absent: tuple[str, ...]  # rows of the baseline whose framework this run does not have: a fall too
     new: tuple[str, ...]
     context: tuple[str, ...]  # what differs in machine and versions
     exit_code: int
@@ -97,6 +99,7 @@ def _summary(label: str, rows: list[Row], results: Results) -> Summary:
     finished = len(ok) == len(rows)
     return Summary(
         label=label,
+        framework=spec.framework,
         plans={str(r.record.spec.seed): r.record.spec.feed.plan_hash for r in rows},
         settings=settings,
         context=context,
@@ -136,8 +139,9 @@ def _metrics(rows: list[Row]) -> dict[str, Metric]:
 
 
 def compare(now: Baseline, before: Baseline, fail_on_times: bool = False) -> Report:
-    """Every row that both have, over the seeds that both have. Only a worsening fails; a time only where asked."""
+    """Every row that both have, the mean over its repeats. Only a worsening fails; a time only where asked."""
     here, there = ({row.label: row for row in side.rows} for side in (now, before))
+    absent, new = [n for n in there if n not in here], [n for n in here if n not in there]
     lines: list[Line] = []
     failed, refused = [], []
     differing = [
@@ -158,11 +162,15 @@ def compare(now: Baseline, before: Baseline, fail_on_times: bool = False) -> Rep
         if old.finished and not new.finished:
             failed.append(label)
         lines += [_line(label, m, old.metrics[m], new.metrics[m]) for m in old.metrics if m in new.metrics]
+    # Another model or recipe on the same framework stands in the place of the baseline's row: not comparable.
+    frameworks = {here[name].framework for name in new}
+    refused += [f"{n}: other model or recipe ({', '.join(new)})" for n in absent if there[n].framework in frameworks]
+    lacking = [n for n in absent if there[n].framework not in frameworks]
     worse = failed or [x for x in lines if x.verdict == "worse" or (fail_on_times and x.verdict == "slower")]
-    code = WORSE if worse else NOT_COMPARABLE if refused else FINE if compared else NOTHING
+    code = WORSE if worse else NOT_COMPARABLE if refused else NOTHING if not compared else WORSE if lacking else FINE
     return Report(
         lines=tuple(lines), failed=tuple(failed), refused=tuple(refused), context=tuple(differing), exit_code=code,
-        absent=tuple(n for n in there if n not in here), new=tuple(n for n in here if n not in there),
+        absent=tuple(lacking), new=tuple(new),
     )  # fmt: skip
 
 
@@ -183,16 +191,16 @@ def _line(row: str, name: str, old: Metric, new: Metric) -> Line:
     allowed = tolerance(old, new)
     loss = before - now if old.lower_is_worse else now - before
     words: tuple[Verdict, Verdict] = ("worse", "better") if old.kind == "score" else ("slower", "faster")
-    verdict: Verdict = words[0] if loss > allowed else words[1] if loss < -allowed else "same"
+    verdict: Verdict = words[1] if loss < -allowed else "same" if loss <= allowed else words[0]  # also NaN
     return Line(row=row, metric=name, before=before, now=now, tolerance=allowed, verdict=verdict)
 
 
 def tolerance(old: Metric, new: Metric) -> float:
-    """By how much a metric may worsen: 0 for counts; from the baseline's spread over its repeats where it has one
+    """By how much a metric may worsen: 0 for counts; from the baseline's spread over its repeats where it has three
     (two standard errors of the difference of the two means); else the metric's own."""
     if old.exact:
         return 0.0
-    if len(old.values) < 2 or old.kind == "time":
+    if len(old.values) < REPEATS or old.kind == "time":
         return old.tolerance
     error = float(np.std(old.values, ddof=1)) * np.sqrt(1 / len(old.values) + 1 / len(new.values))
     return max(FLOOR, SPREADS * float(error))

@@ -35,7 +35,7 @@ def save(trial: Path, progress: Progress, adapter: Any, model: Any) -> None:
     with replacing(folder / names["state"]) as temporary:
         adapter.save(model, temporary)
     write_arrays(folder / names["logits"], **progress.logits)
-    if not (folder / names["best"]).exists():
+    if progress.best_epoch == progress.epoch:
         with replacing(folder / names["best"]) as temporary:
             save_file({k: np.ascontiguousarray(v) for k, v in progress.best.items()}, temporary)
     numbers = {"epoch": progress.epoch, "best_epoch": progress.best_epoch, "best_loss": progress.best_loss}
@@ -70,12 +70,14 @@ def last_epoch(trial: Path) -> int:
 
 
 def rewind(trial: Path) -> int:
-    """Take back the events after the last checkpoint: that epoch is done again. Returns the checkpoint's epoch."""
+    """Take back the events after the last checkpoint: that epoch is done again. Returns the checkpoint's epoch; 0 where
+    the events of all epochs up to it are not there, since a table could not be made of the rest."""
     epoch = last_epoch(trial)
     events = read_events(trial / "events.jsonl")
-    ends = [i for i, e in enumerate(events) if e["event"] == "epoch" and e["epoch"] == epoch]
-    kept = events[: ends[-1] + 1] if ends else []
-    write_text(trial / "events.jsonl", "".join(json.dumps(event) + "\n" for event in kept))
+    ends = {e["epoch"]: i for i, e in enumerate(events) if e["event"] == "epoch"}
+    if not epoch or any(k not in ends for k in range(1, epoch + 1)):
+        return 0
+    write_text(trial / "events.jsonl", "".join(json.dumps(event) + "\n" for event in events[: ends[epoch] + 1]))
     return epoch
 
 

@@ -20,7 +20,13 @@ from common.errors import InputError
 from common.files import PROJECT, read_json
 from common.machine import cores
 
-TRACES = ("events.jsonl", "logits.npz", "weights.safetensors", "parent.json")  # what a trial leaves in its folder
+TRACES = (
+    "events.jsonl",
+    "logits.npz",
+    "weights.safetensors",
+    "predictions.csv",
+    "parent.json",
+)  # what a trial leaves in its folder
 CHECKPOINT = "checkpoint"  # and while it runs: its state after the last epoch
 END_S = 3  # after this, a child that was asked to end is killed
 STALL_S = 15.0  # a download that brings no byte for so long is given up

@@ -11,7 +11,8 @@ from PIL import Image
 LARGEST_PIXELS = 100_000_000  # an image that decodes to more (300 MB) is refused: a small file can claim any size
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit warns at 89 and fails at 179 million; ours does one thing at once
 # torchvision's RandomResizedCrop, as the paper's code used it: the crop's share of the area, its aspect ratio
-AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
+AREA, RATIO, TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
+DRAWS = 2 * TRIES + 3  # numbers a visit's crop and flip are made of
 
 
 class ImageError(Exception):
@@ -19,25 +20,27 @@ class ImageError(Exception):
 
 
 def crop_box(width: int, height: int, draws: Sequence[float]) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) in pixels, from four numbers in [0, 1): area, aspect ratio, top, left.
-
-    As torchvision's RandomResizedCrop, but for a crop that does not fit: that one draws again up to ten times, which
-    no plan can hold; here it is shrunk until it fits, its aspect kept.
+    """(left, top, right, bottom) in pixels, by torchvision's RandomResizedCrop: the first of ten pairs (area, aspect
+    ratio) whose box fits, then top and left; the middle of the image where none fits. draws: 22 numbers in [0, 1).
     """
-    area = width * height * (AREA[0] + (AREA[1] - AREA[0]) * draws[0])
-    ratio = math.exp(math.log(RATIO[0]) + (math.log(RATIO[1]) - math.log(RATIO[0])) * draws[1])
-    wide, high = math.sqrt(area * ratio), math.sqrt(area / ratio)
-    fit = min(1.0, width / wide, height / high)
-    w, h = min(width, max(1, round(wide * fit))), min(height, max(1, round(high * fit)))
-    top, left = int(draws[2] * (height - h + 1)), int(draws[3] * (width - w + 1))
+    low, high = (math.log(r) for r in RATIO)
+    for share, stretch in zip(draws[0 : 2 * TRIES : 2], draws[1 : 2 * TRIES : 2]):
+        area = width * height * (AREA[0] + (AREA[1] - AREA[0]) * share)
+        ratio = math.exp(low + (high - low) * stretch)
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            top, left = int(draws[2 * TRIES] * (height - h + 1)), int(draws[2 * TRIES + 1] * (width - w + 1))
+            return left, top, left + w, top + h
+    w, h = min(width, round(height * RATIO[1])), min(height, round(width / RATIO[0]))
+    left, top = (width - w) // 2, (height - h) // 2
     return left, top, left + w, top + h
 
 
 def decode(path: str, side: int, draws: Sequence[float] = ()) -> bytes:
     """Pillow, RGB, bilinear (which antialiases). The bytes of a uint8 [side, side, 3].
 
-    draws: five numbers in [0, 1), four for the crop and one for the flip; none: the whole image. ImageError where
-    the file is missing, truncated, no image, or larger than 100 million pixels.
+    draws: DRAWS numbers in [0, 1), the last for the flip; none: the whole image. ImageError where the file is
+    missing, truncated, no image, or larger than 100 million pixels.
     """
     try:
         with Image.open(path) as image:
@@ -46,12 +49,12 @@ def decode(path: str, side: int, draws: Sequence[float] = ()) -> bytes:
             whole = image.convert("RGB")
         part = whole.crop(crop_box(*whole.size, draws)) if len(draws) else whole
         small = part.resize((side, side), Image.BILINEAR)
-        if len(draws) and draws[4] < 0.5:
+        if len(draws) and draws[-1] < 0.5:
             small = small.transpose(Image.FLIP_LEFT_RIGHT)
         return small.tobytes()
     except FileNotFoundError:
         raise ImageError("no such file") from None
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except Exception as error:  # broken files make Pillow raise OSError, SyntaxError, ValueError, struct.error, ...
         raise ImageError(str(error).replace(repr(path), "it").replace(path, "it") or type(error).__name__) from None

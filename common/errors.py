@@ -1,7 +1,9 @@
 """What a user did that cannot be done: one message with the way out, exit code 2."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+import zipfile
+from collections.abc import Iterable, Iterator
 
 MOST_LISTED = 20
 
@@ -32,3 +34,13 @@ def unknown(kind: str, name: str, choices: Iterable[str], hint: str = "") -> Inp
 def listed(items: list[str]) -> str:
     """The first 20 of what is wrong, and how many there are in all."""
     return ", ".join(items[:MOST_LISTED]) + (f", ... ({len(items)} in all)" if len(items) > MOST_LISTED else "")
+
+
+@contextlib.contextmanager
+def readable(what: str) -> Iterator[None]:
+    """InputError where a file of `what` is damaged: what JSON, NumPy and pydantic raise over it."""
+    try:
+        yield
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        said = (str(error).splitlines() or [""])[0][:160]
+        raise InputError(f"{what} is damaged ({type(error).__name__}: {said}); run it again") from error

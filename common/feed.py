@@ -14,7 +14,7 @@ class Source(Protocol):
     """Where a feed's pixels come from."""
 
     def read(self, rows: np.ndarray, crops: np.ndarray | None) -> np.ndarray:
-        """uint8 [len(rows), side, side, 3], in the order of `rows`; crops: float32 [len(rows), 5]."""
+        """uint8 [len(rows), side, side, 3], in the order of `rows`; crops: float32 [len(rows), 23]."""
 
 
 class Stored:
@@ -52,7 +52,7 @@ class Feed:
     """Positions 0 to images - 1, in the plan's order; batch i holds positions i * batch_size onwards.
 
     `labels`: those of `rows`, position by position (a training feed), or None: an adapter never holds a label of
-    the validation split. `crops`: float32 [images, 5], those of each visit, or None.
+    the validation split. `crops`: float32 [images, 23], those of each visit, or None.
     """
 
     def __init__(

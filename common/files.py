@@ -1,6 +1,7 @@
 """Reading and writing files so that a kill leaves the old file or the new one, never half of one."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -8,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -35,6 +36,20 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+_held: list[IO[str]] = []  # open, and so locked, until the process ends
+
+
+def hold(folder: Path) -> None:
+    """Keep the folder to this process as long as it lives. InputError where another one has it."""
+    stream = open(folder / ".lock", "w")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.close()
+        raise InputError(f"'{folder}' is being run by another process; wait until it has ended") from None
+    _held.append(stream)
 
 
 def write_text(path: Path, text: str) -> None:

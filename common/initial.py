@@ -71,11 +71,12 @@ def initialise(
     return {"loaded": sorted(found), "missing": missing, "unexpected": sorted(file.keys() - wanted.keys())}
 
 
-def save_weights(path: Path, tensors: dict[str, np.ndarray], model: ModelSpec, preprocessing: Preprocessing) -> None:
-    """Canonical tensors with the metadata that a trial which starts from the file checks."""
-    metadata = {
-        "architecture": model.name, "variant": model.variant, "preprocessing": preprocessing.model_dump_json(),
-    }  # fmt: skip
+def save_weights(
+    path: Path, tensors: dict[str, np.ndarray], model: ModelSpec, preprocessing: Preprocessing | None
+) -> None:
+    """Canonical tensors with the metadata that a trial which starts from the file checks, as far as it is known."""
+    known = preprocessing.model_dump_json() if preprocessing else ""
+    metadata = {"architecture": model.name, "variant": model.variant, "preprocessing": known}
     with replacing(path) as temporary:
         save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, temporary, metadata)
 

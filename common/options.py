@@ -131,7 +131,10 @@ def trials_parser() -> argparse.ArgumentParser:
         "--deterministic", action="store_true", default=None, help="the frameworks' deterministic kernels"
     )
     machine.add_argument(
-        "--workers", type=not_negative, metavar="N", help="loader workers (default: 0; the cores where they decode)"
+        "--workers",
+        type=not_negative,
+        metavar="N",
+        help="loader workers (default: 0; where they decode, 1 for every 4 cores)",
     )
     machine.add_argument(
         "--timeout", type=positive_number, metavar="SECONDS", dest="timeout_s", help="end a trial after this"

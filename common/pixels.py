@@ -96,12 +96,17 @@ def store(
             earlier = (folder / "store.json").exists() or (folder / "journal.jsonl").exists()
             if not (folder / "store.json").exists():
                 fill(name, paths, side, folder, say, progress, keep)
-            if not keep or not earlier or PixelStore(folder).verify():
+            if not earlier or (_still_bad(folder, paths, side) and (not keep or PixelStore(folder).verify())):
                 break
-            say(f"the pixel store at {folder} does not have the hash it was written with; it is filled again")
+            say(f"the pixel store at {folder} is not what its images give now; it is filled again")
             for file in ("store.json", "journal.jsonl"):
                 (folder / file).unlink(missing_ok=True)
     return folder, read_json(folder / "store.json")
+
+
+def _still_bad(folder: Path, paths: np.ndarray, side: int) -> bool:
+    """Whether no image that could not be decoded can be now: a missing right to read leaves no trace in a file's time."""
+    return all(fill_chunk("", side, row, [paths[row]])[1] for row, _ in read_json(folder / "store.json")["bad"])
 
 
 @contextlib.contextmanager
@@ -132,26 +137,27 @@ def fill(
     # Processes, not threads: Pillow's decoder holds the GIL (750 images/s on two threads, 810 on one).
     context = multiprocessing.get_context("spawn")
     ignore = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}  # Ctrl-C is the parent's
-    with ProcessPoolExecutor(cores(), mp_context=context, **ignore) as pool, open(journal, "a") as log:
-        chunks = {s: paths[s : s + CHUNK].tolist() for s in starts}
-        jobs = {pool.submit(fill_chunk, str(file) if keep else "", side, s, chunks[s]): s for s in starts}
-        try:
-            for job, start in jobs.items():
-                done[start] = job.result()
-                log.write(json.dumps([start, *done[start]]) + "\n")
-                log.flush()
-                finished += len(chunks[start])
-                progress(finished, n)
-        except BrokenProcessPool as error:
-            raise InputError(
-                "a decoding process was killed (often: no memory); run again, it goes on from there"
-            ) from error
-        except OSError as error:
-            raise InputError(
-                f"the pixel store in {folder} cannot be written: {error}; run again, it goes on from there"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    try:
+        with ProcessPoolExecutor(cores(), mp_context=context, **ignore) as pool, open(journal, "a") as log:
+            chunks = {s: paths[s : s + CHUNK].tolist() for s in starts}
+            jobs = {pool.submit(fill_chunk, str(file) if keep else "", side, s, chunks[s]): s for s in starts}
+            try:
+                for job, start in jobs.items():
+                    done[start] = job.result()
+                    log.write(json.dumps([start, *done[start]]) + "\n")
+                    log.flush()
+                    finished += len(chunks[start])
+                    progress(finished, n)
+            finally:
+                pool.shutdown(cancel_futures=True)
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a decoding process was killed (often: no memory); run again, it goes on from there"
+        ) from error
+    except (OSError, MemoryError) as error:
+        raise InputError(
+            f"the pixel store in {folder} cannot be written: {error}; run again, it goes on from there"
+        ) from error
     hashes = [done[s][0] for s in range(0, n, CHUNK)]
     whole = hashlib.sha256("".join(hashes).encode()).hexdigest()
     bad = [item for s in range(0, n, CHUNK) for item in done[s][1]]

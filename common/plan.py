@@ -5,14 +5,14 @@ from dataclasses import fields
 import numpy as np
 
 from common.balance import oversample, undersample
+from common.decode import DRAWS
 from common.errors import InputError
 from common.files import hash_arrays
 from common.stratify import iterative_split
 from common.types import Plan, PlanSpec
 
 VALIDATION_SHARE = 0.2  # the paper's 24,000/6,000
-DRAWS = 5  # uniform numbers a crop and flip are made of (common/decode.py)
-NO_CROPS = np.empty((0, DRAWS), np.float32)
+NO_CROPS = np.empty((0, 0, DRAWS), np.float32)
 BALANCES = {"oversample": oversample, "undersample": undersample}  # "weighted" changes the loss, not the visits
 
 
@@ -41,9 +41,9 @@ def make_plan(
     """The split, the balanced visits, each epoch's order, and the crops where the spec wants them.
 
     labels: uint8 [n, classes]; usable: the rows to plan with (None: all); test_rows: kept as they are. The split
-    depends on the usable rows, the seed and its kind alone, so balanced and unbalanced trials of one seed share it; a
-    visit's crop depends on seed, epoch and visit alone, so that the unshuffled order has the shuffled one's crops.
-    Memory: 4 bytes per row, per visit, and per visit and epoch; with crops 20 more per visit and epoch.
+    depends on the usable rows, the seed and its kind alone, so balanced and unbalanced trials of one seed share it. A
+    crop depends on seed, epoch, row and its how-manieth visit alone: another order or balance crops an image alike.
+    Memory: 4 bytes per row, per visit, and per visit and epoch; with crops 92 more per visit and epoch.
     """
     seed, usable = spec.seed, np.arange(len(labels)) if usable is None else usable
     train, validation = split(labels, usable, seed, spec.split)
@@ -53,17 +53,31 @@ def make_plan(
     if spec.shuffle:
         places = np.stack([_random(seed, 1, epoch).permutation(len(visits)) for epoch in range(epochs)])
     test = np.empty(0, np.int32) if test_rows is None else test_rows.astype(np.int32)
-
-    def draws(stream: int, epoch: int, n: int) -> np.ndarray:
-        return _random(seed, stream, epoch).random((n, DRAWS), np.float32)
-
-    train_only, everywhere = spec.augment != "none", spec.augment == "everywhere"
+    cropped = epochs if spec.augment != "none" else 0
+    everywhere = spec.augment == "everywhere"
     return Plan(
         train, validation, visits, visits[places], test,
-        crops=np.stack([draws(2, e, len(visits))[places[e]] for e in range(epochs if train_only else 0)] or [NO_CROPS]),
-        validation_crops=np.stack([draws(3, e, len(validation)) for e in range(epochs + 1 if everywhere else 0)] or [NO_CROPS]),
-        test_crops=draws(4, 0, len(test) if everywhere else 0),
+        crops=_stacked([_draws(visits, seed, 2, e)[places[e]] for e in range(cropped)]),
+        validation_crops=_stacked([_draws(validation, seed, 3, e) for e in range(epochs + 1 if everywhere else 0)]),
+        test_crops=_draws(test if everywhere else test[:0], seed, 4, 0),
     )  # fmt: skip
+
+
+def _draws(rows: np.ndarray, *key: int) -> np.ndarray:
+    """float32 [len(rows), DRAWS]: the numbers of each row, and others for each repetition of it."""
+    order = np.argsort(rows, kind="stable")
+    in_order = rows[order]
+    repetition = np.empty(len(rows), np.int64)
+    repetition[order] = np.arange(len(rows)) - np.searchsorted(in_order, in_order)
+    draws = np.empty((len(rows), DRAWS), np.float32)
+    for k in range(int(repetition.max()) + 1 if len(rows) else 0):
+        here = repetition == k
+        draws[here] = _random(*key, k).random((int(rows.max()) + 1, DRAWS), np.float32)[rows[here]]
+    return draws
+
+
+def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
+    return np.stack(arrays) if arrays else NO_CROPS
 
 
 def _random(*key: int) -> np.random.Generator:

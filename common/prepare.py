@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from common import device, loading, plan, select, weights
 from common.balance import audit
 from common.decode import decode
 from common.errors import InputError, listed
-from common.files import PROJECT, hash_arrays, write_arrays, write_json
+from common.files import PROJECT, hash_arrays, hold, write_arrays, write_json
 from common.images import check_names
 from common.machine import cores, machine, made_by
 from common.pixels import store
@@ -47,16 +48,25 @@ def make_run(
     jobs, notes = select.jobs(settings)
     dataset = read_data(settings)
     on, device_notes = device.choose(settings.device, [job.framework for job in jobs])
-    draw_plans(settings, dataset, jobs, np.arange(len(dataset)), np.arange(0))  # refused now, not after the decoding
+    # What can be refused without decoding is refused before it.
+    plans = draw_plans(settings, dataset, jobs, np.arange(len(dataset)), np.arange(0))
+    initial = find_weights(settings, jobs, plans, dataset, say)
     pixels = decode_all(settings, dataset, say, progress)
     usable, test_rows, bad_notes = without_bad(settings, dataset, pixels.bad)
     plans = draw_plans(settings, dataset, jobs, usable, test_rows)
-    initial = find_weights(settings, jobs, plans, dataset, say)
+    if settings.init_from and bad_notes:
+        initial = find_weights(settings, jobs, plans, dataset, say)  # other images, another split
     folder = new_folder(Path(settings.results_dir), settings.name or run_name(settings, jobs, dataset))
-    feeds = write_data(folder, settings, dataset, plans, pixels)
-    specs = write_specs(folder, settings, jobs, feeds, initial, on)
-    run = record(folder, settings, dataset, plans, pixels, specs, notes + device_notes + bad_notes)
-    write_json(folder / "run.json", run.model_dump())
+    try:
+        hold(folder)
+        feeds = write_data(folder, settings, dataset, plans, pixels)
+        specs = write_specs(folder, settings, jobs, feeds, initial, on)
+        notes += [*device_notes, *bad_notes, *loading.recipe(settings.recipe).NOTES]
+        run = record(folder, settings, dataset, plans, pixels, specs, notes)
+        write_json(folder / "run.json", run.model_dump())
+    except BaseException:  # a full disk, Ctrl-C: no half-written run keeps the name
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return folder, run, specs
 
 
@@ -158,7 +168,7 @@ def write_data(
     if decodes:
         paths = [below(folder, Path(p)) for p in (*dataset.paths, *dataset.test_paths)]
         write_arrays(folder / "files.npz", paths=np.array(paths))
-    workers = settings.workers if settings.workers is not None else cores() if decodes else 0
+    workers = settings.workers if settings.workers is not None else max(1, cores() // 4) if decodes else 0
     write_samples(folder, dataset, plans)
     feeds = {}
     for (seed, balance), drawn in plans.items():

@@ -101,6 +101,9 @@ class Display:
         if report:
             self.say("  weights: " + ", ".join(f"{count} tensors {what}" for what, count in report.items()))
 
+    def _on_ready(self, event: dict[str, Any], memory_bytes: int) -> None:
+        self._best = event["best_loss"]
+
     def _on_received(self, event: dict[str, Any], memory_bytes: int) -> None:
         if event["phase"] == "train" and event["epoch"] == 1:
             forms = f"images {event['images']}, labels {event['labels']}"

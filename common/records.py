@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import InputError
+from common.errors import InputError, readable
 from common.files import read_json
 from common.scores import at_percentile, oracle_scores, prior_scores, score, share_of_way
 from common.types import SCHEMA_VERSION, EpochRecord, Results, Row, RunRecord, TrialRecord, TrialSpec
@@ -21,13 +21,14 @@ def read_run(folder: Path) -> RunRecord:
         runs = sorted(p.parent.name for p in folder.parent.glob("*/run.json")) if folder.parent.is_dir() else []
         there = f"; runs beside it: {', '.join(runs[-5:])}" if runs else ""
         raise InputError(f"no run at '{folder}' (it has no run.json){there}")
-    raw = read_json(file)
-    if raw.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(
-            f"{file} has schema version {raw.get('schema_version')}, this harness reads {SCHEMA_VERSION}; "
-            "run it again, or read it with the version that wrote it"
-        )
-    return RunRecord.model_validate(raw)
+    with readable(f"the run '{folder}'"):
+        raw = dict(read_json(file))
+        if raw.get("schema_version") != SCHEMA_VERSION:
+            raise InputError(
+                f"{file} has schema version {raw.get('schema_version')}, this harness reads {SCHEMA_VERSION}; "
+                "run it again, or read it with the version that wrote it"
+            )
+        return RunRecord.model_validate(raw)
 
 
 def read_trial(folder: Path, run_folder: str) -> TrialRecord:
@@ -71,6 +72,11 @@ def repeat_command(run_folder: str, trial: str) -> str:
 def read_results(folder: Path) -> Results:
     """Every trial of the run with its scores, and the prior and oracle of each split."""
     run = read_run(folder)
+    with readable(f"the run '{folder}'"):
+        return _read_results(folder, run)
+
+
+def _read_results(folder: Path, run: RunRecord) -> Results:
     with np.load(folder / run.labels) as arrays:
         labels = arrays["labels"]
     references: dict[str, dict[str, Any]] = {}

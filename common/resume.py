@@ -7,11 +7,12 @@ import numpy as np
 
 from common import checkpoint, prepare, weights
 from common.child import clear
-from common.errors import InputError
-from common.files import hash_arrays, read_json, write_json
+from common.errors import InputError, readable
+from common.files import hash_arrays, hold, read_json, write_json
 from common.machine import machine, made_by
 from common.records import read_run
 from common.runner import finished
+from common.trial import read_plan
 from common.types import Job, RunRecord, Settings, TrialSpec
 
 
@@ -20,20 +21,24 @@ def reopen(
 ) -> tuple[RunRecord, list[TrialSpec]]:
     """The run's record and trials, ready for `run_trials(resume=True)`.
 
-    Data, split and pixels must be those of the run, else InputError. A finished or half-finished trial counts only if
-    code, packages and machine are the same too: otherwise it is begun anew, and said so.
+    Data, plans and weights must be those of the run, else InputError. A finished or half-finished trial counts only
+    if code, packages and machine are the same too: otherwise it is begun anew, and said so.
     """
     run = read_run(folder)
-    specs = [TrialSpec.model_validate(read_json(folder / "trials" / name / "spec.json")) for name in run.trials]
-    _same_data(folder, run, say, progress)
-    for spec in specs:
-        _weights_there(folder, spec, run, say)
-    now = made_by() | machine()
-    then = run.made_by | run.machine
+    if not run.settings:
+        raise InputError(
+            f"'{folder}' was written by an earlier version, which cannot be gone on with; run: {run.command}"
+        )
+    hold(folder)
+    with readable(f"the run '{folder}'"):
+        specs = [TrialSpec.model_validate(read_json(folder / "trials" / name / "spec.json")) for name in run.trials]
+        for spec in specs:
+            read_plan(folder / spec.feed.plan, spec.feed.plan_hash)
+        pixels = _same_data(folder, run, say, progress)
+        specs = [_found_again(folder, spec, run, pixels, say) for spec in specs]
+    now, then = _made_by(made_by(), machine()), _made_by(run.made_by, run.machine)
     changed = sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
-    begun = [
-        s for s in specs if finished(folder / "trials" / s.name) or checkpoint.last_epoch(folder / "trials" / s.name)
-    ]
+    begun = [s for s in specs if _begun(folder / "trials" / s.name, s)]
     if changed and begun:
         words = ", ".join(f"{key} ({then.get(key, 'not there')}, now {now.get(key, 'not there')})" for key in changed)
         say(f"since the run began these changed: {words}; its {len(begun)} finished or begun trials are run anew")
@@ -45,8 +50,20 @@ def reopen(
     return run, specs
 
 
-def _same_data(folder: Path, run: RunRecord, say: Callable[[str], None], progress: Callable[[int, int], None]) -> None:
-    """InputError where the data set is not what the run was planned with; fills the pixel store where it is gone."""
+def _made_by(made: dict[str, str], machine: dict[str, str]) -> dict[str, str]:
+    """Without the size of the memory, which moves a little from start to start."""
+    return made | {key: value for key, value in machine.items() if key != "memory"}
+
+
+def _begun(trial: Path, spec: TrialSpec) -> bool:
+    return finished(trial, spec) or bool(checkpoint.last_epoch(trial))
+
+
+def _same_data(
+    folder: Path, run: RunRecord, say: Callable[[str], None], progress: Callable[[int, int], None]
+) -> prepare.Pixels:
+    """The pixels, filled again where the store is gone. InputError where the data set is not what the run was planned
+    with."""
     settings = Settings.model_validate(run.settings)
     dataset = prepare.read_data(settings)
     with np.load(folder / run.labels) as arrays:
@@ -58,11 +75,26 @@ def _same_data(folder: Path, run: RunRecord, say: Callable[[str], None], progres
         raise InputError(
             f"'{settings.data}' is not what {folder} was planned with ({what}); start the run anew: {run.command}"
         )
+    return pixels
 
 
-def _weights_there(folder: Path, spec: TrialSpec, run: RunRecord, say: Callable[[str], None]) -> None:
-    """Find the initial weights again where the cache that held them is gone."""
-    if spec.weights.path and not (folder / spec.weights.path).exists():
+def _found_again(
+    folder: Path, spec: TrialSpec, run: RunRecord, pixels: prepare.Pixels, say: Callable[[str], None]
+) -> TrialSpec:
+    """The trial with the places where its pixels and initial weights lie now: a cache may have been emptied or moved."""
+    feed, weights_spec = spec.feed, spec.weights
+    if feed.pixels:
+        feed = feed.model_copy(update={"pixels": prepare.below(folder, pixels.folder)})
+    if weights_spec.path and not (folder / weights_spec.path).exists():
         settings = Settings.model_validate(run.settings)
+        if settings.init_from:
+            raise InputError(f"the weights of '{settings.init_from}', from which {folder} started, are gone")
         job = Job(framework=spec.framework, model=spec.model, train=spec.recipe.train, balance=spec.feed.balance)
-        weights.resolve(job, settings.weights, say)
+        found = weights.resolve(job, settings.weights, say)
+        if found.sha256 != weights_spec.sha256:
+            raise InputError(f"{spec.weights.source} of {spec.model} is not the file that {folder} started from")
+        weights_spec = weights_spec.model_copy(update={"path": prepare.below(folder, Path(found.path))})
+    moved = spec.model_copy(update={"feed": feed, "weights": weights_spec})
+    if moved != spec:
+        write_json(folder / "trials" / spec.name / "spec.json", moved.model_dump())
+    return moved

@@ -11,6 +11,7 @@ from common import checkpoint
 from common.child import clear, end, log_tail, start, uninterrupted
 from common.files import read_json, size_text, write_json
 from common.memory import PeakMemory, method
+from common.trial import RESUME
 from common.types import TrialSpec
 
 LOOK_S = 0.1
@@ -40,64 +41,96 @@ def run_trials(folder: Path, specs: list[TrialSpec], display: Display, resume: b
     for number, spec in enumerate(specs, start=1):
         trial = folder / "trials" / spec.name
         display.begin(spec, number, len(specs))
-        if resume and finished(trial):
+        if resume and finished(trial, spec):
             display.reused(spec)
         else:
             run_trial(trial, spec, display, resume)
 
 
-def finished(trial: Path) -> bool:
-    """Whether the trial ended well, as its parent saw it, and what it made is there."""
-    file = trial / "parent.json"
-    ok = file.exists() and read_json(file)["status"] == "ok"
-    return ok and (trial / "logits.npz").exists()
+def finished(trial: Path, spec: TrialSpec) -> bool:
+    """Whether this very trial ended well, as its parent saw it, and what it made is there."""
+    said = _said_before(trial)
+    return said.get("status") == "ok" and said.get("spec") == spec.identity() and (trial / "logits.npz").exists()
+
+
+def _said_before(trial: Path) -> dict[str, Any]:
+    try:
+        return dict(read_json(trial / "parent.json"))
+    except (OSError, ValueError):
+        return {}
+
+
+class _Parent:
+    """What the parent saw of one trial: parent.json, kept up to date so that a kill of the parent loses little."""
+
+    def __init__(self, folder: Path, spec: TrialSpec, resume: bool):
+        self.folder, self.spec, self.began = folder, spec, time.monotonic()
+        before = _said_before(folder)
+        self.resumed_after = checkpoint.rewind(folder) if resume and before.get("spec") == spec.identity() else 0
+        self._before = before if self.resumed_after else {}
+        if not self.resumed_after:
+            clear(folder)
+        self.memory: PeakMemory | None = None
+
+    def write(self, status: str, reason: str, peak_bytes: int) -> None:
+        before = self._before
+        said = {
+            "status": status, "reason": reason, "spec": self.spec.identity(),
+            "wall_s": self.wall_s + before.get("wall_s", 0.0),
+            "peak_memory_bytes": max(peak_bytes, before.get("peak_memory_bytes", 0)), "memory_method": method(),
+            "resumed_after": [*before.get("resumed_after", []), *([self.resumed_after] if self.resumed_after else [])],
+            "log_tail": "" if status == "ok" else log_tail(self.folder / "log.txt", LOG_LINES),
+        }  # fmt: skip
+        write_json(self.folder / "parent.json", said)
+
+    def still_there(self) -> None:
+        """Said while the trial runs; it is what remains where the parent is killed."""
+        self.write("interrupted", "the harness was killed", self.memory.peak if self.memory else 0)
+
+    @property
+    def wall_s(self) -> float:
+        return time.monotonic() - self.began
 
 
 def run_trial(folder: Path, spec: TrialSpec, display: Display, resume: bool = False) -> None:
     """One trial; what the parent saw of it is written to parent.json, however it ended."""
-    began = time.monotonic()
     status, reason = "interrupted", "ended by Ctrl-C"
-    done_epochs = checkpoint.rewind(folder) if resume else 0
-    earlier = read_json(folder / "parent.json") if done_epochs and (folder / "parent.json").exists() else {}
-    if not done_epochs:
-        clear(folder)
+    parent = _Parent(folder, spec, resume)
     tail = _Tail(folder / "events.jsonl")
-    child = memory = None
+    child = None
     try:
-        with open(folder / "log.txt", "ab" if done_epochs else "wb") as log:
-            words = [str(folder.resolve()), *(["--resume"] if done_epochs else [])]
+        parent.still_there()
+        with open(folder / "log.txt", "ab" if parent.resumed_after else "wb") as log:
+            words = [str(folder.resolve()), *([RESUME] if parent.resumed_after else [])]
             child = start("common.trial", words, spec.process.threads, spec.process.device, log)
-        memory = PeakMemory(child.pid)
-        status, reason = _watch(child, spec, tail, memory, display, began)
+        parent.memory = PeakMemory(child.pid)
+        status, reason = _watch(child, spec, tail, parent, display)
     except Exception as error:  # ours, while watching: this row says so, and the others go on
         status, reason = "failed", f"the harness itself: {type(error).__name__}: {error}"
     finally:
         with uninterrupted():
             if child:
                 end(child)
-            peak, wall_s = memory.stop() if memory else 0, time.monotonic() - began
+            peak = parent.memory.stop() if parent.memory else 0
             if status == "killed":
                 reason += f"; its memory peaked at {size_text(peak)}"
-            said = {
-                "status": status, "reason": reason, "wall_s": wall_s + earlier.get("wall_s", 0.0),
-                "peak_memory_bytes": max(peak, earlier.get("peak_memory_bytes", 0)), "memory_method": method(),
-                "resumed_after": [*earlier.get("resumed_after", []), *([done_epochs] if done_epochs else [])],
-                "log_tail": "" if status == "ok" else log_tail(folder / "log.txt", LOG_LINES),
-            }  # fmt: skip
-            write_json(folder / "parent.json", said)
-            display.finish(status, reason, wall_s)
+            parent.write(status, reason, peak)
+            display.finish(status, reason, parent.wall_s)
 
 
 def _watch(
-    child: subprocess.Popen, spec: TrialSpec, tail: "_Tail", memory: PeakMemory, display: Display, began: float
+    child: subprocess.Popen, spec: TrialSpec, tail: "_Tail", parent: _Parent, display: Display
 ) -> tuple[str, str]:
     """Follow the child's events until it ends or its time is up. Returns status and reason."""
     limit, stall, done, heard = spec.process.timeout_s, spec.process.stall_s, 0.0, time.monotonic()
+    assert parent.memory is not None
     while True:
         ended = child.poll() is not None
         events = tail.new()
         for event in events:
-            display.event(event, memory.now)
+            display.event(event, parent.memory.now)
+            if event["event"] == "epoch":
+                parent.still_there()
         if tail.last.get("event") in ("done", "failed"):
             done = done or time.monotonic()
         if ended or (done and time.monotonic() - done > UNLOAD_S):
@@ -106,7 +139,7 @@ def _watch(
             heard = time.monotonic()
         if stall and time.monotonic() - heard > stall:
             return "stalled", f"no event for --stall {stall:g} s ({_last_words(tail.last)})"
-        if limit and time.monotonic() - began > limit:
+        if limit and parent.wall_s > limit:
             return "timeout", f"not finished after --timeout {limit:g} s ({_last_words(tail.last)})"
         time.sleep(LOOK_S)
 

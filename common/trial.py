@@ -24,10 +24,13 @@ from common.files import hash_arrays, read_json, write_arrays
 from common.initial import initialise, save_weights, smoothed_odds
 from common.loading import load_adapter
 from common.pixels import PixelStore
-from common.plan import NO_CROPS, plan_hash
+from common.plan import plan_hash
 from common.scores import bce_with_logits
 from common.types import BuildSpec, Plan, TrialSpec
 from common.watch import Events, Lie, Watch, check_loss, load_average
+
+
+RESUME = "--resume"  # said by the parent, which has taken the events back to the last checkpoint
 
 
 def read_plan(path: Path, expected_hash: str) -> Plan:
@@ -114,14 +117,12 @@ class Trial:
     def validate(self, epoch: int, phase: str) -> tuple[np.ndarray, float]:
         """`predict` for the validation split; epoch: from 0, of the crops where validation images are cropped too."""
         crops = self.plan.validation_crops
-        crops = crops[epoch] if len(crops) > epoch else crops[:0]
+        crops = crops[epoch] if len(crops) else crops
         return self.predict(self.plan.validation_rows, crops, epoch + (phase == "validation"), phase)
 
     def epoch(self, epoch: int) -> None:
-        rows, done = self.plan.orders[epoch - 1], self.done
-        feed = self.feed(
-            rows, self.labels[rows], self.plan.crops[epoch - 1] if len(self.plan.crops) >= epoch else NO_CROPS
-        )
+        rows, crops, done = self.plan.orders[epoch - 1], self.plan.crops, self.done
+        feed = self.feed(rows, self.labels[rows], crops[epoch - 1] if len(crops) else crops)
         watch = Watch(self.events, "train", epoch, feed.batches)
         self.adapter.fence()
         start = time.perf_counter()
@@ -171,7 +172,8 @@ def run(folder: Path, resume: bool) -> int:
         trial = Trial(folder, spec, events)
         if resume:
             trial.done = checkpoint.load(folder, trial.adapter, trial.model)
-        events.write("ready", start_s=time.time() - born, done_epochs=trial.done.epoch)
+        best = trial.done.best_loss if trial.done.epoch else None
+        events.write("ready", start_s=time.time() - born, done_epochs=trial.done.epoch, best_loss=best)
         for epoch in range(trial.done.epoch + 1, spec.recipe.epochs + 1):
             trial.epoch(epoch)
         trial.finish()
@@ -187,20 +189,20 @@ def run(folder: Path, resume: bool) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    folders = [Path(a) for a in arguments if a != "--resume"]
+    folders = [Path(a) for a in arguments if a != RESUME]
     if len(folders) != 1 or not (folders[0] / "spec.json").is_file():
-        print("usage: python -m common.trial results/<run>/trials/<trial> [--resume]", file=sys.stderr)
+        print("usage: python -m common.trial results/<run>/trials/<trial>", file=sys.stderr)
         return 2
     folder = folders[0].resolve()
     if "FRAMEWORK_BENCH_CHILD" in os.environ:
         die_with_parent()
-        return run(folder, "--resume" in arguments)
+        return run(folder, RESUME in arguments)
     # Repeated alone: what the parent said of the earlier try is no longer true; threads and device are set as it would.
     for name in ("log.txt", "parent.json"):
         (folder / name).unlink(missing_ok=True)
     process = TrialSpec.model_validate(read_json(folder / "spec.json")).process
     variables = environment(process.threads, process.device) | {"FRAMEWORK_BENCH_CHILD": str(os.getppid())}
-    os.execve(sys.executable, [sys.executable, "-m", "common.trial", *map(str, arguments)], variables)
+    os.execve(sys.executable, [sys.executable, "-m", "common.trial", str(folder)], variables)
 
 
 if __name__ == "__main__":

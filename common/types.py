@@ -1,5 +1,6 @@
 """Every value that crosses a module's border: frozen, typed, units in the names."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
@@ -61,10 +62,10 @@ class Plan:
     visits: np.ndarray  # int32 [n_visits]: rows of the train split after balancing, with repetition
     orders: np.ndarray  # int32 [epochs, n_visits]: row to visit at each position of each epoch
     test_rows: np.ndarray  # int32 [n_test], numbered on from the labelled rows
-    # Five numbers from 0 to 1 for the crop and flip of each visit (common/decode.py); empty without augmentation.
-    crops: np.ndarray  # float32 [epochs, n_visits, 5]
-    validation_crops: np.ndarray  # float32 [epochs + 1, n_validation, 5]; the last for the prediction
-    test_crops: np.ndarray  # float32 [n_test, 5]
+    # Numbers from 0 to 1 for the crop and flip of each visit (common/decode.py); empty without augmentation.
+    crops: np.ndarray  # float32 [epochs, n_visits, 23]
+    validation_crops: np.ndarray  # float32 [epochs + 1, n_validation, 23]; the last for the prediction
+    test_crops: np.ndarray  # float32 [n_test, 23]
 
 
 class Preprocessing(Value):
@@ -199,7 +200,7 @@ class Settings(Value):
     predict_at: float = 90.0  # the paper's percentile, for predictions.csv
     device: Literal["auto", "cpu", "cuda"] = "auto"
     deterministic: bool = False
-    workers: int | None = None  # none where the pixels are stored, the cores where they are decoded
+    workers: int | None = None  # none where the pixels are stored, one for every 4 cores where they are decoded
     timeout_s: float = 0.0
     stall_s: float = 900.0
     results_dir: str = "results"
@@ -230,6 +231,17 @@ class TrialSpec(Value):
     process: ProcessSpec
     seed: int
     repeat: int
+
+    def identity(self) -> str:
+        """Equal where two trials are to do the same: everything but where their files lie and how long they may take."""
+        places = {
+            "feed": {"pixels"},
+            "weights": {"path"},
+            "process": {"timeout_s", "stall_s"},
+            "name": True,
+            "repeat": True,
+        }
+        return hashlib.sha256(self.model_dump_json(exclude=places).encode()).hexdigest()[:16]
 
 
 class EpochRecord(Value):

@@ -5,12 +5,13 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from common import loading
 from common.child import ask
-from common.errors import InputError, unknown
+from common.errors import InputError, readable, unknown
 from common.files import cache_folder, hash_file, read_json
 from common.types import Job, ModelSpec, Preprocessing, WeightsSpec
 from frameworks.contract import HALF, NAMED, UNCHANGED, ModelCard
@@ -51,11 +52,7 @@ def resolve(job: Job, asked: tuple[str, ...], say: Callable[[str], None]) -> Wei
         return WeightsSpec(source="random", preprocessing=model_card.preprocessing)
     if choice not in CHOICES:
         path = Path(choice)
-        spec = from_file(_readable(path, job.model), job.model, model_card.preprocessing, path.name)
-        if path.suffix != ".safetensors" and job.model.variant:
-            note = f"{path.name} does not name its variant: {job.model.variant} was taken"
-            spec = spec.model_copy(update={"assumed": True, "note": note})
-        return spec
+        return from_file(_readable(path, job.model), job.model, model_card.preprocessing, path.name)
     if choice == "auto" and model_card.packaged:
         return _packaged(job, *model_card.packaged)
     if choice == "auto" and not model_card.pretrained:
@@ -82,7 +79,9 @@ def from_file(path: Path, model: ModelSpec, usual: Preprocessing, source: str = 
     `usual`: the preprocessing where the metadata names none.
     """
     if not path.is_file():
-        raise InputError(f"no weights file '{path}'; --weights takes {', '.join(CHOICES)} or a .safetensors file")
+        raise InputError(
+            f"no weights file '{path}'; --weights takes {', '.join(CHOICES)} or a .safetensors, .pth or .weights.h5 file"
+        )
     try:
         with safe_open(path, "np") as stream:
             said = stream.metadata() or {}
@@ -97,7 +96,9 @@ def from_file(path: Path, model: ModelSpec, usual: Preprocessing, source: str = 
                 f"and be quietly worse; take {fitting}, or for this model alone --weights {model}=FILE"
             )
     lacks = [w for w in ("variant", "preprocessing") if not said.get(w) and (w != "variant" or model.variant)]
-    note = f"{path.name} does not name its {' and '.join(lacks)}: the model's usual was taken" if lacks else ""
+    note = (
+        f"{source or path.name} does not name its {' and '.join(lacks)}: the model's usual was taken" if lacks else ""
+    )
     return WeightsSpec(
         source=source or path.name, path=str(path.resolve()), sha256=hash_file(path), note=note, assumed=bool(lacks),
         preprocessing=_preprocessing(said.get("preprocessing", ""), path, usual),
@@ -105,12 +106,18 @@ def from_file(path: Path, model: ModelSpec, usual: Preprocessing, source: str = 
 
 
 def _readable(path: Path, model: ModelSpec) -> Path:
-    """A safetensors file as it is; another framework's own form as one, converted once by a framework that reads it."""
+    """A safetensors file as it is; another framework's own form as one, converted once by a framework that reads it.
+
+    The converted file says what such a file can say of itself: the variant where that framework has one alone.
+    """
     if not path.is_file() or path.suffix == ".safetensors":
         return path
-    target = _cached(model, f"{path.name}-{hash_file(path)[:12]}")
+    target = _cached(ModelSpec(name=model.name), f"{path.name}-{hash_file(path)[:12]}")
     if not target.exists():
-        _export(_reader(path), model, str(path.resolve()), target)
+        card = _reader(path)
+        variants = card.MODELS[model.name].variants if model.name in card.MODELS else ()
+        only = ModelSpec(name=model.name, variant=variants[0] if len(variants) == 1 else "")
+        _export(card, only, str(path.resolve()), target, named=False)
     return target
 
 
@@ -130,14 +137,12 @@ def from_run(run: Path, job: Job, seed: int, split_hash: str, dataset: str) -> W
     """
     if not (run / "run.json").exists():
         raise InputError(f"no run at '{run}' for --init-from (it has no run.json)")
-    record = read_json(run / "run.json")
-    same = [
-        s
-        for s in (read_json(f) for f in sorted(run.glob("trials/*/spec.json")))
-        if s["model"] == job.model.model_dump()
-    ]
+    with readable(f"the run '{run}'"):
+        record = read_json(run / "run.json")
+        trials = [read_json(f) for f in sorted(run.glob("trials/*/spec.json"))]
+    same = [s for s in trials if s["model"] == job.model.model_dump()]
     kept = [s for s in same if (run / "trials" / s["name"] / "weights.safetensors").exists()]
-    fitting = sorted((s for s in kept if s["seed"] == seed), key=lambda s: s["framework"] != job.framework)
+    fitting = sorted((s for s in kept if s["seed"] == seed), key=lambda s: _unlike(s, job))
     if not fitting:
         seeds = sorted({s["seed"] for s in kept})
         raise InputError(
@@ -152,6 +157,15 @@ def from_run(run: Path, job: Job, seed: int, split_hash: str, dataset: str) -> W
         )
     spec = from_file(run / "trials" / fitting[0]["name"] / "weights.safetensors", job.model, UNCHANGED)
     return spec.model_copy(update={"source": f"run {record['name']}", "head": True})
+
+
+def _unlike(spec: dict[str, Any], job: Job) -> tuple[bool, bool, bool]:
+    """Sorts the trials of a run: the job's own framework, trained part and balance first."""
+    return (
+        spec["framework"] != job.framework,
+        spec["recipe"]["train"] != job.train,
+        spec["feed"]["balance"] != job.balance,
+    )
 
 
 def check_assumed(found: dict[Job, WeightsSpec]) -> None:
@@ -203,6 +217,8 @@ def _packaged(job: Job, package: str, file: str) -> WeightsSpec:
     return from_file(target, job.model, HALF, source="packaged")
 
 
-def _export(card: ModuleType, model: ModelSpec, source: str, target: Path) -> None:
+def _export(card: ModuleType, model: ModelSpec, source: str, target: Path, named: bool = True) -> None:
+    """named: the file is the library's, so that its preprocessing is known."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    ask(card.NAME, "export", model=model.name, variant=model.variant, source=source, target=str(target))
+    words = {"model": model.name, "variant": model.variant, "source": source, "target": str(target)}
+    ask(card.NAME, "export", **words, named=named)

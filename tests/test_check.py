@@ -95,6 +95,18 @@ def test_a_dropped_image_is_worse(good):
     assert report.exit_code == WORSE and codes(report)["images trained"] == "worse"
 
 
+def test_a_trial_that_drops_an_image_is_worse(bench, good, tmp_path):
+    """A framework that predicts one image fewer: its row fails, and the check with it."""
+    name = "lie"
+    assert bench(*flags(tmp_path, name), "--models", name).returncode == 1
+    base = json.loads((good / "base.json").read_text())
+    base["rows"][0]["label"] = base["rows"][0]["label"].replace("logistic", name)
+    base["rows"][0]["settings"]["model"] = name
+    (tmp_path / "base.json").write_text(json.dumps(base))
+    done = bench("check", tmp_path / name, "--baseline", tmp_path / "base.json")
+    assert done.returncode == WORSE and "finished in the baseline, but not in this run" in done.stdout
+
+
 def test_a_run_trained_on_shuffled_labels_is_worse(bench, good, tmp_path):
     """The training rows' labels permuted, the validation rows' left as they are: the same split, less learnt."""
     scenes = demo.read(demo.Path("demo")).first(600)
@@ -158,10 +170,56 @@ def test_another_plan_or_recipe_is_not_comparable(bench, good, tmp_path, more, w
     assert what in done.stdout.replace("\n", " ")
 
 
-def test_another_model_leaves_nothing_to_compare(bench, good, tmp_path):
+def test_another_model_is_not_comparable(bench, good, tmp_path):
     assert bench(*flags(tmp_path, "other"), "--models", "worse").returncode == 0
     done = bench("check", tmp_path / "other", "--baseline", good / "base.json")
-    assert done.returncode == NOTHING and "nothing was compared" in done.stdout
+    assert done.returncode == NOT_COMPARABLE and "other model or recipe" in done.stdout.replace("\n", " ")
+
+
+def renamed(summary, framework):
+    row = summary.rows[0]
+    return row.model_copy(update={"label": f"{framework} x", "framework": framework})
+
+
+def test_other_frameworks_leave_nothing_to_compare(good):
+    base = summarise(read_results(good / "good"))
+    report = compare(base.model_copy(update={"rows": (renamed(base, "another"),)}), base)
+    assert report.exit_code == NOTHING
+    assert compare(base.model_copy(update={"rows": ()}), base).exit_code == NOTHING
+
+
+def test_a_row_that_is_no_longer_run_is_worse(good):
+    """A framework left out of the suite must not pass for a green check."""
+    now = summarise(read_results(good / "good"))
+    base = now.model_copy(update={"rows": (*now.rows, renamed(now, "another"))})
+    report = compare(now, base)
+    assert report.exit_code == WORSE and report.absent == ("another x",)
+
+
+def test_a_damaged_run_could_not_be_checked(bench, good):
+    """Exit 2, not 1: nothing got worse that could be seen."""
+    for number, file in enumerate(("run.json", f"trials/{TRIAL}/logits.npz", f"trials/{TRIAL}/spec.json")):
+        run = good / f"damaged{number}"
+        shutil.copytree(good / "good", run)
+        (run / file).write_bytes((run / file).read_bytes()[:100])
+        done = bench("check", run, "--baseline", good / "base.json")
+        assert done.returncode == 2 and "is damaged" in done.stderr and "Traceback" not in done.stderr, file
+
+
+def test_a_damaged_baseline_can_be_replaced(bench, good, tmp_path):
+    (tmp_path / "b.json").write_text("{")
+    assert bench("check", good / "good", "--baseline", tmp_path / "b.json", "--update-baseline").returncode == 0
+    assert bench("check", good / "good", "--baseline", tmp_path / "b.json").returncode == FINE
+
+
+def test_a_number_that_is_none_is_worse(good):
+    now = summarise(read_results(good / "good"))
+    row = now.rows[0]
+    lost = row.model_copy(
+        update={"metrics": row.metrics | {"mAP": row.metrics["mAP"].model_copy(update={"values": (float("nan"),)})}}
+    )
+    report = compare(now.model_copy(update={"rows": (lost,)}), now)
+    assert report.exit_code == WORSE and codes(report)["mAP"] == "worse"
 
 
 def test_another_schema_is_not_comparable(bench, good, tmp_path):
@@ -191,7 +249,8 @@ def test_the_tolerance_comes_from_the_spread_where_there_is_one():
     assert tolerance(one, one) == 0.01
     assert tolerance(three, three) == pytest.approx(2 * 0.1 * np.sqrt(2 / 3))
     assert tolerance(three, one) == pytest.approx(2 * 0.1 * np.sqrt(1 / 3 + 1))
-    assert tolerance(Metric(values=(0.5, 0.5), tolerance=0.01), one) == 0.002
+    assert tolerance(Metric(values=(0.4, 0.6), tolerance=0.01), one) == 0.01  # two are no spread
+    assert tolerance(Metric(values=(0.5, 0.5, 0.5), tolerance=0.01), one) == 0.002
     assert tolerance(Metric(values=(8.0,), tolerance=3, exact=True), one) == 0
 
 

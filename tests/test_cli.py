@@ -19,7 +19,7 @@ def test_help_is_grouped_has_examples_and_is_quick():
     assert min(seconds) < 0.5
 
 
-@pytest.mark.parametrize("verb", ["list", "report", "self"])
+@pytest.mark.parametrize("verb", ["list", "data", "report", "check", "self"])
 def test_every_verb_has_help(bench, verb):
     done = bench(verb, "--help")
     assert done.returncode == 0
@@ -53,7 +53,7 @@ def test_list_names_everything(bench):
         (["--suite", "smoke", "--models", "vgg19"], "--suite names its own"),
         (
             ["--data", "nowhere", "--frameworks", "fake"],
-            "no format recognises the data at 'nowhere'; there are: comp5329",
+            "no format recognises the data at 'nowhere'; there are: coco, comp5329, csv",
         ),
         (
             ["--frameworks", "torch", "--models", "resnet50:v2"],
@@ -65,7 +65,7 @@ def test_list_names_everything(bench):
         ),
         (["--frameworks", "fake", "--device", "cuda"], "--device cuda: the fake framework has no device 'cuda'"),
         (["--frameworks", "fake", "--limit", "2"], "2 images cannot be split"),
-        (["bench"], "no verb 'bench'; there are: list, report, self"),
+        (["bench"], "no verb 'bench'; there are: list, data, report, check, self"),
         (["report", "nowhere"], "no run at 'nowhere'"),
         (["--epochs", "0"], "0 is not 1 or more"),
         (["--seed", "4294967296"], "is not below 2"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import PROJECT
 
+from common.decode import DRAWS
 from common.errors import InputError
 from common.plan import hashes, make_plan, split
 from common.types import Plan, PlanSpec
@@ -68,21 +69,38 @@ def test_unshuffled_is_the_tables_order():
     assert (plan.orders == plan.train_rows).all()
 
 
-def test_a_visits_crop_follows_it_through_every_order():
-    """Drawn from seed, epoch and visit: the same with and without shuffling, another in each epoch."""
-    shuffled, plain = (make_plan(labels(60), PlanSpec(seed=1, augment="train", shuffle=s), 2) for s in (True, False))
-    assert shuffled.crops.shape == (2, 48, 5)
+def by_row(plan, epoch):
+    """The crops of an epoch under the row that each belongs to."""
+    return {int(row): crop for row, crop in zip(plan.orders[epoch], plan.crops[epoch])}
+
+
+def test_a_crop_belongs_to_its_row_and_epoch():
+    """The same with and without shuffling, with fewer rows, and for the first visit of a row that is repeated."""
+    several = {
+        "plain": {"shuffle": False},
+        "shuffled": {},
+        "fewer": {"balance": "undersample"},
+        "more": {"balance": "oversample"},
+    }
+    plans = {
+        name: make_plan(labels(60), PlanSpec(seed=1, augment="train", **more), 2) for name, more in several.items()
+    }
+    assert plans["plain"].crops.shape == (2, 48, DRAWS)
     for epoch in range(2):
-        where = np.argsort(shuffled.orders[epoch])
-        assert (shuffled.crops[epoch][where] == plain.crops[epoch]).all()
-    assert (plain.crops[0] != plain.crops[1]).all(axis=1).all()
-    assert not len(plain.validation_crops)
+        plain = by_row(plans["plain"], epoch)
+        for name in ("shuffled", "fewer"):
+            assert all((crop == plain[row]).all() for row, crop in by_row(plans[name], epoch).items())
+        more = plans["more"]
+        assert all(any((c == plain[row]).all() for c in more.crops[epoch][more.orders[epoch] == row]) for row in plain)
+        assert len(np.unique(more.crops[epoch], axis=0)) == len(more.visits)  # repetitions have crops of their own
+    assert (plans["plain"].crops[0] != plans["plain"].crops[1]).all(axis=1).all()
+    assert not len(plans["plain"].validation_crops)
 
 
 def test_crops_everywhere_reach_validation_and_test():
     plan = make_plan(labels(60), PlanSpec(seed=1, augment="everywhere"), 2, test_rows=np.arange(60, 67))
-    assert plan.validation_crops.shape == (3, 12, 5)  # two epochs and the prediction
-    assert plan.test_crops.shape == (7, 5)
+    assert plan.validation_crops.shape == (3, 12, DRAWS)  # two epochs and the prediction
+    assert plan.test_crops.shape == (7, DRAWS)
 
 
 MILLION = """

@@ -99,6 +99,63 @@ def test_a_run_stopped_mid_epoch_goes_on_to_the_same_tables(bench, undisturbed, 
     assert "taken up again after epoch 2" in (run / "results.md").read_text()
 
 
+def test_a_run_goes_on_where_no_later_epoch_is_better(bench, tmp_path):
+    """The best loss is the one from before the stop."""
+    child, run = begin(tmp_path, "hang@2:3", "--models", "worse"), tmp_path / "run"
+    trial = "01-fake-worse-head-seed0"
+    wait_until(lambda: in_epoch(run, 2, trial))
+    stop(child, signal.SIGKILL)
+    done = bench("--resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "val_loss did not improve from" in done.stdout
+    assert [e.improved for e in read_results(run).rows[0].record.epochs] == [True, False, False, False]
+
+
+def test_a_run_has_one_process_at_a_time(bench, tmp_path):
+    child, run = begin(tmp_path, "hang@2:3"), tmp_path / "run"
+    wait_until(lambda: in_epoch(run, 2))
+    done = bench("--resume", run)
+    assert done.returncode == 2 and "is being run by another process" in done.stderr
+    stop(child, signal.SIGKILL)
+    assert bench("--resume", run).returncode == 0
+
+
+def test_a_run_goes_on_without_its_cache(bench, undisturbed, tmp_path, own_cache):
+    """The pixel store is filled again."""
+    child, run = begin(tmp_path, "hang@3:3"), tmp_path / "run"
+    wait_until(lambda: in_epoch(run, 3))
+    stop(child, signal.SIGKILL)
+    for folder in (own_cache / "pixels").glob("demo-200x16*"):
+        shutil.rmtree(folder)
+    done = bench("--resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert same_tables(undisturbed, run)
+
+
+def test_a_changed_plan_is_refused(bench, undisturbed, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    with np.load(run / "plans" / "seed0-none.npz") as plan:
+        arrays = {name: plan[name] for name in plan.files}
+    arrays["orders"] = arrays["orders"][:, ::-1]
+    np.savez(run / "plans" / "seed0-none.npz", **arrays)
+    done = bench("--resume", run)
+    assert done.returncode == 2 and "the trial was planned with" in done.stderr
+
+
+def test_another_recipe_is_run_anew(bench, undisturbed, tmp_path):
+    """A finished trial whose spec was changed is not that trial."""
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    file = run / "trials" / TRIAL / "spec.json"
+    spec = json.loads(file.read_text())
+    spec["recipe"]["learning_rate"] *= 10
+    file.write_text(json.dumps(spec))
+    done = bench("--resume", run)
+    assert done.returncode == 0 and "finished earlier" not in done.stdout
+    assert not np.array_equal(logits(run)["prediction"], logits(undisturbed)["prediction"])
+
+
 def test_killed_while_it_writes_a_checkpoint(bench, undisturbed, tmp_path):
     child, run = begin(tmp_path, "hang@save:3"), tmp_path / "run"
     folder = run / "trials" / TRIAL / "checkpoint"

@@ -1,1 +1,1 @@
-"""HOW a trial trains, by name: one file, one recipe, frozen values that flags of the same names override."""
+"""HOW a trial trains, by name: one file, one recipe: settings, most of which have a flag that overrides them."""

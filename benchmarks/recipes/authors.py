@@ -12,4 +12,9 @@ SETTINGS = {
     "shuffle": False,
     "augment": "everywhere",
     "frozen_norm": "drift",
+    "workers": 0,
 }
+NOTES = (
+    "Recipe authors: as the paper's code, but for the head, which is drawn once for all rows and starts at the class "
+    "frequencies.",
+)

@@ -55,7 +55,7 @@ def parse(text: str, labelled: bool = True) -> list[tuple[str, tuple[int, ...], 
     if strange:
         lines = [f"line {text.count(chr(10), 0, m.start()) + 1}: '{m[0][:60].rstrip()}'" for m in strange]
         raise InputError(
-            f"{len(lines)} rows of the table cannot be read: {listed(lines)}; expected lines such as: "
+            f"{len(lines)} row{'s' if len(lines) > 1 else ''} of the table cannot be read: {listed(lines)}; expected lines such as: "
             '0.jpg,1 19,"a caption" (labels: numbers separated by spaces)'
         )
     ends = [m.start() for m in starts[1:]] + [len(text)]

@@ -47,9 +47,11 @@ def read(path: Path) -> Dataset:
         raise InputError(f"no table at '{path}': give a .csv file, or a folder with train.csv or a single .csv file")
     frame = _frame(table)
     image_column = next((c for c in frame.columns if _plain(c) in IMAGE_COLUMNS), None)
-    if image_column is None or not len(frame):
-        what = "no rows" if image_column else f"no column of images (its columns: {', '.join(frame.columns[:12])})"
-        raise InputError(f"{table} has {what}; name that column one of {', '.join(sorted(IMAGE_COLUMNS))}")
+    if image_column is None:
+        there, names = ", ".join(frame.columns[:12]), ", ".join(sorted(IMAGE_COLUMNS))
+        raise InputError(f"{table} has no column of images (its columns: {there}); name that column one of {names}")
+    if not len(frame):
+        raise InputError(f"{table} has no rows; expected one for every image")
     class_names, labels = _labels(frame.drop(columns=image_column), table)
     ids = _with_suffix(frame[image_column].str.strip(), table.parent)
     test = table.with_name("test.csv")
@@ -78,7 +80,10 @@ def _frame(table: Path) -> pd.DataFrame:
     options = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
     bad: list[str] = []
     try:
-        return pd.read_csv(table, **options)
+        frame = pd.read_csv(table, **options)
+        if isinstance(frame.index, pd.RangeIndex):
+            return frame
+        why = "the first row has more cells than the header"  # pandas would take its first cells for row names
     except pd.errors.EmptyDataError:
         raise InputError(f"{table} is empty; expected a header and a row per image") from None
     except UnicodeDecodeError as error:

@@ -33,6 +33,8 @@ def plans_table(audits: dict[str, Any], splits: dict[str, Any]) -> Table:
 def labels_table(class_names: tuple[str, ...], audits: dict[str, Any]) -> Table:
     """Positives of each label in the training split, before and after each balancing of the first seed (the paper's
     figures 1 and 2 as numbers)."""
+    if not audits:
+        return Table("Labels of the training split", ("label", "name", "positives", "IRLbl"), ())
     first = next(iter(audits)).split(",")[0]
     shown = {name.removeprefix(f"{first}, balance "): a for name, a in audits.items() if name.startswith(f"{first},")}
     before = next(iter(shown.values()))["before"]

@@ -24,7 +24,7 @@ def verdict_table(report: Report, fail_on_times: bool) -> Table:
     ]
     notes += [f"{row}: finished in the baseline, but not in this run." for row in report.failed]
     notes += [f"Not comparable: {text}." for text in report.refused]
-    notes += [f"Not in this run: {', '.join(report.absent)}."] if report.absent else []
+    notes += [f"{row}: in the baseline, but not in this run." for row in report.absent]
     notes += [f"Not in the baseline: {', '.join(report.new)}."] if report.new else []
     if any(line.verdict == "slower" for line in shown) and not fail_on_times:
         notes.append("Times and memory are reported and fail nothing (--fail-on-times would).")

@@ -168,7 +168,6 @@ class Adapter:
             + (f", eps {norms[0].eps:g}, momentum {norms[0].momentum:g} of the new value, running variance unbiased" if norms else ""),
             "dropout": f"{model.built.dropout.p:g} before layer4" if model.built.dropout and model.built.dropout.training else "none",
             "schedule": "ReduceLROnPlateau, patience 2" if model.schedule else "constant",
-            "not as the recipe says": "nothing",
             "loader": "DataLoader; workers are processes, without one the training process loads",
             "deterministic kernels": str(torch.are_deterministic_algorithms_enabled()),
         }  # fmt: skip

@@ -125,7 +125,7 @@ def from_file(model: ModelSpec, path: str) -> dict[str, Any]:
     try:
         file = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        said = str(error).splitlines()[0][:160]
+        said = (str(error) or type(error).__name__).splitlines()[0][:160]
         raise InputError(f"{path} is not a file of tensors alone: {said}; save the model's state_dict() anew") from None
     for key in ("state_dict", "model_state_dict", "model"):
         file = file[key] if isinstance(file, dict) and isinstance(file.get(key), dict) else file

@@ -151,10 +151,9 @@ class Adapter:
             "schedule": "ReduceLROnPlateau, patience 3 (torch's 2), threshold absolute"
             if model.plateau
             else "constant",
-            "not as the recipe says": DRIFT_NOT if model.spec.frozen_norm == "drift" else "nothing",
             "loader": "PyDataset; workers are threads, at least two",
             "deterministic kernels": str(is_op_determinism_enabled()),
-        }
+        } | ({"not as the recipe says": DRIFT_NOT} if model.spec.frozen_norm == "drift" else {})
 
     def fence(self) -> None:
         if self.device == "cuda":

@@ -102,7 +102,7 @@ def body_from_file(model: ModelSpec, side: int, path: str) -> keras.Model:
             body.load_weights(path)
             return body
         except (ValueError, KeyError, OSError) as error:
-            said = said or str(error).splitlines()[0]
+            said = said or (str(error) or type(error).__name__).splitlines()[0]
     raise InputError(f"{path} does not hold {model.name} as Keras saves it, with its own top or without: {said}")
 
 
