@@ -71,7 +71,6 @@ def settings_of(given: dict, arguments: list[str]) -> "Settings":  # noqa: F821 
 
 def resume_folder(given: dict) -> Path:
     from common.errors import InputError
-
     from common.options import trials_parser
 
     flags = {action.dest: action.option_strings[-1] for action in trials_parser()._actions}

@@ -29,7 +29,6 @@ from common.scores import bce_with_logits
 from common.types import BuildSpec, Plan, TrialSpec
 from common.watch import Events, Lie, Watch, check_loss, load_average
 
-
 RESUME = "--resume"  # said by the parent, which has taken the events back to the last checkpoint
 
 
