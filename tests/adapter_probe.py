@@ -77,6 +77,10 @@ for epoch in (1, 2):
     watches.append(watch)
     functions.append(id(getattr(getattr(model, "network", model), "train_function", None)))
 after, last = adapter.dump(model), adapter.predict(model, feed(False), Watch(events, "validation", 2, 1))
+lowered = []
+for _ in range(5 if request["build"].get("schedule") else 0):  # a loss that falls once and then no more
+    adapter.validated(model, 0.5)
+    lowered.append(adapter.facts(model)["optimiser"])
 adapter.load(model, before)
 again = adapter.dump(model)
 restored = adapter.predict(model, feed(False), Watch(events, "validation", 2, 1))
@@ -95,6 +99,7 @@ out.with_suffix(".json").write_text(
             "same_after_load": all(before[k].tobytes() == again[k].tobytes() for k in before),
             "fits": fits,
             "queued": queued,
+            "lowered": lowered,
             "one_train_function": len(set(functions)) == 1,
         }
     )

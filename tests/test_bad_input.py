@@ -145,3 +145,18 @@ def test_data_on_the_real_labels_gives_the_known_answers(bench, real_labels, tmp
         line = next(x for x in page.splitlines() if x.startswith(f"| {which} (seed 0) |"))
         assert [float(cell) for cell in line.split("|")[2:6]] == pytest.approx(known, abs=0.004)  # another split
     assert "No samples: the images are not there." in page
+
+
+def test_the_authors_recipe_is_what_their_code_did(run, photos, tmp_path):
+    done = run("--recipe", "authors")
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "results" / "run"
+    spec = read_results(folder).rows[0].record.spec
+    assert spec.recipe.model_dump() == {
+        "name": "authors", "train": "last-block", "learning_rate": 0.01, "batch_size": 128, "epochs": 2,
+        "schedule": "plateau", "frozen_norm": "drift",
+    }  # fmt: skip
+    assert (spec.feed.shuffle, spec.feed.augment, spec.feed.workers) == (False, "everywhere", 0)
+    with np.load(folder / spec.feed.plan) as plan:
+        assert (plan["orders"] == plan["train_rows"]).all() and plan["validation_crops"].shape[:2] == (3, 8)
+    assert "Recipe authors: as the paper's code, but for" in (folder / "results.md").read_text()

@@ -220,6 +220,49 @@ def test_the_authors_recipe_on_tf_says_what_it_is_not(probe, resnet_file):
     assert p.facts["schedule"].startswith("ReduceLROnPlateau, patience 3 (torch's 2)")
 
 
+@pytest.mark.parametrize("framework", ["torch", "tf"])
+def test_the_plateau_lowers_the_rate_after_the_same_epoch(probe, resnet_file, framework):
+    """One epoch that improves, then three that do not: a tenth after the third, on both."""
+    p = probe(framework, "resnet50", "v1", train="last-block", path=resnet_file, **AUTHORS)
+    rates = [float(text.split("learning rate ")[1].split(",")[0]) for text in p.lowered]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-3, 1e-4, 1e-4])
+
+
+def logits_of(run, framework):
+    with np.load(
+        run / "trials" / f"0{1 + (framework == 'tf')}-{framework}-efficientnet_lite0-head-seed0" / "logits.npz"
+    ) as a:
+        return {name: a[name] for name in a.files}
+
+
+@pytest.fixture(scope="module")
+def small_runs(tmp_path_factory):
+    """Both frameworks on 60 scenes: from the store, decoding while they train, and with crops everywhere."""
+    folder = tmp_path_factory.mktemp("small_runs")
+    more = {"store": (), "decode": ("--pixels", "decode"), "crops": ("--augment", "everywhere", "--workers", "2")}
+    for name, words in more.items():
+        command = [sys.executable, PROJECT / "run_bench.py", "--frameworks", "torch", "tf", "--models", "efficientnet_lite0",
+                   "--limit", "60", "--batch-size", "8", *words, "--results-dir", folder, "--name", name]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("framework", ["torch", "tf"])
+def test_decoding_while_it_trains_gives_the_same_logits(small_runs, framework):
+    a, b = (logits_of(small_runs / name, framework) for name in ("store", "decode"))
+    assert all(np.abs(a[key] - b[key]).max() < 1e-4 * np.abs(a[key]).max() for key in a)
+
+
+def test_both_frameworks_train_on_the_same_crops(small_runs):
+    """Crops differ from epoch to epoch, and each framework has the plan's."""
+    a, b = (logits_of(small_runs / "crops", framework) for framework in ("torch", "tf"))
+    whole = logits_of(small_runs / "store", "torch")
+    for key in a:
+        assert np.abs(a[key] - b[key]).max() < 0.01 * np.abs(a[key]).max()
+        assert np.abs(a[key] - whole[key]).max() > 0.1 * np.abs(a[key]).max()
+
+
 def test_weights_on_positives_are_the_same_on_both(probe, lite_file):
     weights = np.linspace(1, 20, 20).tolist()
     a, b = (probe(f, "efficientnet_lite0", path=lite_file, positive_weights=weights) for f in ("torch", "tf"))
