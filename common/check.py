@@ -141,7 +141,7 @@ def _metrics(rows: list[Row]) -> dict[str, Metric]:
 def compare(now: Baseline, before: Baseline, fail_on_times: bool = False) -> Report:
     """Every row that both have, the mean over its repeats. Only a worsening fails; a time only where asked."""
     here, there = ({row.label: row for row in side.rows} for side in (now, before))
-    absent, new = [n for n in there if n not in here], [n for n in here if n not in there]
+    absent, added = [n for n in there if n not in here], [n for n in here if n not in there]
     lines: list[Line] = []
     failed, refused = [], []
     differing = [
@@ -163,14 +163,14 @@ def compare(now: Baseline, before: Baseline, fail_on_times: bool = False) -> Rep
             failed.append(label)
         lines += [_line(label, m, old.metrics[m], new.metrics[m]) for m in old.metrics if m in new.metrics]
     # Another model or recipe on the same framework stands in the place of the baseline's row: not comparable.
-    frameworks = {here[name].framework for name in new}
-    refused += [f"{n}: other model or recipe ({', '.join(new)})" for n in absent if there[n].framework in frameworks]
+    frameworks = {here[name].framework for name in added}
+    refused += [f"{n}: other model or recipe ({', '.join(added)})" for n in absent if there[n].framework in frameworks]
     lacking = [n for n in absent if there[n].framework not in frameworks]
     worse = failed or [x for x in lines if x.verdict == "worse" or (fail_on_times and x.verdict == "slower")]
     code = WORSE if worse else NOT_COMPARABLE if refused else NOTHING if not compared else WORSE if lacking else FINE
     return Report(
         lines=tuple(lines), failed=tuple(failed), refused=tuple(refused), context=tuple(differing), exit_code=code,
-        absent=tuple(lacking), new=tuple(new),
+        absent=tuple(lacking), new=tuple(added),
     )  # fmt: skip
 
 
