@@ -166,7 +166,7 @@ def new_folder(parent: Path, name: str) -> Path:
 
 def below(folder: Path, path: Path) -> str:
     """`path` as seen from the run folder, so that a run says nothing about the machine it ran on."""
-    return os.path.relpath(path.resolve(), folder.resolve())
+    return os.path.relpath(os.path.abspath(path), folder.resolve())  # a link stays the name that the user gave
 
 
 def run_name(settings: Settings, jobs: list[Job], dataset: Dataset) -> str:

@@ -94,7 +94,7 @@ def from_file(path: Path, model: ModelSpec, usual: Preprocessing, source: str = 
     lacks = [w for w in ("variant", "preprocessing") if not said.get(w) and (w != "variant" or model.variant)]
     note = f"{path.name} does not name its {' and '.join(lacks)}: the model's usual was taken" if lacks else ""
     return WeightsSpec(
-        source=source or path.name, path=str(path.resolve()), sha256=hash_file(path), note=note, assumed=bool(lacks),
+        source=source or path.name, path=str(path.absolute()), sha256=hash_file(path), note=note, assumed=bool(lacks),
         preprocessing=_preprocessing(said.get("preprocessing", ""), path, usual),
     )  # fmt: skip
 
