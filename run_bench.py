@@ -64,7 +64,7 @@ def trials_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     what = parser.add_argument_group("what runs")
     what.add_argument("--suite", default="", help="a named list of trials (see list), e.g. paper")
-    what.add_argument("--frameworks", nargs="+", default=[], metavar="NAME", help="e.g. torch tf (default: all)")
+    what.add_argument("--frameworks", nargs="+", default=[], metavar="NAME", help="default: torch tf")
     what.add_argument(
         "--models", nargs="+", default=[], metavar="NAME[:VARIANT]",
         help="on every framework that has it (default: each framework's own; see list)",
@@ -156,7 +156,7 @@ def list_command(arguments: list[str]) -> int:
     if options.all:
         print("\n".join(ask(loading.framework_card(options.all).NAME, "models")))
         return 0
-    cards = loading.framework_cards().values()
+    cards = sorted(loading.framework_cards().values(), key=lambda c: not c.DEFAULT_MODELS)  # what only tests use: last
     rows = tuple((c.NAME, ", ".join(c.ALIASES), c.ABOUT) for c in cards)
     show(console, Table("Frameworks", ("name", "also", "what"), rows))
     rows = tuple(
@@ -232,6 +232,7 @@ def main(arguments: list[str]) -> int:
         print(f"run_bench.py: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        print("\nrun_bench.py: stopped before the first trial; nothing was written", file=sys.stderr)
         return 130
 
 
