@@ -98,7 +98,7 @@ def list_command(arguments: list[str]) -> int:
     if options.all:
         print("\n".join(ask(loading.framework_card(options.all).NAME, "models")))
         return 0
-    cards = loading.framework_cards().values()
+    cards = sorted(loading.framework_cards().values(), key=lambda c: not c.DEFAULT_MODELS)  # what only tests use: last
     rows = tuple((c.NAME, ", ".join(c.ALIASES), c.ABOUT) for c in cards)
     show(console, Table("Frameworks", ("name", "also", "what"), rows))
     rows = tuple(
@@ -249,6 +249,7 @@ def main(arguments: list[str]) -> int:
         print(f"run_bench.py: error: {error}", file=sys.stderr)
         return getattr(error, "exit_code", 2)
     except KeyboardInterrupt:
+        print("\nrun_bench.py: stopped before the first trial; nothing was written", file=sys.stderr)
         return 130
 
 

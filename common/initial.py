@@ -8,7 +8,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from common.errors import InputError
-from common.files import hash_file, replacing
+from common.files import hash_weights, replacing
 from common.types import ModelSpec, Preprocessing, WeightsSpec
 
 HEAD_STD = 0.01
@@ -46,7 +46,7 @@ def initialise(
         adapter.load(model, new_head)
         return {}
     path = base / weights.path
-    if hash_file(path) != weights.sha256:
+    if hash_weights(path) != weights.sha256:
         raise InputError(f"{path.name} changed since the run was planned; start the run anew")
     file = read_tensors(path)
     body = {name: array for name, array in wanted.items() if weights.head or name not in head}

@@ -62,7 +62,8 @@ def format_of(path: Path, name: str = "") -> ModuleType:
         if module.recognises(path):
             return module
     known = "; ".join(f"{name}: {module.LOOKS_LIKE}" for name, module in formats().items())
-    raise InputError(f"no format recognises the data at '{path}'; there are: {known}")
+    what = "" if path.exists() else " (there is no such folder)"
+    raise InputError(f"no format recognises the data at '{path}'{what}; there are: {known}")
 
 
 def suites() -> dict[str, ModuleType]:

@@ -76,7 +76,7 @@ def trials_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     what = parser.add_argument_group("what runs")
     what.add_argument("--suite", default="", help="a named list of trials (see list), e.g. paper")
-    what.add_argument("--frameworks", nargs="+", default=[], metavar="NAME", help="e.g. torch tf (default: all)")
+    what.add_argument("--frameworks", nargs="+", default=[], metavar="NAME", help="default: torch tf")
     what.add_argument(
         "--models", nargs="+", default=[], metavar="NAME[:VARIANT]",
         help="on every framework that has it (default: each framework's own; see list)",

@@ -1,5 +1,6 @@
 """Settings -> a run folder with everything that the trials need: labels, plans, pixels, weights, specs."""
 
+import itertools
 import os
 import re
 import shutil
@@ -56,7 +57,7 @@ def make_run(
     plans = draw_plans(settings, dataset, jobs, usable, test_rows)
     if settings.init_from and bad_notes:
         initial = find_weights(settings, jobs, plans, dataset, say)  # other images, another split
-    folder = new_folder(Path(settings.results_dir), settings.name or run_name(settings, jobs, dataset))
+    folder = new_folder(Path(settings.results_dir), settings.name, run_name(settings, jobs, dataset))
     try:
         hold(folder)
         feeds = write_data(folder, settings, dataset, plans, pixels)
@@ -255,13 +256,18 @@ def record(
     )  # fmt: skip
 
 
-def new_folder(parent: Path, name: str) -> Path:
-    """A folder that was not there before: no run overwrites another."""
-    folder = parent / name
-    if folder.exists():
-        raise InputError(f"the run '{folder}' exists; take another --name, or remove it")
-    folder.mkdir(parents=True)
-    return folder
+def new_folder(parent: Path, name: str, otherwise: str) -> Path:
+    """A folder that was not there before: no run overwrites another. Without a name: the other one, numbered where two
+    runs begin in the same second."""
+    for number in itertools.count(1):
+        folder = parent / (name or otherwise + (f"-{number}" if number > 1 else ""))
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            if name:
+                raise InputError(f"the run '{folder}' exists; take another --name, or remove it") from None
+    raise AssertionError
 
 
 def below(folder: Path, path: Path) -> str:

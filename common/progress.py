@@ -50,14 +50,18 @@ class Display:
         self._all = False
         self._last_line = ("", 0, 0.0)  # phase, epoch and seconds of the last sign of life
         self.say(f"\ntrial {number} of {total}: {spec.framework} {spec.model}", "bold")
+        everything = spec.weights.random and spec.recipe.train != "all"
+        part = (
+            f"all ({spec.recipe.train} was asked: random weights leave nothing to freeze)"
+            if everything
+            else spec.recipe.train
+        )
         self.say(
-            f"  {spec.weights.source} weights, train {spec.recipe.train}, balance {spec.feed.balance}, seed {spec.seed}, "
+            f"  {spec.weights.source} weights, train {part}, balance {spec.feed.balance}, seed {spec.seed}, "
             f"learning rate {spec.recipe.learning_rate:g}"
         )
         if spec.weights.note:
             self.say(f"  {spec.weights.note}", "yellow")
-        if spec.weights.random and spec.recipe.train != "all":
-            self.say("  random weights: nothing is frozen, everything trains", "yellow")
         if self.console.is_terminal:
             self._bar = Progress(
                 SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24),

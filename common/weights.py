@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from common import loading
 from common.child import ask
 from common.errors import InputError, readable, unknown
-from common.files import cache_folder, hash_file, read_json
+from common.files import cache_folder, hash_file, hash_weights, read_json
 from common.types import Job, ModelSpec, Preprocessing, WeightsSpec
 from frameworks.contract import HALF, NAMED, UNCHANGED, ModelCard
 
@@ -62,7 +62,7 @@ def resolve(job: Job, asked: tuple[str, ...], say: Callable[[str], None]) -> Wei
             raise InputError("the library offers none")
         target = _cached(job.model, f"imagenet-{card.NAME}")
         if not target.exists():
-            say(f"looking for the library's ImageNet weights of {job.model} ({card.NAME})")
+            say(f"looking for the library's ImageNet weights of {job.model} ({card.NAME}); --weights random skips this")
             _export(card, job.model, "imagenet", target)
         return from_file(target, job.model, model_card.preprocessing, source="imagenet")
     except InputError as error:
@@ -91,16 +91,16 @@ def from_file(path: Path, model: ModelSpec, usual: Preprocessing, source: str = 
         if said.get(field) and wanted and said[field] != wanted:
             fitting = f"--models {said.get('architecture', model.name)}"
             fitting += f":{said['variant']}" if said.get("variant") else ""
+            why = ": it would load without an error and be quietly worse" if field == "variant" else ""
             raise InputError(
-                f"{path} holds the {field} {said[field]}, the trial has {wanted}: it would load without an error "
-                f"and be quietly worse; take {fitting}, or for this model alone --weights {model}=FILE"
+                f"{path} holds the {field} {said[field]}, the trial has {wanted}{why}; take {fitting}, or another file"
             )
     lacks = [w for w in ("variant", "preprocessing") if not said.get(w) and (w != "variant" or model.variant)]
     note = (
         f"{source or path.name} does not name its {' and '.join(lacks)}: the model's usual was taken" if lacks else ""
     )
     return WeightsSpec(
-        source=source or path.name, path=str(path.absolute()), sha256=hash_file(path), note=note, assumed=bool(lacks),
+        source=source or path.name, path=str(path.absolute()), sha256=hash_weights(path), note=note, assumed=bool(lacks),
         preprocessing=_preprocessing(said.get("preprocessing", ""), path, usual),
     )  # fmt: skip
 

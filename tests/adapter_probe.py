@@ -8,7 +8,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from common.feed import Feed, Stored
-from common.files import hash_file
+from common.files import hash_weights
 from common.initial import initialise, smoothed_odds
 from common.loading import framework_card, load_adapter
 from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, WeightsSpec
@@ -31,7 +31,9 @@ build = BuildSpec(
 )  # fmt: skip
 model = adapter.build(build)
 path = request.get("weights", "")
-weights = WeightsSpec(source="file", path=path, sha256=hash_file(Path(path))) if path else WeightsSpec(source="random")
+weights = (
+    WeightsSpec(source="file", path=path, sha256=hash_weights(Path(path))) if path else WeightsSpec(source="random")
+)
 said = initialise(adapter, model, weights, Path("/"), smoothed_odds(labels.sum(axis=0), n, None), 0)
 
 fits, queued = [], []

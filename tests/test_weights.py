@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from common import child, weights
 from common.errors import InputError
-from common.files import hash_file
+from common.files import hash_weights
 from common.initial import head_tensors, initialise, smoothed_odds
 from common.types import Job, ModelSpec, WeightsSpec
 from frameworks.contract import CAFFE, TORCHVISION
@@ -52,8 +52,23 @@ def file(tmp_path):
 def test_a_file_brings_its_preprocessing_and_hash(file):
     spec = weights.from_file(file, V1, CAFFE)
     assert spec.preprocessing == TORCHVISION
-    assert spec.sha256 == hash_file(file)
+    assert spec.sha256 == hash_weights(file)
     assert spec.source == "w.safetensors"
+
+
+def test_the_order_of_a_files_metadata_is_no_part_of_its_hash(tmp_path):
+    """safetensors writes the metadata in another order each time; a changed tensor or value is another file."""
+    import json
+
+    def written(name, metadata, data=b"\0\0\0\0"):
+        header = {"__metadata__": metadata, "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
+        text = json.dumps(header).encode()
+        (tmp_path / name).write_bytes(len(text).to_bytes(8, "little") + text + data)
+        return hash_weights(tmp_path / name)
+
+    first = written("a", {"x": "1", "y": "2"})
+    assert first == written("b", {"y": "2", "x": "1"})
+    assert first != written("c", {"y": "2", "x": "3"}) and first != written("d", {"x": "1", "y": "2"}, b"\0\0\0\1")
 
 
 def test_another_variant_is_refused(file):
@@ -161,7 +176,7 @@ class Toy:
 
 
 def start(toy, path):
-    spec = WeightsSpec(source="file", path=str(path), sha256=hash_file(path))
+    spec = WeightsSpec(source="file", path=str(path), sha256=hash_weights(path))
     return initialise(toy, None, spec, Path("/"), smoothed_odds(np.array([3, 0]), 9, None), 0)
 
 

@@ -65,6 +65,8 @@ def by_epoch(results: Results, path: Path) -> None:
     for axes, what in ((left, "validation loss"), (right, f"F1 at the {results.run.percentiles[-1]:g}th percentile")):
         axes.set(xlabel="epoch", ylabel=what)
         axes.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
+        axes.ticklabel_format(axis="y", useOffset=False)
+        axes.set_xlim(0.5, max(max((len(r.record.epochs) for g in shown for r in g.rows), default=1), 2) + 0.5)
         axes.grid(alpha=0.3)
     figure.legend(
         *right.get_legend_handles_labels(), loc="upper center", ncols=2, bbox_to_anchor=(0.5, 0.0), fontsize=9

@@ -113,7 +113,7 @@ def scores_table(results: Results) -> Table:
     notes = [
         "A label is picked where its score is strictly above that percentile of the image's own scores; precision, recall "
         "and F1 are averaged over images. prior: every image gets the class frequencies. oracle: the best that distinct "
-        "scores can do. share: 0 at the prior, 1 at the oracle.",
+        "scores can do. share: 0 at the prior, 1 at the oracle, below 0 worse than the prior.",
         *coinciding(results),
     ]
     return Table(

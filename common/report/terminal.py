@@ -71,7 +71,8 @@ def show_results(console: Console, results: Results, folder: Path) -> None:
     for row in failures(results):
         record = row.record
         say(f"\n{record.spec.name}: {record.status}: {record.reason}", "red")
-        say(f"  log: {folder / 'trials' / record.spec.name / 'log.txt'}")
+        log = folder / "trials" / record.spec.name / "log.txt"
+        say(f"  log: {log}" if log.exists() else "  not begun: the run was stopped before it")
         say(f"  repeat it alone, from the project's folder, then `report`: {record.repeat_command}")
     say(f"\nreport: {folder / 'results.md'}")
     for name, about in (figures(results) | data_figures(results)).items():
