@@ -120,8 +120,12 @@ def run_trials_command(arguments: list[str]) -> int:
     defaults = loading.suite(given["suite"]).DEFAULTS if "suite" in given else {}
     settings = Settings(**(defaults | given), command=shlex.join(["python", "run_bench.py", *arguments]))
     console = Console()
-    with filling(console) as (say, progress):
-        folder, run, specs = prepare.make_run(settings, say, progress)
+    try:
+        with filling(console) as (say, progress):
+            folder, run, specs = prepare.make_run(settings, say, progress)
+    except KeyboardInterrupt:
+        print("\nrun_bench.py: stopped before the first trial", file=sys.stderr)
+        return 130
     announce(console, run, specs)
     stopped = False
     try:
@@ -232,7 +236,6 @@ def main(arguments: list[str]) -> int:
         print(f"run_bench.py: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nrun_bench.py: stopped before the first trial; nothing was written", file=sys.stderr)
         return 130
 
 
