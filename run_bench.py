@@ -21,12 +21,16 @@ def run_trials_command(arguments: list[str]) -> int:
     from common.progress import Display, announce, filling
 
     console = Console()
-    with filling(console) as (say, progress):
-        if "resume" in given:
-            folder = resume_folder(given)
-            run, specs = resume.reopen(folder, say, progress)
-        else:
-            folder, run, specs = prepare.make_run(settings_of(given, arguments), say, progress)
+    try:
+        with filling(console) as (say, progress):
+            if "resume" in given:
+                folder = resume_folder(given)
+                run, specs = resume.reopen(folder, say, progress)
+            else:
+                folder, run, specs = prepare.make_run(settings_of(given, arguments), say, progress)
+    except KeyboardInterrupt:
+        print("\nrun_bench.py: stopped before the first trial", file=sys.stderr)
+        return 130
     announce(console, run, specs)
     stopped = False
     try:
@@ -241,15 +245,10 @@ def main(arguments: list[str]) -> int:
 
             raise unknown("verb", arguments[0], VERBS, "without a verb, trials run: see --help")
         return run_trials_command(arguments)
-    except (
-        InputError,
-        OSError,
-        UnicodeError,
-    ) as error:  # the last two: a folder or file that cannot be read or written
+    except (InputError, OSError, UnicodeError) as error:  # the last two: what cannot be read or written
         print(f"run_bench.py: error: {error}", file=sys.stderr)
         return getattr(error, "exit_code", 2)
     except KeyboardInterrupt:
-        print("\nrun_bench.py: stopped before the first trial; nothing was written", file=sys.stderr)
         return 130
 
 

@@ -90,6 +90,15 @@ def tree(pid: int) -> list[psutil.Process]:
         return []
 
 
+def total(processes: list[psutil.Process], of: Callable[[psutil.Process], float]) -> float:
+    """The sum over the processes; one that ended between the two looks counts nothing."""
+    found = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            found += of(process)
+    return found
+
+
 def end(child: subprocess.Popen) -> None:
     """End the child and everything it started; returns when they are gone.
 
@@ -120,8 +129,9 @@ def _wait_unless_stalled(child: subprocess.Popen, stall_s: float) -> bool:
     """
     seen, cpu_s, since = -1, 0.0, time.monotonic()
     while child.poll() is None:
-        io = sum(_of(p, lambda p: sum(p.io_counters()[2:6])) for p in tree(child.pid))
-        now_cpu_s = sum(_of(p, lambda p: sum(p.cpu_times()[:2])) for p in tree(child.pid))
+        processes = tree(child.pid)
+        io = total(processes, _io_bytes)
+        now_cpu_s = total(processes, lambda process: sum(process.cpu_times()[:2]))
         if io != seen or now_cpu_s - cpu_s > BUSY_CPU_S:
             seen, cpu_s, since = io, now_cpu_s, time.monotonic()
         if time.monotonic() - since > stall_s:
@@ -130,11 +140,9 @@ def _wait_unless_stalled(child: subprocess.Popen, stall_s: float) -> bool:
     return True
 
 
-def _of(process: psutil.Process, what: Callable[[psutil.Process], float]) -> float:
-    try:
-        return what(process)
-    except (psutil.Error, AttributeError):  # it ended; a system without I/O counters
-        return 0.0
+def _io_bytes(process: psutil.Process) -> int:
+    """Bytes read and written; 0 on a system that does not count them."""
+    return sum(process.io_counters()[2:6]) if hasattr(process, "io_counters") else 0
 
 
 def ask(framework: str, question: str, threads: int = 0, device: str = "cpu", **values: Any) -> Any:

@@ -2,12 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable
 from functools import cache
 
 import psutil
 
-from common.child import tree
+from common.child import total, tree
 
 LOOK_S = 0.25  # resident size: a few ms a look
 SAMPLE_S = 10.0  # PSS at least this often: 40 ms for a process of 1.6 GiB, in which it cannot map memory
@@ -25,21 +24,11 @@ def in_use(pid: int) -> int:
     """Bytes of the process and all its descendants. PSS shares out the pages that several of them map, so that
     a loader's workers do not count their parent's memory again; USS (private pages) or RSS elsewhere."""
     kind = method().lower()
-    return _total(tree(pid), lambda process: getattr(process.memory_full_info(), kind))
+    return int(total(tree(pid), lambda process: getattr(process.memory_full_info(), kind)))
 
 
 def _resident(processes: list[psutil.Process]) -> int:
-    return _total(processes, lambda process: process.memory_info().rss)
-
-
-def _total(processes: list[psutil.Process], of: Callable[[psutil.Process], int]) -> int:
-    total = 0
-    for process in processes:
-        try:
-            total += of(process)
-        except psutil.Error:
-            continue  # a worker that ended between the two looks
-    return total
+    return int(total(processes, lambda process: process.memory_info().rss))
 
 
 class PeakMemory:

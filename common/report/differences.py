@@ -14,7 +14,7 @@ def differences(results: Results) -> list[str]:
             "model": str(spec.model), "weights": spec.weights.source, "learning rate": f"{spec.recipe.learning_rate:g}",
             "balance": spec.feed.balance, "images per epoch": f"{spec.feed.train_images:,}",
             "batch size": str(spec.recipe.batch_size), "image side": str(spec.feed.image_side),
-            "device": record.environment.get("device", ""), 
+            "device": record.environment.get("device", ""),
             "threads": record.environment.get("threads", ""), "preprocessing": _preprocessing_words(group.first),
         }  # fmt: skip
         fields |= {
