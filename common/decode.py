@@ -77,6 +77,7 @@ def fill_chunk(file: str, side: int, start: int, paths: list[str]) -> tuple[str,
                 bad.append((row, str(error)))
                 image = bytes(image_bytes)
             digest.update(image)
-            if stream and os.pwrite(stream.fileno(), image, row * image_bytes) != image_bytes:
-                raise OSError(f"{file}: row {row} was not written whole")
+            written = 0 if stream else image_bytes
+            while written < image_bytes:  # a disk that fills up writes a part, and says why at the next try
+                written += os.pwrite(stream.fileno(), image[written:], row * image_bytes + written)
     return digest.hexdigest(), bad

@@ -163,8 +163,6 @@ def run(folder: Path, resume: bool) -> int:
     """Carry out the trial in `folder` (spec.json), from its last checkpoint where it may. 0: done; 1: failed, with
     the reason as an event."""
     born = psutil.Process().create_time()
-    if not resume:
-        clear(folder)
     events = Events(folder / "events.jsonl")
     try:
         spec = TrialSpec.model_validate(read_json(folder / "spec.json"))
@@ -196,9 +194,9 @@ def main(arguments: list[str]) -> int:
     if "FRAMEWORK_BENCH_CHILD" in os.environ:
         die_with_parent()
         return run(folder, RESUME in arguments)
-    # Repeated alone: what the parent said of the earlier try is no longer true; threads and device are set as it would.
-    for name in ("log.txt", "parent.json"):
-        (folder / name).unlink(missing_ok=True)
+    # Repeated alone: what is left of the earlier try goes; threads and device are set as the parent would.
+    clear(folder)
+    (folder / "log.txt").unlink(missing_ok=True)
     process = TrialSpec.model_validate(read_json(folder / "spec.json")).process
     variables = environment(process.threads, process.device) | {"FRAMEWORK_BENCH_CHILD": str(os.getppid())}
     os.execve(sys.executable, [sys.executable, "-m", "common.trial", str(folder)], variables)

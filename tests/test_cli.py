@@ -53,7 +53,7 @@ def test_list_names_everything(bench):
         (["--suite", "smoke", "--models", "vgg19"], "--suite names its own"),
         (
             ["--data", "nowhere", "--frameworks", "fake"],
-            "no format recognises the data at 'nowhere' .there is no such folder.; there are: coco, comp5329, csv",
+            "no format recognises the data at 'nowhere' .there is no such folder.; there are: coco: .*; comp5329: .*; csv: .*; demo: ",
         ),
         (
             ["--frameworks", "torch", "--models", "resnet50:v2"],

@@ -91,7 +91,13 @@ def _frame(table: Path) -> pd.DataFrame:
     except pd.errors.ParserError as error:
         why = str(error)
     with contextlib.suppress(pd.errors.ParserError):  # again, with the parser that can go on after a bad line
-        pd.read_csv(table, engine="python", on_bad_lines=lambda cells: bad.append(",".join(cells)[:60]), **options)
+        pd.read_csv(
+            table,
+            engine="python",
+            index_col=False,
+            on_bad_lines=lambda cells: bad.append(",".join(cells)[:60]),
+            **options,
+        )
     items = [f"'{line}'" for line in bad] or [why]
     raise InputError(f"{table} has rows that cannot be read: {listed(items)}; quote cells that hold commas or quotes")
 
