@@ -11,7 +11,8 @@ from pathlib import Path
 def run_trials_command(arguments: list[str]) -> int:
     from common.options import trials_parser
 
-    given = {k: v for k, v in vars(trials_parser().parse_args(arguments)).items() if v not in (None, [], "")}
+    words = vars(trials_parser().parse_args(arguments))
+    given = {k: v for k, v in words.items() if v not in (None, [], "") or (k == "resume" and v == "")}
 
     from rich.console import Console
 
@@ -77,6 +78,8 @@ def resume_folder(given: dict) -> Path:
     from common.errors import InputError
     from common.options import trials_parser
 
+    if not given["resume"]:
+        raise InputError("--resume needs the folder of a run, e.g. results/RUN")
     flags = {action.dest: action.option_strings[-1] for action in trials_parser()._actions}
     others = ", ".join(flags[name] for name in given if name != "resume")
     if others:
@@ -185,15 +188,20 @@ def check_command(arguments: list[str]) -> int:
     from rich.console import Console
 
     from common import baselines
-    from common.check import compare, summarise
+    from common.check import NOT_COMPARABLE, compare, summarise
+    from common.errors import OtherSchema
     from common.files import write_text
     from common.records import read_results
     from common.report.markdown import table as markdown
     from common.report.terminal import show
     from common.report.verdict import verdict_table
 
-    now = summarise(read_results(options.run))
-    before = baselines.read(options.baseline, replaced=options.update_baseline)
+    try:
+        now = summarise(read_results(options.run))
+        before = baselines.read(options.baseline, replaced=options.update_baseline)
+    except OtherSchema as error:
+        print(f"run_bench.py: not comparable: {error}", file=sys.stderr)
+        return NOT_COMPARABLE
     code = 0
     if before is not None:
         report = compare(now, before, options.fail_on_times)
@@ -247,7 +255,7 @@ def main(arguments: list[str]) -> int:
         return run_trials_command(arguments)
     except (InputError, OSError, UnicodeError) as error:  # the last two: what cannot be read or written
         print(f"run_bench.py: error: {error}", file=sys.stderr)
-        return getattr(error, "exit_code", 2)
+        return 2
     except KeyboardInterrupt:
         return 130
 

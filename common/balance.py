@@ -77,9 +77,10 @@ def positive_weights(labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """What a positive of each class weighs in the loss: its negatives per positive among `rows`; 1 without positives.
 
     float32 [classes]. Every class then weighs as much in its positives as in its negatives (the paper's section 3.1).
+    Smoothed as the class frequency is, (N - n + 1/2) / (n + 1/2): a class that every image has keeps a weight above 0.
     """
     counts = labels[rows].sum(axis=0, dtype=np.float64)
-    return np.where(counts > 0, (len(rows) - counts) / np.maximum(counts, 1), 1.0).astype(np.float32)
+    return np.where(counts > 0, (len(rows) - counts + 0.5) / (counts + 0.5), 1.0).astype(np.float32)
 
 
 def imbalance(counts: np.ndarray) -> dict[str, Any]:

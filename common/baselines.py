@@ -6,13 +6,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from common.check import Baseline
-from common.errors import InputError, NotComparable
+from common.errors import InputError, OtherSchema
 from common.files import read_json, write_json
 from common.types import SCHEMA_VERSION
 
 
 def read(file: Path, replaced: bool = False) -> Baseline | None:
-    """The baseline in `file`; None where there is none to compare with. NotComparable: it has another schema.
+    """The baseline in `file`; None where there is none to compare with. OtherSchema: of another version.
 
     InputError where it is missing or no baseline, unless it is about to be replaced.
     """
@@ -27,7 +27,7 @@ def read(file: Path, replaced: bool = False) -> Baseline | None:
     try:
         raw = read_json(file)
         if raw.get("schema_version") != SCHEMA_VERSION:
-            raise NotComparable(
+            raise OtherSchema(
                 f"{file} has schema version {raw.get('schema_version')}, this harness {SCHEMA_VERSION}: not comparable; "
                 "make it anew with --update-baseline"
             )

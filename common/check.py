@@ -8,8 +8,8 @@ from common.types import SCHEMA_VERSION, Results, Row, Value
 
 FINE, WORSE, NOT_COMPARABLE, NOTHING = 0, 1, 3, 4  # exit codes; 2 is bad input, as everywhere
 SHARE = 0.01  # an F1, precision, recall or mAP may fall by so much where the baseline has no repeats
-SPREADS = 2.0  # standard errors of the difference, where it has
-REPEATS = 3  # from so many on
+REPEATS = 3  # seeds that both sides have, from which on their differences tell how much noise is in them
+CONFIDENCE = 0.99  # one-sided: a fall counts where Student's t says so of the paired differences
 FLOOR = 0.002  # and never less: summation order differs between processors
 AP, FEW_AP, FEW = 0.05, 0.2, 5  # average precision of one class; of a class with fewer positives than FEW
 LOSS = 0.02  # relative
@@ -18,11 +18,11 @@ Verdict = Literal["worse", "better", "same", "slower", "faster"]
 
 
 class Metric(Value):
-    """One number of a row, by repeat, and in which direction it gets worse."""
+    """One number of a row, by seed, and in which direction it gets worse."""
 
-    values: tuple[float, ...]
+    values: dict[str, float]
     lower_is_worse: bool = True
-    tolerance: float  # absolute, where neither side has a spread
+    tolerance: float  # absolute, where the seeds are too few to tell
     exact: bool = False  # a count: every fall is one
     kind: Literal["score", "time"] = "score"
 
@@ -94,7 +94,12 @@ def _summary(label: str, rows: list[Row], results: Results) -> Summary:
         "percentiles": list(run.percentiles), "model": str(spec.model), "weights": spec.weights.source,
         "recipe": spec.recipe.model_dump(), "split": spec.feed.split, "augment": spec.feed.augment,
     }  # fmt: skip
-    context = {"pixels": run.pixels_hash, "initial weights": spec.weights.sha256, "device": spec.process.device}
+    context = {
+        "pixels": run.pixels_hash,
+        "labels": spec.feed.labels_hash,
+        "initial weights": spec.weights.sha256,
+        "device": spec.process.device,
+    }
     ok = [row for row in rows if row.record.status == "ok"]
     finished = len(ok) == len(rows)
     return Summary(
@@ -110,9 +115,12 @@ def _summary(label: str, rows: list[Row], results: Results) -> Summary:
 
 def _metrics(rows: list[Row]) -> dict[str, Metric]:
     found: dict[str, Metric] = {}
+    seeds = [str(row.record.spec.seed) for row in rows]
 
-    def add(name: str, values: list[float], tolerance: float, **more: Any) -> None:
-        found[name] = Metric(values=tuple(values), tolerance=tolerance, **more)
+    def add(name: str, values: list[Any], tolerance: float, **more: Any) -> None:
+        known = {seed: value for seed, value in zip(seeds, values) if value is not None}
+        if known:
+            found[name] = Metric(values=known, tolerance=tolerance, **more)
 
     scores = [row.scores for row in rows]
     add("images scored", [s["images"] for s in scores], 0, exact=True)
@@ -122,10 +130,8 @@ def _metrics(rows: list[Row]) -> dict[str, Metric]:
             add(f"{name} at {percentile}", [s["percentiles"][percentile][name] for s in scores], SHARE)
     add("mAP", [s["mAP"] for s in scores], SHARE)
     for c in range(len(scores[0]["AP"])):
-        known = [s["AP"][c] for s in scores]
-        if None not in known:
-            few = min(s["positives"][c] for s in scores) < FEW
-            add(f"AP of class {c}", known, FEW_AP if few else AP)
+        few = min(s["positives"][c] for s in scores) < FEW
+        add(f"AP of class {c}", [s["AP"][c] for s in scores], FEW_AP if few else AP)
     losses = [s["validation_loss"] for s in scores]
     add("validation loss", losses, LOSS * float(np.mean(losses)), lower_is_worse=False)
     later = [[e.train_s for e in row.record.epochs[1:] or row.record.epochs] for row in rows]
@@ -139,7 +145,7 @@ def _metrics(rows: list[Row]) -> dict[str, Metric]:
 
 
 def compare(now: Baseline, before: Baseline, fail_on_times: bool = False) -> Report:
-    """Every row that both have, the mean over its repeats. Only a worsening fails; a time only where asked."""
+    """Every row that both have, seed by seed. Only a worsening fails; a time only where asked."""
     here, there = ({row.label: row for row in side.rows} for side in (now, before))
     absent, added = [n for n in there if n not in here], [n for n in here if n not in there]
     lines: list[Line] = []
@@ -148,7 +154,6 @@ def compare(now: Baseline, before: Baseline, fail_on_times: bool = False) -> Rep
         f"{k}: {before.context.get(k, '?')}, now {now.context.get(k, '?')}"
         for k in _differing(before.context, now.context)
     ]
-    compared = 0
     for label in (name for name in there if name in here):
         old, new = there[label], here[label]
         if names := _differing(old.settings, new.settings) + _plans(old.plans, new.plans):
@@ -158,16 +163,23 @@ def compare(now: Baseline, before: Baseline, fail_on_times: bool = False) -> Rep
             f"{label}, {k}: {old.context.get(k)}, now {new.context.get(k)}"
             for k in _differing(old.context, new.context)
         ]
-        compared += 1
         if old.finished and not new.finished:
             failed.append(label)
-        lines += [_line(label, m, old.metrics[m], new.metrics[m]) for m in old.metrics if m in new.metrics]
+            continue
+        common = sorted(old.plans.keys() & new.plans.keys())
+        if lost := _lost(old, new, common):
+            refused.append(f"{label}: it has no {', '.join(lost)}")
+        lines += [
+            _line(label, name, old.metrics[name], new.metrics[name], seeds)
+            for name in old.metrics
+            if name not in lost and (seeds := [s for s in common if s in old.metrics[name].values])
+        ]
     # Another model or recipe on the same framework stands in the place of the baseline's row: not comparable.
     frameworks = {here[name].framework for name in added}
     refused += [f"{n}: other model or recipe ({', '.join(added)})" for n in absent if there[n].framework in frameworks]
     lacking = [n for n in absent if there[n].framework not in frameworks]
     worse = failed or [x for x in lines if x.verdict == "worse" or (fail_on_times and x.verdict == "slower")]
-    code = WORSE if worse else NOT_COMPARABLE if refused else NOTHING if not compared else WORSE if lacking else FINE
+    code = WORSE if worse else NOT_COMPARABLE if refused else NOTHING if not lines else WORSE if lacking else FINE
     return Report(
         lines=tuple(lines), failed=tuple(failed), refused=tuple(refused), context=tuple(differing), exit_code=code,
         absent=tuple(lacking), new=tuple(added),
@@ -178,29 +190,40 @@ def _differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
     return sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
 
 
+def _lost(old: Summary, new: Summary, seeds: list[str]) -> list[str]:
+    """Metrics of the baseline that this run does not have for a seed that both have."""
+    return [
+        name
+        for name, metric in old.metrics.items()
+        if {s for s in seeds if s in metric.values} - (new.metrics[name].values if name in new.metrics else {}).keys()
+    ]
+
+
 def _plans(old: dict[str, str], new: dict[str, str]) -> list[str]:
-    """Seeds whose plans differ; other seeds altogether are no reason where one is common: the spread covers them."""
+    """Seeds whose plans differ; seeds that one side alone has are left out where one is common."""
     common = old.keys() & new.keys()
     return [f"plan of seed {seed}" for seed in sorted(common) if old[seed] != new[seed]] or (
         [] if common else ["seeds"]
     )
 
 
-def _line(row: str, name: str, old: Metric, new: Metric) -> Line:
-    before, now = float(np.mean(old.values)), float(np.mean(new.values))
-    allowed = tolerance(old, new)
-    loss = before - now if old.lower_is_worse else now - before
+def _line(row: str, name: str, old: Metric, new: Metric, seeds: list[str]) -> Line:
+    before, now = (np.array([metric.values[s] for s in seeds]) for metric in (old, new))
+    falls = before - now if old.lower_is_worse else now - before
+    allowed, fall = tolerance(old, falls), float(falls.max() if old.exact else falls.mean())
     words: tuple[Verdict, Verdict] = ("worse", "better") if old.kind == "score" else ("slower", "faster")
-    verdict: Verdict = words[1] if loss < -allowed else "same" if loss <= allowed else words[0]  # also NaN
-    return Line(row=row, metric=name, before=before, now=now, tolerance=allowed, verdict=verdict)
+    verdict: Verdict = words[1] if fall < -allowed else "same" if fall <= allowed else words[0]  # also NaN
+    return Line(row=row, metric=name, before=before.mean(), now=now.mean(), tolerance=allowed, verdict=verdict)
 
 
-def tolerance(old: Metric, new: Metric) -> float:
-    """By how much a metric may worsen: 0 for counts; from the baseline's spread over its repeats where it has three
-    (two standard errors of the difference of the two means); else the metric's own."""
+def tolerance(old: Metric, falls: np.ndarray) -> float:
+    """By how much a metric may worsen, given by how much it did at each seed: 0 for counts; the metric's own; less where
+    three seeds or more agree, by the 99 % quantile of Student's t over the paired differences."""
     if old.exact:
         return 0.0
-    if len(old.values) < REPEATS or old.kind == "time":
+    if len(falls) < REPEATS or old.kind == "time":
         return old.tolerance
-    error = float(np.std(old.values, ddof=1)) * np.sqrt(1 / len(old.values) + 1 / len(new.values))
-    return max(FLOOR, SPREADS * float(error))
+    from scipy import stats  # a second to import, which only repeats should pay
+
+    error = float(np.std(falls, ddof=1)) / np.sqrt(len(falls)) * stats.t.ppf(CONFIDENCE, len(falls) - 1)
+    return float(min(old.tolerance, max(FLOOR, error)))

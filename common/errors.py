@@ -2,7 +2,6 @@
 
 import contextlib
 import difflib
-import zipfile
 from collections.abc import Iterable, Iterator
 
 MOST_LISTED = 20
@@ -11,13 +10,9 @@ MOST_LISTED = 20
 class InputError(Exception):
     """Bad input. The message says what, where, the choices and the next step."""
 
-    exit_code = 2
 
-
-class NotComparable(InputError):
-    """Two results that must not be held against each other; `check` ends with exit code 3."""
-
-    exit_code = 3
+class OtherSchema(InputError):
+    """A file of another version of the harness: what it holds cannot be compared."""
 
 
 def unknown(kind: str, name: str, choices: Iterable[str], hint: str = "") -> InputError:
@@ -38,9 +33,12 @@ def listed(items: list[str]) -> str:
 
 @contextlib.contextmanager
 def readable(what: str) -> Iterator[None]:
-    """InputError where a file of `what` is damaged: what JSON, NumPy and pydantic raise over it."""
+    """InputError where a file of `what` is damaged. A flipped byte makes JSON, zip and NumPy raise whatever they like:
+    zlib.error, NotImplementedError, tokenize.TokenError, ... were seen."""
     try:
         yield
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (InputError, OSError):
+        raise
+    except Exception as error:
         said = (str(error).splitlines() or [""])[0][:160]
         raise InputError(f"{what} is damaged ({type(error).__name__}: {said}); run it again") from error

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from common.decode import decode
+from common.decode import ImageError, decode
 from common.pixels import PixelStore
 
 
@@ -44,8 +44,14 @@ class Decoded:
 
     def read(self, rows: np.ndarray, crops: np.ndarray | None) -> np.ndarray:
         draws = [()] * len(rows) if crops is None else crops.tolist()
-        images = bytearray().join(decode(self.paths[row], self.side, draw) for row, draw in zip(rows, draws))
+        images = bytearray().join(self._decode(row, draw) for row, draw in zip(rows, draws))
         return np.frombuffer(images, np.uint8).reshape(-1, self.side, self.side, 3)
+
+    def _decode(self, row: int, draw: list[float]) -> bytes:
+        try:
+            return decode(self.paths[row], self.side, draw)
+        except ImageError as error:
+            raise ImageError(f"{self.paths[row]}: {error}") from None
 
 
 class Feed:

@@ -1,8 +1,10 @@
 """The machine in words and cores."""
 
+import contextlib
 import hashlib
 import os
 import platform
+import subprocess
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,6 +14,7 @@ import psutil
 from common.files import PROJECT, size_text
 
 CODE = ("common", "frameworks", "benchmarks")
+NOT_OF_A_TRIAL = ("common/report", "common/check.py", "common/baselines.py", "common/progress.py", "benchmarks/self")
 
 
 def cores() -> int:
@@ -27,18 +30,30 @@ def machine() -> dict[str, str]:
         "memory": size_text(psutil.virtual_memory().total),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
+        **_gpus(),
     }
 
 
+def _gpus() -> dict[str, str]:
+    """Their names, from the driver's own tool: the harness's own process imports no framework."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        words = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        said = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True).stdout
+        return {"GPU": ", ".join(line.strip() for line in said.splitlines())} if said.strip() else {}
+    return {}
+
+
 def made_by() -> dict[str, str]:
-    """What a result depends on beside data and settings: a hash of this project's code, and the packages' versions.
+    """What a trial depends on beside data and settings: a hash of the code that it runs, and the packages' versions.
 
     Versions are read from the installed metadata: the harness's own process imports no framework.
     """
     digest = hashlib.sha256()
     for folder in CODE:
         for file in sorted((PROJECT / folder).rglob("*.py")):
-            digest.update(f"{file.relative_to(PROJECT)}\n".encode() + file.read_bytes())
+            name = file.relative_to(PROJECT).as_posix()
+            if not name.startswith(NOT_OF_A_TRIAL):
+                digest.update(f"{name}\n".encode() + file.read_bytes())
     wanted = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
     found = {name: _version(name) for name in (line.split("==")[0] for line in wanted)}
     return {"code": digest.hexdigest()[:16], **found}

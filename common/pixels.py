@@ -156,7 +156,7 @@ def fill(
         ) from error
     except (OSError, MemoryError) as error:
         raise InputError(
-            f"the pixel store in {folder} cannot be written: {error}; run again, it goes on from there"
+            f"the pixel store in {folder} cannot be written: {error or 'no memory'}; run again, it goes on from there"
         ) from error
     hashes = [done[s][0] for s in range(0, n, CHUNK)]
     whole = hashlib.sha256("".join(hashes).encode()).hexdigest()

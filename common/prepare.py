@@ -49,14 +49,13 @@ def make_run(
     jobs, notes = select.jobs(settings)
     dataset = read_data(settings)
     on, device_notes = device.choose(settings.device, [job.framework for job in jobs])
-    # What can be refused without decoding is refused before it.
+    # What can be refused without decoding is refused before it; which rows a run may start from is known only after.
     plans = draw_plans(settings, dataset, jobs, np.arange(len(dataset)), np.arange(0))
-    initial = find_weights(settings, jobs, plans, dataset, say)
+    initial = {} if settings.init_from else find_weights(settings, jobs, plans, dataset, say)
     pixels = decode_all(settings, dataset, say, progress)
     usable, test_rows, bad_notes = without_bad(settings, dataset, pixels.bad)
     plans = draw_plans(settings, dataset, jobs, usable, test_rows)
-    if settings.init_from and bad_notes:
-        initial = find_weights(settings, jobs, plans, dataset, say)  # other images, another split
+    initial = initial or find_weights(settings, jobs, plans, dataset, say)
     folder = new_folder(Path(settings.results_dir), settings.name, run_name(settings, jobs, dataset))
     try:
         hold(folder)
@@ -93,7 +92,8 @@ def decode_all(
     settings: Settings, dataset: Dataset, say: Callable[[str], None], progress: Callable[[int, int], None]
 ) -> Pixels:
     """Every image decoded once, so that a bad one is known before anything trains."""
-    side, stored = settings.image_size or dataset.default_side, settings.pixels == "store"
+    side = settings.image_size or dataset.default_side
+    stored = settings.pixels == "store" and settings.augment != "everywhere"  # nothing would be read from it
     paths = np.concatenate([dataset.paths, dataset.test_paths]) if len(dataset.test_paths) else dataset.paths
     folder, meta = store(dataset.name, paths, side, say, progress, keep=stored)
     return Pixels(folder, meta["hash"], side, stored, {row: why for row, why in meta["bad"]})
@@ -139,7 +139,8 @@ def find_weights(
     if settings.init_from:
         run = Path(settings.init_from)
         splits = {seed: plan.hashes(drawn)["split"] for (seed, _), drawn in plans.items()}
-        return {(s, job): weights.from_run(run, job, s, splits[s], dataset.name) for s in seeds for job in jobs}
+        classes = dataset.class_names
+        return {(s, job): weights.from_run(run, job, s, splits[s], classes) for s in seeds for job in jobs}
     weights.check_choices([job.model for job in jobs], settings.weights)
     found: dict[tuple, WeightsSpec] = {}
     for job in jobs:
@@ -167,8 +168,7 @@ def write_data(
     write_arrays(folder / "labels.npz", ids=dataset.ids, labels=dataset.labels, test_ids=dataset.test_ids)
     decodes = not pixels.stored or settings.augment != "none"
     if decodes:
-        paths = [below(folder, Path(p)) for p in (*dataset.paths, *dataset.test_paths)]
-        write_arrays(folder / "files.npz", paths=np.array(paths))
+        write_paths(folder, dataset)
     workers = settings.workers if settings.workers is not None else max(1, cores() // 4) if decodes else 0
     write_samples(folder, dataset, plans)
     feeds = {}
@@ -184,6 +184,12 @@ def write_data(
             validation_images=len(drawn.validation_rows), test_images=len(drawn.test_rows),
         )  # fmt: skip
     return feeds
+
+
+def write_paths(folder: Path, dataset: Dataset) -> None:
+    """Where the images lie, as seen from the run folder: for trials that decode."""
+    paths = [below(folder, Path(p)) for p in (*dataset.paths, *dataset.test_paths)]
+    write_arrays(folder / "files.npz", paths=np.array(paths))
 
 
 def sample_rows(rows: np.ndarray) -> np.ndarray:

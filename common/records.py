@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import InputError, readable
+from common.errors import InputError, OtherSchema, readable
 from common.files import read_json
 from common.scores import at_percentile, oracle_scores, prior_scores, score, share_of_way
 from common.types import SCHEMA_VERSION, EpochRecord, Results, Row, RunRecord, TrialRecord, TrialSpec
@@ -15,7 +15,7 @@ from common.watch import read_events
 
 
 def read_run(folder: Path) -> RunRecord:
-    """The run's record. InputError where the folder is no run, or of another schema."""
+    """The run's record. InputError where the folder is no run; OtherSchema."""
     file = folder / "run.json"
     if not file.exists():
         runs = sorted(p.parent.name for p in folder.parent.glob("*/run.json")) if folder.parent.is_dir() else []
@@ -24,7 +24,7 @@ def read_run(folder: Path) -> RunRecord:
     with readable(f"the run '{folder}'"):
         raw = dict(read_json(file))
         if raw.get("schema_version") != SCHEMA_VERSION:
-            raise InputError(
+            raise OtherSchema(
                 f"{file} has schema version {raw.get('schema_version')}, this harness reads {SCHEMA_VERSION}; "
                 "run it again, or read it with the version that wrote it"
             )

@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from common import checkpoint, prepare, weights
-from common.child import clear
 from common.errors import InputError, readable
 from common.files import hash_arrays, hold, read_json, write_json
-from common.machine import machine, made_by
+from common.machine import cores, machine, made_by
 from common.records import read_run
-from common.runner import finished
+from common.runner import disown, finished
 from common.trial import read_plan
 from common.types import Job, RunRecord, Settings, TrialSpec
 
@@ -43,8 +42,9 @@ def reopen(
         words = ", ".join(f"{key} ({then.get(key, 'not there')}, now {now.get(key, 'not there')})" for key in changed)
         say(f"since the run began these changed: {words}; its {len(begun)} finished or begun trials are run anew")
         for spec in begun:
-            clear(folder / "trials" / spec.name)
+            disown(folder / "trials" / spec.name)
     if changed:
+        specs = [_on_this_machine(folder, spec) for spec in specs]
         run = run.model_copy(update={"made_by": made_by(), "machine": machine()})
         write_json(folder / "run.json", run.model_dump())
     return run, specs
@@ -53,6 +53,13 @@ def reopen(
 def _made_by(made: dict[str, str], machine: dict[str, str]) -> dict[str, str]:
     """Without the size of the memory, which moves a little from start to start."""
     return made | {key: value for key, value in machine.items() if key != "memory"}
+
+
+def _on_this_machine(folder: Path, spec: TrialSpec) -> TrialSpec:
+    """The trial with as many threads as there are cores now."""
+    here = spec.model_copy(update={"process": spec.process.model_copy(update={"threads": cores()})})
+    write_json(folder / "trials" / spec.name / "spec.json", here.model_dump())
+    return here
 
 
 def _begun(trial: Path, spec: TrialSpec) -> bool:
@@ -75,6 +82,8 @@ def _same_data(
         raise InputError(
             f"'{settings.data}' is not what {folder} was planned with ({what}); start the run anew: {run.command}"
         )
+    if (folder / "files.npz").exists():
+        prepare.write_paths(folder, dataset)  # the run folder may have been moved
     return pixels
 
 

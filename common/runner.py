@@ -7,8 +7,11 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from common import checkpoint
 from common.child import clear, end, log_tail, start, uninterrupted
+from common.errors import InputError, readable
 from common.files import read_json, size_text, write_json
 from common.memory import PeakMemory, method
 from common.trial import RESUME
@@ -48,9 +51,20 @@ def run_trials(folder: Path, specs: list[TrialSpec], display: Display, resume: b
 
 
 def finished(trial: Path, spec: TrialSpec) -> bool:
-    """Whether this very trial ended well, as its parent saw it, and what it made is there."""
+    """Whether this very trial ended well, as its parent saw it, and what it made can be read."""
     said = _said_before(trial)
-    return said.get("status") == "ok" and said.get("spec") == spec.identity() and (trial / "logits.npz").exists()
+    if said.get("status") != "ok" or said.get("spec") != spec.identity():
+        return False
+    try:
+        with readable("its logits"), np.load(trial / "logits.npz") as arrays:
+            return all(arrays[name].size for name in arrays.files)
+    except (OSError, InputError):
+        return False
+
+
+def disown(trial: Path) -> None:
+    """What the trial reached stays to be read until it is run anew; it is not gone on with."""
+    write_json(trial / "parent.json", _said_before(trial) | {"spec": ""})
 
 
 def _said_before(trial: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ repeats that trial alone, in its folder.
 """
 
 import os
+import re
 import sys
 import time
 import traceback
@@ -20,7 +21,7 @@ from common.child import clear, die_with_parent, environment
 from common.decode import ImageError
 from common.errors import InputError
 from common.feed import Decoded, Feed, Stored
-from common.files import hash_arrays, read_json, write_arrays
+from common.files import hash_arrays, hold, read_json, write_arrays
 from common.initial import initialise, save_weights, smoothed_odds
 from common.loading import load_adapter
 from common.pixels import PixelStore
@@ -29,6 +30,7 @@ from common.scores import bce_with_logits
 from common.types import BuildSpec, Plan, TrialSpec
 from common.watch import Events, Lie, Watch, check_loss, load_average
 
+NO_MEMORY = re.compile(r"out of memory|can't allocate memory|\bOOM\b")  # as the frameworks' own errors say it
 RESUME = "--resume"  # said by the parent, which has taken the events back to the last checkpoint
 
 
@@ -178,8 +180,8 @@ def run(folder: Path, resume: bool) -> int:
         traceback.print_exc()
         plain = isinstance(error, InputError | ImageError | Lie | FloatingPointError)
         text = str(error) if plain else f"{type(error).__name__}: {error}"
-        if isinstance(error, MemoryError):
-            text = "out of memory; a smaller --batch-size or --image-size may help"
+        if isinstance(error, MemoryError) or NO_MEMORY.search(text):
+            text = f"out of memory; a smaller --batch-size or --image-size may help ({text.strip()[:300]})"
         events.write("failed", reason=text.strip()[:2000])
         return 1
     return 0
@@ -195,6 +197,7 @@ def main(arguments: list[str]) -> int:
         die_with_parent()
         return run(folder, RESUME in arguments)
     # Repeated alone: what is left of the earlier try goes; threads and device are set as the parent would.
+    hold(folder.parent.parent)  # not while its run is running; the lock itself ends with this process
     clear(folder)
     (folder / "log.txt").unlink(missing_ok=True)
     process = TrialSpec.model_validate(read_json(folder / "spec.json")).process

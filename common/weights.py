@@ -130,18 +130,26 @@ def _reader(path: Path) -> ModuleType:
     raise InputError(f"no framework here reads '{path.name}'; --weights takes .safetensors, {known}")
 
 
-def from_run(run: Path, job: Job, seed: int, split_hash: str, dataset: str) -> WeightsSpec:
+def from_run(run: Path, job: Job, seed: int, split_hash: str, class_names: tuple[str, ...]) -> WeightsSpec:
     """What a finished run trained, head and all: the trial of the same model and seed, of whatever framework.
 
-    InputError where there is none, or where it trained on what would now be validation images.
+    InputError where there is none, where its outputs mean other classes, or where it trained on what would now be
+    validation images.
     """
     if not (run / "run.json").exists():
         raise InputError(f"no run at '{run}' for --init-from (it has no run.json)")
     with readable(f"the run '{run}'"):
         record = read_json(run / "run.json")
         trials = [read_json(f) for f in sorted(run.glob("trials/*/spec.json"))]
-    same = [s for s in trials if s["model"] == job.model.model_dump()]
-    kept = [s for s in same if (run / "trials" / s["name"] / "weights.safetensors").exists()]
+        same = [s for s in trials if s["model"] == job.model.model_dump()]
+        kept = [s for s in same if (run / "trials" / s["name"] / "weights.safetensors").exists()]
+        hashes = {seed: split["split_hash"] for seed, split in record["splits"].items()}
+        theirs = tuple(record["class_names"])
+    if theirs != class_names:
+        raise InputError(
+            f"{run} was trained on other classes ({', '.join(theirs[:5])}, ...; here {', '.join(class_names[:5])}, ...): "
+            "its head would mean something else; take a run of the same classes, or --weights with its weights.safetensors"
+        )
     fitting = sorted((s for s in kept if s["seed"] == seed), key=lambda s: _unlike(s, job))
     if not fitting:
         seeds = sorted({s["seed"] for s in kept})
@@ -149,11 +157,10 @@ def from_run(run: Path, job: Job, seed: int, split_hash: str, dataset: str) -> W
             f"{run} has no finished trial of {job.model} with seed {seed} (its seeds: {', '.join(map(str, seeds)) or 'none'}); "
             "another seed's split would have trained on these validation images"
         )
-    theirs = record["splits"][str(seed)]["split_hash"]
-    if record["dataset"] == dataset and theirs != split_hash:
+    if hashes.get(str(seed)) != split_hash:
         raise InputError(
-            f"{run} split {dataset} otherwise ({theirs}, here {split_hash}): it trained on what are validation images "
-            "here; take the same --limit, --split and --seed"
+            f"{run} split the images otherwise ({hashes.get(str(seed))}, here {split_hash}): it trained on what are "
+            "validation images here; take the same --data, --limit, --split and --seed"
         )
     spec = from_file(run / "trials" / fitting[0]["name"] / "weights.safetensors", job.model, UNCHANGED)
     return spec.model_copy(update={"source": f"run {record['name']}", "head": True})

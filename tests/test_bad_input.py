@@ -63,6 +63,42 @@ def test_skipped_images_are_in_no_split_and_the_page_says_so(run, photos, tmp_pa
     assert "3 of the 40 images were dropped" in (tmp_path / "results" / "run" / "results.md").read_text()
 
 
+def test_a_run_may_start_from_one_that_skipped_images(run, photos, tmp_path, bench):
+    """The split is that of the images that are left, in both runs."""
+    spoil(photos)
+    assert run("--on-bad-image", "skip").returncode == 0
+    done = run("--on-bad-image", "skip", "--init-from", tmp_path / "results" / "run", "--name", "next")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_label_that_every_image_has_can_be_weighted(run, photos, tmp_path):
+    lines = (photos / "train.csv").read_text().splitlines()
+    (photos / "train.csv").write_text("\n".join([lines[0], *(f"{line} 5" for line in lines[1:])]) + "\n")
+    done = run("--balance", "weighted")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_weights_reach_the_training(run, tmp_path):
+    """The same run with and without weights on positives: its losses are others, in training and in validation."""
+    losses = {}
+    for balance in ("none", "weighted"):
+        assert run("--balance", balance, "--name", balance).returncode == 0
+        epoch = read_results(tmp_path / "results" / balance).rows[0].record.epochs[0]
+        losses[balance] = epoch.train_loss, epoch.validation_loss
+    assert all(b > 1.2 * a for a, b in zip(losses["none"], losses["weighted"])), losses
+
+
+def test_dollars_in_names_are_dollars(run, photos, tmp_path):
+    text = (photos / "train.csv").read_text().replace("labels", "tags")
+    for i in range(40):
+        (photos / "data" / f"{i}.jpg").rename(photos / "data" / f"p_$1{i}_$2.jpg")
+        text = text.replace(f"\n{i}.jpg,", f"\np_$1{i}_$2.jpg,$a$b_^ ")
+    (photos / "train.csv").write_text(text)
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "results" / "run" / "figures" / "samples.png").exists()
+
+
 def test_too_few_usable_images_are_refused(run, photos):
     for i in range(38):
         (photos / "data" / f"{i}.jpg").unlink()

@@ -88,5 +88,7 @@ def test_many_sets_are_resampled_block_by_block(monkeypatch):
 
 
 def test_positive_weights_by_hand():
-    labels = np.array([[1, 1, 0], [1, 0, 0], [1, 0, 0], [0, 0, 0]], np.uint8)
-    assert positive_weights(labels, np.arange(4)).tolist() == [pytest.approx(1 / 3), 3.0, 1.0]
+    """(N - n + 1/2) / (n + 1/2): of a class in 3 of 4 rows, in 1, in none, in all."""
+    labels = np.array([[1, 1, 0, 1], [1, 0, 0, 1], [1, 0, 0, 1], [0, 0, 0, 1]], np.uint8)
+    expected = [1.5 / 3.5, 3.5 / 1.5, 1, 0.5 / 4.5]
+    assert positive_weights(labels, np.arange(4)) == pytest.approx(expected)

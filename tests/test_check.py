@@ -8,6 +8,7 @@ import pytest
 
 from common import scores
 from common.check import FINE, NOT_COMPARABLE, NOTHING, WORSE, Metric, compare, summarise, tolerance
+from common.errors import InputError
 from common.formats import demo
 from common.records import read_results
 
@@ -138,7 +139,7 @@ def test_a_failed_trial_is_worse(good):
 def test_an_improvement_never_fails(good):
     now, base = (summarise(read_results(good / "good")) for _ in range(2))
     row = now.rows[0]
-    better = {n: m.model_copy(update={"values": tuple(v + 0.3 * (1 if m.lower_is_worse else -v) for v in m.values)})
+    better = {n: m.model_copy(update={"values": {s: v + 0.3 * (1 if m.lower_is_worse else -v) for s, v in m.values.items()}})
               for n, m in row.metrics.items()}  # fmt: skip
     report = compare(now.model_copy(update={"rows": (row.model_copy(update={"metrics": better}),)}), base)
     assert report.exit_code == FINE
@@ -148,7 +149,7 @@ def test_an_improvement_never_fails(good):
 def slower(good):
     now = summarise(read_results(good / "good"))
     row = now.rows[0]
-    metrics = row.metrics | {"epoch s": row.metrics["epoch s"].model_copy(update={"values": (1e6,)})}
+    metrics = row.metrics | {"epoch s": row.metrics["epoch s"].model_copy(update={"values": {"0": 1e6}})}
     return now.model_copy(update={"rows": (row.model_copy(update={"metrics": metrics}),)})
 
 
@@ -206,6 +207,30 @@ def test_a_damaged_run_could_not_be_checked(bench, good):
         assert done.returncode == 2 and "is damaged" in done.stderr and "Traceback" not in done.stderr, file
 
 
+@pytest.mark.parametrize("content", ["5", "[1]", "null", '{"schema_version": 1}'])
+def test_a_record_that_is_none_is_damaged(good, tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InputError, match=r"is damaged|schema version"):
+        read_results(tmp_path)
+
+
+def test_a_flipped_byte_is_damage_or_harmless(good, tmp_path):
+    """Every 7th byte of the logits' file, one at a time: the checksum of the zip, never a traceback."""
+    run = tmp_path / "flipped"
+    shutil.copytree(good / "good", run)
+    file = run / "trials" / TRIAL / "logits.npz"
+    whole, refused = file.read_bytes(), 0
+    step = max(1, len(whole) // 150)
+    for place in range(0, len(whole), step):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            read_results(run)
+        except InputError as error:
+            refused += 1
+            assert "is damaged" in str(error)
+    assert refused > 100
+
+
 def test_a_damaged_baseline_can_be_replaced(bench, good, tmp_path):
     (tmp_path / "b.json").write_text("{")
     assert bench("check", good / "good", "--baseline", tmp_path / "b.json", "--update-baseline").returncode == 0
@@ -216,7 +241,7 @@ def test_a_number_that_is_none_is_worse(good):
     now = summarise(read_results(good / "good"))
     row = now.rows[0]
     lost = row.model_copy(
-        update={"metrics": row.metrics | {"mAP": row.metrics["mAP"].model_copy(update={"values": (float("nan"),)})}}
+        update={"metrics": row.metrics | {"mAP": row.metrics["mAP"].model_copy(update={"values": {"0": float("nan")}})}}
     )
     report = compare(now.model_copy(update={"rows": (lost,)}), now)
     assert report.exit_code == WORSE and codes(report)["mAP"] == "worse"
@@ -226,6 +251,11 @@ def test_another_schema_is_not_comparable(bench, good, tmp_path):
     raw = json.loads((good / "base.json").read_text())
     (tmp_path / "old.json").write_text(json.dumps(raw | {"schema_version": 0}))
     done = bench("check", good / "good", "--baseline", tmp_path / "old.json")
+    assert done.returncode == NOT_COMPARABLE and "schema version 0" in done.stderr
+    shutil.copytree(good / "good", tmp_path / "old")
+    record = json.loads((tmp_path / "old" / "run.json").read_text())
+    (tmp_path / "old" / "run.json").write_text(json.dumps(record | {"schema_version": 0}))
+    done = bench("check", tmp_path / "old", "--baseline", good / "base.json")
     assert done.returncode == NOT_COMPARABLE and "schema version 0" in done.stderr
 
 
@@ -244,14 +274,42 @@ def test_other_versions_and_machine_are_listed_and_no_reason(good):
 
 
 def test_the_tolerance_comes_from_the_spread_where_there_is_one():
-    one = Metric(values=(0.5,), tolerance=0.01)
-    three = Metric(values=(0.4, 0.5, 0.6), tolerance=0.01)
-    assert tolerance(one, one) == 0.01
-    assert tolerance(three, three) == pytest.approx(2 * 0.1 * np.sqrt(2 / 3))
-    assert tolerance(three, one) == pytest.approx(2 * 0.1 * np.sqrt(1 / 3 + 1))
-    assert tolerance(Metric(values=(0.4, 0.6), tolerance=0.01), one) == 0.01  # two are no spread
-    assert tolerance(Metric(values=(0.5, 0.5, 0.5), tolerance=0.01), one) == 0.002
-    assert tolerance(Metric(values=(8.0,), tolerance=3, exact=True), one) == 0
+    metric = Metric(values={}, tolerance=0.01)
+    assert tolerance(metric, np.array([0.5, 0.1])) == 0.01  # two seeds are no spread
+    assert tolerance(metric, np.zeros(3)) == 0.002
+    # t of 2 degrees of freedom at 99 %: 6.965; standard error of (0, .001, .002): .001 / sqrt(3)
+    assert tolerance(metric, np.array([0, 0.001, 0.002])) == pytest.approx(6.965 * 0.001 / np.sqrt(3), rel=1e-3)
+    assert tolerance(metric, np.array([0, 0.1, 0.2])) == 0.01  # repeats only ever sharpen the check
+    assert tolerance(Metric(values={}, tolerance=3, exact=True), np.zeros(1)) == 0
+
+
+def repeated(summary, by_seed):
+    """The summary with its F1 at 95 as given, seed by seed."""
+    row = summary.rows[0]
+    f1 = row.metrics["f1 at 95"].model_copy(update={"values": by_seed})
+    trained = row.metrics["images trained"].model_copy(update={"values": {s: 900 + int(s) for s in by_seed}})
+    metrics = {"f1 at 95": f1, "images trained": trained}
+    row = row.model_copy(update={"plans": {s: f"plan{s}" for s in by_seed}, "metrics": metrics})
+    return summary.model_copy(update={"rows": (row,)})
+
+
+def test_seeds_are_compared_with_themselves(good):
+    """Splits differ by .03 from each other; a fall of .005 on each of them is still seen, and nothing else is."""
+    summary = summarise(read_results(good / "good"))
+    base = repeated(summary, {"0": 0.70, "1": 0.73, "2": 0.76})
+    assert compare(base, base).exit_code == FINE
+    report = compare(repeated(summary, {"0": 0.695, "1": 0.7252, "2": 0.7549}), base)
+    assert report.exit_code == WORSE and codes(report)["f1 at 95"] == "worse"
+    one = compare(repeated(summary, {"2": 0.76}), base)  # one of the seeds: its own score, its own count of images
+    assert one.exit_code == FINE and codes(one) == {"f1 at 95": "same", "images trained": "same"}
+
+
+def test_a_metric_that_is_gone_is_not_passed_over(good):
+    now = summarise(read_results(good / "good"))
+    row = now.rows[0]
+    fewer = row.model_copy(update={"metrics": {n: m for n, m in row.metrics.items() if n != "f1 at 95"}})
+    report = compare(now.model_copy(update={"rows": (fewer,)}), now)
+    assert report.exit_code == NOT_COMPARABLE and "has no f1 at 95" in report.refused[0]
 
 
 def test_half_a_run_is_no_baseline(bench, tmp_path):

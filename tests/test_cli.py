@@ -67,6 +67,7 @@ def test_list_names_everything(bench):
         (["--frameworks", "fake", "--limit", "2"], "2 images cannot be split"),
         (["bench"], "no verb 'bench'; there are: list, data, report, check, self"),
         (["report", "nowhere"], "no run at 'nowhere'"),
+        (["--resume", ""], "--resume needs the folder of a run"),
         (["--epochs", "0"], "0 is not 1 or more"),
         (["--seed", "4294967296"], "is not below 2"),
         (["--percentiles", "100"], "100 is not a percentile"),
@@ -108,3 +109,15 @@ def test_no_run_overwrites_another(bench, tmp_path):
     done = bench(*arguments)
     assert done.returncode == 2
     assert "exists; take another --name" in done.stderr
+
+
+def test_the_names_of_gpus_are_the_drivers_words(tmp_path, monkeypatch):
+    """A run that goes on elsewhere must know that the GPU is another one."""
+    from common.machine import machine
+
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert "GPU" not in machine() or machine()["GPU"]
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho NVIDIA T4\necho NVIDIA T4\n")
+    tool.chmod(0o755)
+    assert machine()["GPU"] == "NVIDIA T4, NVIDIA T4"

@@ -53,10 +53,20 @@ def test_a_label_past_the_outputs_is_refused(tmp_path):
         comp5329.read(tmp_path)
 
 
-@pytest.mark.parametrize("line", ["7.gif,1,x", "7.jpg,1;2,x", "7.jpg,-1,x", "7.jpg,one,x"])
+STRANGE = ["7.gif,1,x", "7.jpg,1;2,x", "7.jpg,-1,x", "7.jpg,one,x", "7,3,x", "7.jpeg2,4,x"]
+
+
+@pytest.mark.parametrize("line", STRANGE)
 def test_a_row_that_cannot_be_read_is_no_part_of_a_caption(tmp_path, line):
     (tmp_path / "train.csv").write_text(f'ImageID,Labels,Caption\n0.jpg,1,"x"\n{line}\n')
-    with pytest.raises(InputError, match=r"1 row of the table cannot be read: line 3: '7\."):
+    with pytest.raises(InputError, match=r"1 row of the table cannot be read: line 3: '7"):
+        comp5329.read(tmp_path)
+
+
+@pytest.mark.parametrize("line", [*STRANGE, "anything"])
+def test_nothing_is_lost_before_the_first_record(tmp_path, line):
+    (tmp_path / "train.csv").write_text(f'ImageID,Labels,Caption\n{line}\n0.jpg,1,"x"\n')
+    with pytest.raises(InputError, match="1 row of the table cannot be read: line 2"):
         comp5329.read(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from common.report.data import label_sets_table, labels_table, plans_table, rows_table
 from common.report.differences import differences
 from common.report.markdown import page
 from common.report.table import NONE, coinciding, comparison_table, further_scores_table, groups, scores_table
@@ -133,3 +134,53 @@ def test_a_partial_weights_file_shows_in_the_table():
 
 def test_percentiles_are_sorted_and_single():
     assert Settings(percentiles=(95, 80, 95)).percentiles == (80.0, 95.0)
+
+
+AUDIT = {
+    "seed 0, balance none": {
+        "before": {"images": 4, "unique_images": 4, "label_counts": [3, 1, 0], "IRLbl": [1.0, 3.0, None], "MeanIR": 2.0},
+        "after": {"images": 4, "unique_images": 4, "label_counts": [3, 1, 0], "IRLbl": [1.0, 3.0, None], "MeanIR": 2.0},
+    },
+    "seed 0, balance oversample": {
+        "before": {"images": 4, "unique_images": 4, "label_counts": [3, 1, 0], "IRLbl": [1.0, 3.0, None], "MeanIR": 2.0},
+        "after": {"images": 6, "unique_images": 4, "label_counts": [3, 3, 0], "IRLbl": [1.0, 1.0, None], "MeanIR": 1.0},
+    },
+}  # fmt: skip
+
+
+def test_labels_before_and_after_balancing_by_hand():
+    cells = labels_table(("person", "cat", "never"), AUDIT)
+    assert cells.header[:6] == ("label", "name", "positives", "IRLbl", "oversample: positives", "oversample: IRLbl")
+    assert [row[:6] for row in cells.rows] == [
+        ("0", "person", "3", "1.0", "3", "1.0"), ("1", "cat", "1", "3.0", "3", "1.0"), ("2", "never", "0", NONE, "0", NONE)
+    ]  # fmt: skip
+    assert [len(row[6]) for row in cells.rows] == [24, 8, 0]  # bars to scale
+
+
+def test_plans_before_and_after_balancing_by_hand():
+    splits = {"0": {"train": 4, "validation": 1, "test": 0, "split_hash": "abc"}}
+    cells = plans_table(AUDIT, splits)
+    assert cells.rows[2:] == (
+        ("seed 0, balance oversample, before", "4", "4", "2.00", "3.0"),
+        ("seed 0, balance oversample, after", "6", "4", "1.00", "1.0"),
+    )
+    assert cells.notes[0] == "Splits: seed 0: 4 train, 1 validation, hash abc."
+
+
+def test_label_sets_and_rows_by_hand():
+    labels = np.array([[1, 0], [1, 0], [1, 1], [0, 0]], np.uint8)
+    cells = label_sets_table(labels, ("a", "b"))
+    assert cells.rows[0] == ("a", "2", "50.0%") and sorted(r[0] for r in cells.rows) == ["a", "a, b", "none"]
+    assert cells.notes == ("3 distinct label sets; 1.00 labels an image, at most 2; 1 images without a label.",)
+    assert rows_table(["x.jpg"], [[1, 0]], ("a", "b")).rows == (("x.jpg", "1", "0"),)
+
+
+def test_what_a_recipe_does_not_do_stands_under_a_row_alone():
+    table = comparison_table(results(row("one", 0, facts={"not as the recipe says": "no drift"})))
+    assert "one net, not as the recipe says: no drift." in table.notes
+
+
+def test_weighted_losses_are_said_to_be_on_another_scale():
+    noted = [any("on another scale" in n for n in comparison_table(results(row("one", 0, balance=b))).notes)
+             for b in ("weighted", "oversample")]  # fmt: skip
+    assert noted == [True, False]

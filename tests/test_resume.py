@@ -14,7 +14,7 @@ import psutil
 import pytest
 from conftest import PROJECT
 
-from common import checkpoint
+from common import checkpoint, runner
 from common.records import read_results
 from common.report.table import further_scores_table, scores_table
 from common.watch import read_events
@@ -221,14 +221,18 @@ def test_a_corrupt_checkpoint_is_not_used(bench, undisturbed, tmp_path, file):
 
 
 @pytest.mark.parametrize(
-    ("framework", "model", "train"),
-    [("torch", "efficientnet_lite0", "all"), ("tf", "efficientnet_lite0", "last-block")],
+    ("framework", "model", "train", "more"),
+    [
+        ("torch", "resnet50:v1", "last-block", ("--recipe", "authors")),  # random weights: all trains, with dropout
+        ("tf", "efficientnet_lite0", "last-block", ()),
+    ],
 )
-def test_real_frameworks_go_on_to_the_same_bytes(bench, tmp_path, framework, model, train):
-    """Optimiser, batch norm, and (torch: dropout) random state are all taken up again: every logit is the same."""
+def test_real_frameworks_go_on_to_the_same_bytes(bench, tmp_path, framework, model, train, more):
+    """Optimiser, batch norm, and (torch: dropout, the plateau) random state and schedule are all taken up again: every
+    logit is the same."""
     name = f"01-{framework}-{model.replace(':', '-')}-{train}-seed0"
     words = ("--frameworks", framework, "--models", model, "--train", train, "--limit", "60", "--image-size", "32",
-             "--batch-size", "4", "--deterministic", "--epochs", "2")  # fmt: skip
+             "--batch-size", "4", "--deterministic", "--epochs", "2", "--learning-rate", "0.001", *more)  # fmt: skip
     whole = subprocess.run(command(tmp_path / "a", *words), capture_output=True, text=True)
     assert whole.returncode == 0, whole.stdout
     child, run = subprocess.Popen(command(tmp_path / "b", *words), stdout=subprocess.DEVNULL), tmp_path / "b" / "run"
@@ -241,6 +245,16 @@ def test_real_frameworks_go_on_to_the_same_bytes(bench, tmp_path, framework, mod
     a, b = logits(tmp_path / "a" / "run", name), logits(run, name)
     assert a.keys() == b.keys() and all(a[k].tobytes() == b[k].tobytes() for k in a)
     assert not np.array_equal(a["epoch1"], a["epoch2"])
+
+
+def test_a_finished_trial_whose_logits_are_damaged_is_run_anew(bench, undisturbed, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    file = run / "trials" / TRIAL / "logits.npz"
+    file.write_bytes(file.read_bytes()[:-3000])
+    done = bench("--resume", run)
+    assert done.returncode == 0 and "finished earlier" not in done.stdout
+    assert same_tables(undisturbed, run)
 
 
 def test_a_finished_trial_is_reused(bench, undisturbed):
@@ -261,6 +275,15 @@ def test_a_trial_of_other_code_versions_or_machine_is_run_anew(bench, undisturbe
     assert done.returncode == 0, done.stderr
     assert f"these changed: {key} (another, now " in done.stdout and "run anew" in done.stdout
     assert "finished earlier" not in done.stdout
+
+
+def test_results_stand_until_there_are_new_ones(bench, undisturbed, tmp_path):
+    """Other code, and a stop before the trial that is run anew has ended: the earlier result can still be read."""
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    runner.disown(run / "trials" / TRIAL)
+    assert read_results(run).rows[0].record.status == "ok"
+    assert not runner.finished(run / "trials" / TRIAL, read_results(run).rows[0].record.spec)
 
 
 def test_changed_data_is_refused(bench, tmp_path):

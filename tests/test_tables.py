@@ -90,6 +90,13 @@ def test_names_with_spaces_need_another_separator(tmp_path):
     assert csv.read(tmp_path / "t.csv").class_names == ("cat", "traffic light")
 
 
+def test_a_column_of_one_name_keeps_its_spaces(tmp_path):
+    (tmp_path / "t.csv").write_text("id,filename,label\n1,a.jpg,traffic light\n2,b.jpg,cat\n")
+    data = csv.read(tmp_path / "t.csv")
+    assert data.class_names == ("cat", "traffic light")
+    assert data.ids.tolist() == ["a.jpg", "b.jpg"]  # a column id is for images only where there is no other
+
+
 def test_a_missing_ending_is_found_on_the_disk(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(b"x")
@@ -114,6 +121,9 @@ REFUSED = {
     ),
     "neither 0 nor 1": ("file,cat,dog\n1.jpg,0,1\n2.jpg,2,0\n3.jpg,,1\n", "row 2, cat: '2', row 3, cat: ''"),
     "a number out of range": ("file,labels\n1.jpg,-3\n2.jpg,99999\n", "row 1: -3, row 2: 99999"),
+    "too few cells": ("file,cat,dog\n1.jpg,0,1\n2.jpg\n3.jpg,1\n", "too few cells: row 2: '2.jpg', row 3: '3.jpg,1'"),
+    "a list of a program": ("file,labels\n1.jpg,\"['cat', 'dog']\"\n", "in a program's form: row 1: ['cat', 'dog']"),
+    "a number out of any range": (f"file,labels\n1.jpg,1\n2.jpg,{'9' * 9}\n", "row 2: 999999999"),
     "no rows": ("file,labels\n", "has no rows"),
     "no labels": ("file,caption\n1.jpg,hello\n", "has no labels"),
     "empty labels": ("file,labels\n1.jpg,\n", "has 0 classes"),
@@ -138,6 +148,11 @@ def test_every_offending_row_of_a_csv_is_listed(tmp_path, what):
         (
             '{"images": [{"id": 1}], "annotations": [], "categories": [{"id": 1, "name": "a"}]}',
             "not in COCO's form: KeyError",
+        ),
+        (
+            '{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}], '
+            '"categories": [{"id": 1, "name": "a"}], "annotations": []}',
+            "ids that stand there twice: image 1 (2 times)",
         ),
         (
             '{"images": [{"id": 1, "file_name": "a"}], "categories": [{"id": 1, "name": "a"}], '
@@ -179,5 +194,42 @@ def test_the_folder_of_the_images_is_found(tmp_path):
     for name in ("train2017", "other"):
         (tmp_path / name).mkdir()
     (tmp_path / "train2017" / "a.jpg").write_bytes(b"")
-    assert find_folder(tmp_path, "a.jpg") == str((tmp_path / "train2017").resolve())
-    assert find_folder(tmp_path, "b.jpg") == str(tmp_path.resolve())
+    assert find_folder(tmp_path, ["missing.jpg", "a.jpg"]) == str((tmp_path / "train2017").resolve())
+    assert find_folder(tmp_path, ["b.jpg"]) == str(tmp_path.resolve())
+
+
+def test_one_image_under_two_names_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("file,tags\n1.jpg,cat\n./1.jpg,dog\na/../1.jpg,dog\n")
+    with pytest.raises(InputError, match=r"'1\.jpg' \(3 rows\)"):
+        check_names(csv.read(tmp_path / "t.csv"))
+
+
+def test_a_coco_test_file_is_read_and_never_its_own(scenes, tmp_path):
+    as_coco(scenes, tmp_path)
+    folder = tmp_path / "annotations"
+    assert len(coco.read(tmp_path).test_ids) == 0
+    (folder / "image_info_test2017.json").write_text('{"images": [{"id": 1, "file_name": "8.jpg"}]}')
+    assert coco.read(tmp_path).test_ids.tolist() == ["8.jpg"]
+    (folder / "image_info_test2017.json").rename(folder / "instances_test2017.json")
+    (folder / "instances_train2017.json").rename(folder / "instances_test2017.json")
+    assert len(coco.read(folder / "instances_test2017.json").test_ids) == 0
+
+
+@pytest.mark.parametrize("content", ['{"images": [{"id": 3}]}', '{"images": [3]}'])
+def test_a_broken_coco_test_file_says_what_is_wrong(scenes, tmp_path, content):
+    as_coco(scenes, tmp_path)
+    (tmp_path / "annotations" / "instances_test.json").write_text(content)
+    with pytest.raises(InputError, match="not in COCO's form"):
+        coco.read(tmp_path)
+
+
+def test_a_format_may_be_asked_for_by_name(bench, tmp_path):
+    """A table that would pass for the competition's form, read as any table; and demo, which reads no folder."""
+    (tmp_path / "train.csv").write_text("ImageID,Labels,Caption\n" + "".join(f"{i}.jpg,{i % 2},x\n" for i in range(9)))
+    said = {
+        f: bench("data", "--data", tmp_path, "--format", f, "--results-dir", tmp_path / f)
+        for f in ("comp5329", "csv", "demo")
+    }
+    pages = {f: (tmp_path / f / f"data-{tmp_path.name}" / "data.md").read_text() for f in ("comp5329", "csv")}
+    assert "| labels | 20 |" in pages["comp5329"] and "| labels | 2 |" in pages["csv"]
+    assert said["demo"].returncode == 2 and "--format demo draws its own images" in said["demo"].stderr

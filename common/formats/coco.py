@@ -1,19 +1,19 @@
 """COCO's instances: a JSON file of images, annotations and categories, and a folder of images."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from common.errors import InputError, listed
-from common.images import find_folder
+from common.images import paths_of
 from common.types import Dataset
 
 LOOKS_LIKE = (
     "an instances .json file, or a folder with one (also in annotations/), and the images in a folder beside it"
 )
-PUBLISHED: dict = {}
 TEST_FILES = ("instances_test*.json", "image_info_test*.json", "test.json")
 
 
@@ -48,10 +48,18 @@ def read(path: Path) -> Dataset:
         ids = np.array([str(image["file_name"]) for image in content["images"]])
         row = {image["id"]: i for i, image in enumerate(content["images"])}
         column = {category["id"]: i for i, category in enumerate(categories)}
+        twice = _twice("image", content["images"]) + _twice("category", categories)
         names = tuple(str(category["name"]) for category in categories)
         pairs = [(a["image_id"], a["category_id"], a.get("id", "?")) for a in content["annotations"]]
+        tests = [t for t in _tests(table.parent) if t != table]
+        unlabelled = _load(tests[0], ("images",))["images"] if tests else []
+        test_ids = np.array([str(image["file_name"]) for image in unlabelled], str)
     except (KeyError, TypeError) as error:
-        raise InputError(f"{table} is not in COCO's form: {type(error).__name__} {error}; expected {_FORM}") from None
+        raise InputError(
+            f"{table} (or its test file) is not in COCO's form: {type(error).__name__} {error}; expected {_FORM}"
+        ) from None
+    if twice:
+        raise InputError(f"{table} has ids that stand there twice: {listed(twice)}; give each its own")
     if not len(ids) or not names:
         raise InputError(f"{table} has {len(ids)} images and {len(names)} categories; at least one of each is needed")
     wrong = [f"annotation {a}: image {i}, category {c}" for i, c, a in pairs if i not in row or c not in column]
@@ -59,20 +67,20 @@ def read(path: Path) -> Dataset:
         raise InputError(f"{table} has annotations of images or categories that it lacks: {listed(wrong)}; mend it")
     labels = np.zeros((len(ids), len(names)), np.uint8)
     labels[[row[i] for i, _, _ in pairs], [column[c] for _, c, _ in pairs]] = 1
-    tests = _tests(table.parent)
-    test_ids = np.array(
-        [str(image["file_name"]) for image in _load(tests[0], ("images",))["images"]] if tests else [], str
-    )
     return Dataset(
-        name=root.resolve().name, folder=str(root.resolve()), ids=ids, paths=_paths(root, ids), labels=labels,
+        name=root.resolve().name, folder=str(root.resolve()), ids=ids, paths=paths_of(root, ids), labels=labels,
         class_names=names, captions=("",) * len(ids), default_side=224,
-        test_ids=test_ids, test_paths=_paths(root, test_ids),
+        test_ids=test_ids, test_paths=paths_of(root, test_ids),
     )  # fmt: skip
 
 
 _FORM = (
     '{"images": [{"id", "file_name"}], "annotations": [{"image_id", "category_id"}], "categories": [{"id", "name"}]}'
 )
+
+
+def _twice(what: str, items: list[dict[str, Any]]) -> list[str]:
+    return [f"{what} {name} ({n} times)" for name, n in Counter(item["id"] for item in items).items() if n > 1]
 
 
 def _tests(folder: Path) -> list[Path]:
@@ -88,8 +96,3 @@ def _load(table: Path, wanted: tuple[str, ...]) -> dict[str, Any]:
     if not lists:
         raise InputError(f"{table} lacks a list of {', '.join(wanted)}; expected {_FORM}")
     return content
-
-
-def _paths(root: Path, ids: np.ndarray) -> np.ndarray:
-    folder = find_folder(root, ids[0]) if len(ids) else ""
-    return np.array([str(Path(folder) / i) for i in ids])

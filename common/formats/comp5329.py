@@ -31,7 +31,8 @@ PUBLISHED = {
 # an image, a comma, labels and a comma. A line that only looks like one is an error, not a part of a caption.
 RECORD = re.compile(r"^([^,\n]+\.(?:jpe?g|png)),([0-9 ]*),", re.MULTILINE | re.IGNORECASE)
 TEST_RECORD = re.compile(r"^([^,\n]+\.(?:jpe?g|png)),", re.MULTILINE | re.IGNORECASE)
-LIKE_A_RECORD = re.compile(r"^[^,\n]+\.\w{3,4},.*$", re.MULTILINE)
+LIKE_A_RECORD = re.compile(r'^(?:[^,\n]+\.\w{3,4},|[^,\n"]+,[0-9 ]*,).*$', re.MULTILINE)
+LIKE_A_TEST_RECORD = re.compile(r"^[^,\n]+\.\w{3,4},.*$", re.MULTILINE)
 
 
 def recognises(path: Path) -> bool:
@@ -50,7 +51,10 @@ def parse(text: str, labelled: bool = True) -> list[tuple[str, tuple[int, ...], 
     """
     starts = list((RECORD if labelled else TEST_RECORD).finditer(text))
     known = {m.start() for m in starts}
-    strange = [m for m in LIKE_A_RECORD.finditer(text) if m.start() not in known]
+    like_one = LIKE_A_RECORD if labelled else LIKE_A_TEST_RECORD
+    first = starts[0].start() if starts else len(text)
+    lost = re.compile(r".+").finditer(text, text.find("\n") + 1, first)  # between the header and the first record
+    strange = {m.start(): m for m in (*like_one.finditer(text), *lost) if m.start() not in known}.values()
     if strange:
         lines = [f"line {text.count(chr(10), 0, m.start()) + 1}: '{m[0][:60].rstrip()}'" for m in strange]
         raise InputError(

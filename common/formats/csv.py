@@ -1,6 +1,7 @@
 """Any CSV table with an image column and either a 0/1 column per class or one column of names or numbers."""
 
 import contextlib
+import csv
 import re
 from pathlib import Path
 
@@ -9,15 +10,15 @@ import pandas as pd
 
 from common.errors import InputError, listed
 from common.formats import comp5329
-from common.images import find_folder
+from common.images import LOOKED_FOR, find_folder, paths_of
 from common.types import Dataset
 
 LOOKS_LIKE = (
     "a .csv table, or a folder with train.csv or a single one: a column of image files, and either a 0/1 column per "
     "class or a column 'labels' of names or numbers, separated by spaces, commas, semicolons or bars"
 )
-PUBLISHED: dict = {}
 IMAGE_COLUMNS = {"image", "images", "imageid", "imagename", "imagepath", "filename", "file", "path", "filepath", "id"}
+ONE_NAME = {"label", "tag", "class", "category"}  # a column of these holds one name, in which a space is a letter
 LABEL_COLUMNS = {"labels", "label", "tags", "tag", "classes", "class", "categories", "category"}
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MOST_CLASSES = 10_000
@@ -46,7 +47,7 @@ def read(path: Path) -> Dataset:
     if table is None:
         raise InputError(f"no table at '{path}': give a .csv file, or a folder with train.csv or a single .csv file")
     frame = _frame(table)
-    image_column = next((c for c in frame.columns if _plain(c) in IMAGE_COLUMNS), None)
+    image_column = _image_column(frame)
     if image_column is None:
         there, names = ", ".join(frame.columns[:12]), ", ".join(sorted(IMAGE_COLUMNS))
         raise InputError(f"{table} has no column of images (its columns: {there}); name that column one of {names}")
@@ -58,7 +59,7 @@ def read(path: Path) -> Dataset:
     test_ids = np.empty(0, str)
     if test.is_file() and test != table:
         there = _frame(test)
-        column = next((c for c in there.columns if _plain(c) in IMAGE_COLUMNS), None)
+        column = _image_column(there)
         if column is None:
             raise InputError(
                 f"{test} has no column of images; name it '{image_column}', as in {table.name}, or remove it"
@@ -66,9 +67,15 @@ def read(path: Path) -> Dataset:
         test_ids = _with_suffix(there[column].str.strip(), table.parent)
     return Dataset(
         name=table.parent.resolve().name if table.stem == "train" else table.stem, folder=str(table.parent.resolve()),
-        ids=ids, paths=_paths(table.parent, ids), labels=labels, class_names=class_names,
-        captions=("",) * len(ids), default_side=224, test_ids=test_ids, test_paths=_paths(table.parent, test_ids),
+        ids=ids, paths=paths_of(table.parent, ids), labels=labels, class_names=class_names,
+        captions=("",) * len(ids), default_side=224, test_ids=test_ids, test_paths=paths_of(table.parent, test_ids),
     )  # fmt: skip
+
+
+def _image_column(frame: pd.DataFrame) -> str | None:
+    """The first column with a name for images; a plain `id` only where there is no other."""
+    fitting = [c for c in frame.columns if _plain(c) in IMAGE_COLUMNS]
+    return next((c for c in fitting if _plain(c) != "id"), next(iter(fitting), None))
 
 
 def _plain(name: str) -> str:
@@ -82,7 +89,7 @@ def _frame(table: Path) -> pd.DataFrame:
     try:
         frame = pd.read_csv(table, **options)
         if isinstance(frame.index, pd.RangeIndex):
-            return frame
+            return _whole(frame, table)
         why = "the first row has more cells than the header"  # pandas would take its first cells for row names
     except pd.errors.EmptyDataError:
         raise InputError(f"{table} is empty; expected a header and a row per image") from None
@@ -102,11 +109,23 @@ def _frame(table: Path) -> pd.DataFrame:
     raise InputError(f"{table} has rows that cannot be read: {listed(items)}; quote cells that hold commas or quotes")
 
 
+def _whole(frame: pd.DataFrame, table: Path) -> pd.DataFrame:
+    """InputError that lists the rows which end before the last column: pandas fills them up without a word."""
+    if not (frame.iloc[:, -1] == "").any():
+        return frame
+    with open(table, encoding="utf-8-sig", newline="") as stream:
+        rows = [cells for cells in csv.reader(stream) if cells][1:]
+    short = [f"row {i}: '{','.join(c)[:60]}'" for i, c in enumerate(rows, start=1) if len(c) < frame.shape[1]]
+    if short:
+        raise InputError(f"{table} has rows with too few cells: {listed(short)}; complete them, or take them out")
+    return frame
+
+
 def _labels(frame: pd.DataFrame, table: Path) -> tuple[tuple[str, ...], np.ndarray]:
     """Class names and the 0/1 matrix, from a column of lists or a column per class."""
     column = next((c for c in frame.columns if _plain(c) in LABEL_COLUMNS), None)
     if column is not None:
-        return _from_lists(frame[column].tolist(), table)
+        return _from_lists(frame[column].tolist(), table, one_name=_plain(column) in ONE_NAME)
     binary = [c for c in frame.columns if frame[c].str.strip().isin(["0", "1", "0.0", "1.0"]).any()]
     if not binary:
         raise InputError(
@@ -121,11 +140,16 @@ def _labels(frame: pd.DataFrame, table: Path) -> tuple[tuple[str, ...], np.ndarr
     return tuple(binary), values.to_numpy(np.uint8)
 
 
-def _from_lists(cells: list[str], table: Path) -> tuple[tuple[str, ...], np.ndarray]:
+def _from_lists(cells: list[str], table: Path, one_name: bool) -> tuple[tuple[str, ...], np.ndarray]:
+    lists = [f"row {i + 1}: {cell[:60]}" for i, cell in enumerate(cells) if cell.strip().startswith(("[", "(", "{"))]
+    if lists:
+        raise InputError(f"{table} has lists in a program's form: {listed(lists)}; write names separated by ;")
     separator = next((s for s in (";", "|", ",") if any(s in cell for cell in cells)), None)  # None: white space
+    if separator is None and one_name and not all(re.fullmatch(r"[-\d\s]*", cell) for cell in cells):
+        separator = ";"
     words = [[w.strip() for w in cell.split(separator) if w.strip()] for cell in cells]
     known = sorted({w for row in words for w in row})
-    if known and all(re.fullmatch(r"-?\d+", w) for w in known):
+    if known and all(re.fullmatch(r"-?\d{1,9}", w) for w in known):
         wrong = [f"row {i + 1}: {w}" for i, row in enumerate(words) for w in row if not 0 <= int(w) < MOST_CLASSES]
         if wrong:
             raise InputError(f"{table} has labels out of range: {listed(wrong)}; numbers are 0 to {MOST_CLASSES - 1}")
@@ -149,11 +173,6 @@ def _with_suffix(names: pd.Series, folder: Path) -> np.ndarray:
     ids = names.to_numpy(str)
     if len(ids) and not Path(ids[0]).suffix:
         for suffix in SUFFIXES:
-            if (Path(find_folder(folder, ids[0] + suffix)) / (ids[0] + suffix)).exists():
+            if any((Path(find_folder(folder, [i + suffix])) / (i + suffix)).exists() for i in ids[:LOOKED_FOR]):
                 return np.char.add(ids, suffix)
     return ids
-
-
-def _paths(folder: Path, ids: np.ndarray) -> np.ndarray:
-    root = find_folder(folder, ids[0]) if len(ids) else ""
-    return np.array([str(Path(root) / i) for i in ids])

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from common.errors import InputError
 from common.files import cache_folder, write_text
 from common.formats import comp5329
 from common.types import Dataset
@@ -173,7 +174,9 @@ def draw(folder: Path, images: int = IMAGES) -> None:
 
 
 def read(path: Path) -> Dataset:
-    """The 1,000 scenes, drawn into the cache on first use."""
+    """The 1,000 scenes, drawn into the cache on first use. InputError for a folder: they are drawn, not read."""
+    if not recognises(path):
+        raise InputError(f"--format demo draws its own images and reads none from '{path}'; take --data demo")
     folder = cache_folder() / f"demo-{IMAGES}x{SIDE}-v{VERSION}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)

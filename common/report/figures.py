@@ -127,13 +127,19 @@ def distribution(class_names: tuple[str, ...], audits: dict[str, Any], path: Pat
         if name.startswith(f"{first},") and audit["after"]["label_counts"] != bars["before"]:
             bars[f"after: {name.removeprefix(f'{first}, balance ')}"] = audit["after"]["label_counts"]
     shown = range(min(len(class_names), MOST_LABELS))
+    more = f", the first {MOST_LABELS} of {len(class_names)} labels" if len(class_names) > MOST_LABELS else ""
     figure, axes = plt.subplots(figsize=(max(6, 0.42 * len(shown) * len(bars)), 4.2))
     width = 0.8 / len(bars)
     for i, (label, counts) in enumerate(bars.items()):
         axes.bar([c + i * width for c in shown], [counts[c] for c in shown], width, label=label, color=f"C{i}")
-    axes.set(ylabel="positives in the training split (log scale)", yscale="symlog")
+    axes.set(ylabel=f"positives in the training split (log scale){more}", yscale="symlog")
     axes.set_xticks(
-        [c + 0.4 - width / 2 for c in shown], [class_names[c] for c in shown], rotation=60, ha="right", fontsize=8
+        [c + 0.4 - width / 2 for c in shown],
+        [class_names[c] for c in shown],
+        rotation=60,
+        ha="right",
+        fontsize=8,
+        parse_math=False,
     )
     axes.grid(alpha=0.3, axis="y")
     axes.legend(fontsize=9)
@@ -149,7 +155,7 @@ def samples(images: np.ndarray, words: tuple[str, ...], path: Path) -> None:
         axes.axis("off")
     for axes, image, text in zip(grid.flat, images, words):
         axes.imshow(image)
-        axes.set_title(textwrap.fill(text, 30), fontsize=7)
+        axes.set_title(textwrap.fill(text, 30), fontsize=7, parse_math=False)  # a $ in a name is a $
     _save(figure, path)
 
 

@@ -180,6 +180,7 @@ def _comparison_row(group: Group, top: str) -> tuple[str, ...]:
     feed += f", crops: {spec.feed.augment}" if spec.feed.augment != "none" else ""
     feed += "" if spec.feed.shuffle else ", unshuffled"
     feed += "" if spec.feed.pixels else ", decoded in every epoch"
+    feed += f", {spec.feed.workers} workers" if spec.feed.files else ""
     identity = (group.label, spec.framework, str(spec.model), weights, recipe, feed)
     size = (number(facts.get("gmac"), ".2f"), count(facts.get("parameters")), count(facts.get("trainable_parameters")))
     if not records:
@@ -228,6 +229,10 @@ def _comparison_notes(results: Results) -> tuple[str, ...]:
         notes += [f"{g.label}: tensors {what}: {listed(list(found))}." for what, found in names.items() if found]
         if any(row.record.status == "ok" and not row.record.memory_method for row in g.rows):
             notes.append(f"{g.label}: a trial was repeated alone, unwatched: its memory and whole time are not known.")
+        if lacks := (g.rows[0] if g.rows else g.first).record.facts.get("not as the recipe says"):
+            notes.append(f"{g.label}, not as the recipe says: {lacks}.")
+        if g.first.record.spec.feed.balance == "weighted":
+            notes.append(f"{g.label}: positives weigh more in its losses, which are on another scale for that.")
         again = sorted({e for row in g.rows for e in row.record.resumed_after})
         notes += [f"{g.label}: taken up again after epoch {', '.join(map(str, again))}."] if again else []
     return (*notes, *results.run.notes)
