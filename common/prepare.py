@@ -5,9 +5,9 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,11 +50,12 @@ def make_run(
     dataset = read_data(settings)
     on, device_notes = device.choose(settings.device, [job.framework for job in jobs])
     # What can be refused without decoding is refused before it; which rows a run may start from is known only after.
-    plans = draw_plans(settings, dataset, jobs, np.arange(len(dataset)), np.arange(0))
+    balances = tuple(dict.fromkeys(job.balance for job in jobs))
+    plans = draw_plans(settings, dataset, balances, np.arange(len(dataset)), np.arange(0))
     initial = {} if settings.init_from else find_weights(settings, jobs, plans, dataset, say)
     pixels = decode_all(settings, dataset, say, progress)
     usable, test_rows, bad_notes = without_bad(settings, dataset, pixels.bad)
-    plans = draw_plans(settings, dataset, jobs, usable, test_rows)
+    plans = draw_plans(settings, dataset, balances, usable, test_rows)
     initial = initial or find_weights(settings, jobs, plans, dataset, say)
     folder = new_folder(Path(settings.results_dir), settings.name, run_name(settings, jobs, dataset))
     try:
@@ -118,12 +119,12 @@ def without_bad(settings: Settings, dataset: Dataset, bad: dict[int, str]) -> tu
 
 
 def draw_plans(
-    settings: Settings, dataset: Dataset, jobs: list[Job], usable: np.ndarray, test_rows: np.ndarray
+    settings: Settings, dataset: Dataset, balances: Iterable[Balance], usable: np.ndarray, test_rows: np.ndarray
 ) -> dict[Key, Plan]:
-    """One plan for each seed and balance that the jobs ask for."""
+    """One plan for each seed and balance."""
     plans = {}
     for seed in range(settings.seed, settings.seed + settings.repeats):
-        for balance in dict.fromkeys(job.balance for job in jobs):
+        for balance in balances:
             spec = PlanSpec(
                 seed=seed, split=settings.split, balance=balance, shuffle=settings.shuffle, augment=settings.augment
             )
@@ -243,14 +244,7 @@ def record(
     notes: list[str],
 ) -> RunRecord:
     """What the run is about, with the hash of every array that its trials are given."""
-    splits, audits = {}, {}
-    for (seed, balance), drawn in plans.items():
-        hashes = plan.hashes(drawn)
-        splits[str(seed)] = {
-            "train": len(drawn.train_rows), "validation": len(drawn.validation_rows), "test": len(drawn.test_rows),
-            "split_hash": hashes["split"],
-        }  # fmt: skip
-        audits[f"seed {seed}, balance {balance}"] = audit(dataset.labels, drawn.train_rows, drawn.visits) | hashes
+    splits, audits = described(dataset, plans)
     return RunRecord(
         name=folder.name, suite=settings.suite, command=settings.command, dataset=dataset.name,
         published=dataset.published, started=time.strftime("%Y-%m-%d %H:%M"), class_names=dataset.class_names,
@@ -260,6 +254,19 @@ def record(
         pixels_hash=pixels.hash, first_rows={str(i): tuple(map(int, r)) for i, r in zip(dataset.ids[:5], dataset.labels)},
         settings=settings.model_dump(), made_by=made_by(),
     )  # fmt: skip
+
+
+def described(dataset: Dataset, plans: dict[Key, Plan]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sizes and hash of every split, by seed; what each plan's epoch sees before and after balancing, by plan."""
+    splits, audits = {}, {}
+    for (seed, balance), drawn in plans.items():
+        hashes = plan.hashes(drawn)
+        splits[str(seed)] = {
+            "train": len(drawn.train_rows), "validation": len(drawn.validation_rows), "test": len(drawn.test_rows),
+            "split_hash": hashes["split"],
+        }  # fmt: skip
+        audits[f"seed {seed}, balance {balance}"] = audit(dataset.labels, drawn.train_rows, drawn.visits) | hashes
+    return splits, audits
 
 
 def new_folder(parent: Path, name: str, otherwise: str) -> Path:

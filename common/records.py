@@ -88,13 +88,20 @@ def _read_results(folder: Path, run: RunRecord) -> Results:
         truth = labels[validation]
         seed = str(record.spec.seed)
         if seed not in references:
-            prior = prior_scores(labels[train].sum(axis=0, dtype=np.int64), len(truth))
-            references[seed] = {
-                "prior": score(prior, truth, run.percentiles),
-                "oracle": score(oracle_scores(truth), truth, run.percentiles),
-            }
+            references[seed] = reference_scores(labels[train], truth, run.percentiles)
         rows.append(Row(record=record, scores=_scores(folder / "trials" / name, record, truth, run, references[seed])))
     return Results(run=run, rows=tuple(rows), references=references, sample_rows=_sample_rows(folder, run))
+
+
+def reference_scores(train: np.ndarray, truth: np.ndarray, percentiles: tuple[float, ...]) -> dict[str, Any]:
+    """Of the scorers that never look and always know. train, truth: 0/1 [n, classes], of the two splits."""
+    prior = prior_scores(train.sum(axis=0, dtype=np.int64), len(truth))
+    return {name: score(s, truth, percentiles) for name, s in (("prior", prior), ("oracle", oracle_scores(truth)))}
+
+
+def image_words(image: str, labels: np.ndarray, class_names: tuple[str, ...]) -> str:
+    """What stands under an image: its name and its labels. labels: 0/1 [classes]."""
+    return f"{image}: " + (", ".join(class_names[c] for c in np.flatnonzero(labels)) or "none")
 
 
 def _sample_rows(folder: Path, run: RunRecord) -> tuple[str, ...]:
@@ -102,11 +109,8 @@ def _sample_rows(folder: Path, run: RunRecord) -> tuple[str, ...]:
     if not (folder / "samples.npz").exists():
         return ()
     with np.load(folder / "samples.npz") as samples, np.load(folder / run.labels) as arrays:
-        return tuple(
-            f"{arrays['ids'][row]}: "
-            + (", ".join(run.class_names[c] for c in np.flatnonzero(arrays["labels"][row])) or "none")
-            for row in samples["rows"]
-        )
+        ids, labels = arrays["ids"], arrays["labels"]
+        return tuple(image_words(ids[row], labels[row], run.class_names) for row in samples["rows"])
 
 
 def _scores(

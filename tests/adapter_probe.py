@@ -79,10 +79,18 @@ for epoch in (1, 2):
     watches.append(watch)
     functions.append(id(getattr(getattr(model, "network", model), "train_function", None)))
 after, last = adapter.dump(model), adapter.predict(model, feed(False), Watch(events, "validation", 2, 1))
-lowered = []
-for _ in range(5 if request["build"].get("schedule") else 0):  # a loss that falls once and then no more
+lowered, again_lowered = [], []
+state = out.with_suffix(".state")
+for number in range(5 if request["build"].get("schedule") else 0):  # a loss that falls once and then no more
+    if number == 2:
+        adapter.save(model, state)
     adapter.validated(model, 0.5)
     lowered.append(adapter.facts(model)["optimiser"])
+if lowered:
+    adapter.restore(model, state)
+for _ in lowered[2:]:
+    adapter.validated(model, 0.5)
+    again_lowered.append(adapter.facts(model)["optimiser"])
 adapter.load(model, before)
 again = adapter.dump(model)
 restored = adapter.predict(model, feed(False), Watch(events, "validation", 2, 1))
@@ -102,6 +110,7 @@ out.with_suffix(".json").write_text(
             "fits": fits,
             "queued": queued,
             "lowered": lowered,
+            "again_lowered": again_lowered,
             "one_train_function": len(set(functions)) == 1,
         }
     )

@@ -227,6 +227,7 @@ def test_the_plateau_lowers_the_rate_after_the_same_epoch(probe, resnet_file, fr
     p = probe(framework, "resnet50", "v1", train="last-block", path=resnet_file, **AUTHORS)
     rates = [float(text.split("learning rate ")[1].split(",")[0]) for text in p.lowered]
     assert rates == pytest.approx([1e-3, 1e-3, 1e-3, 1e-4, 1e-4])
+    assert p.again_lowered == p.lowered[2:]  # taken up again after the second
 
 
 def logits_of(run, framework):

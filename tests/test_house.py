@@ -171,3 +171,11 @@ def test_the_parent_stays_light():
     ).stdout
     assert "common.records" in loaded
     assert not [name for name in HEAVY if f"'{name}'" in loaded]
+
+
+def test_no_photograph_is_committed():
+    """A page is published without the images that it was made of; nor does a clone hold any other photograph."""
+    tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert [
+        name for name in tracked.splitlines() if name.endswith((".jpg", ".jpeg", "samples.npz", "samples.png"))
+    ] == []

@@ -113,6 +113,20 @@ def test_a_run_goes_on_where_no_later_epoch_is_better(bench, tmp_path):
     assert [e.improved for e in read_results(run).rows[0].record.epochs] == [True, False, False, False]
 
 
+def test_the_learning_rates_schedule_is_taken_up_again(bench, tmp_path):
+    """Stopped while it counts the epochs without a fall: the rate is lowered after the same epoch."""
+    words = ("--models", "worse", "--recipe", "authors", "--augment", "none", "--batch-size", "32", "--epochs", "6")
+    trial = "01-fake-worse-last-block-seed0"
+    whole = subprocess.run(command(tmp_path / "a", *words), capture_output=True, text=True)
+    assert whole.returncode == 0, whole.stdout
+    child, run = begin(tmp_path / "b", "hang@4:3", *words), tmp_path / "b" / "run"
+    wait_until(lambda: in_epoch(run, 4, trial))
+    stop(child, signal.SIGKILL)
+    assert bench("--resume", run).returncode == 0
+    a, b = logits(tmp_path / "a" / "run", trial), logits(run, trial)
+    assert all(np.array_equal(a[k], b[k]) for k in a)
+
+
 def test_a_run_has_one_process_at_a_time(bench, tmp_path):
     child, run = begin(tmp_path, "hang@2:3"), tmp_path / "run"
     wait_until(lambda: in_epoch(run, 2))

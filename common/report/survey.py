@@ -4,39 +4,29 @@ from pathlib import Path
 
 import numpy as np
 
-from common import plan, prepare
-from common.balance import audit
+from common import prepare
 from common.decode import ImageError, decode
 from common.files import write_text
+from common.records import image_words, reference_scores
 from common.report.data import label_sets_table, labels_table, plans_table, reference_table, rows_table
 from common.report.figures import distribution, samples
 from common.report.markdown import linked, table
 from common.report.table import Table
-from common.scores import oracle_scores, prior_scores, score
-from common.types import Dataset, PlanSpec, Settings
+from common.types import Balance, Dataset, Settings
 
-BALANCES = ("none", "oversample", "undersample")
+BALANCES: tuple[Balance, ...] = ("none", "oversample", "undersample")  # those that change what is visited
 
 
 def write_survey(settings: Settings) -> tuple[Path, list[Table]]:
     """The page's file and its tables. InputError where the data cannot be used."""
     dataset = prepare.read_data(settings)
     folder = Path(settings.results_dir) / f"data-{dataset.name}"
-    plans = {b: _plan(dataset, settings, b) for b in BALANCES}
-    drawn = plans["none"]
-    audits = {
-        f"seed {settings.seed}, balance {b}": audit(dataset.labels, p.train_rows, p.visits) for b, p in plans.items()
-    }
-    splits = {
-        str(settings.seed): {
-            "train": len(drawn.train_rows), "validation": len(drawn.validation_rows), "test": len(dataset.test_ids),
-            "split_hash": plan.hashes(drawn)["split"],
-        }
-    }  # fmt: skip
-    truth = dataset.labels[drawn.validation_rows]
-    counts = dataset.labels[drawn.train_rows].sum(axis=0, dtype=np.int64)
-    both = {"prior": prior_scores(counts, len(truth)), "oracle": oracle_scores(truth)}
-    references = {f"seed {settings.seed}": {k: score(v, truth, settings.percentiles) for k, v in both.items()}}
+    everyone, tests = np.arange(len(dataset)), np.arange(len(dataset), len(dataset) + len(dataset.test_ids))
+    plans = prepare.draw_plans(settings.model_copy(update={"epochs": 1}), dataset, BALANCES, everyone, tests)
+    splits, audits = prepare.described(dataset, plans)
+    drawn = plans[settings.seed, "none"]
+    train, truth = dataset.labels[drawn.train_rows], dataset.labels[drawn.validation_rows]
+    references = {f"seed {settings.seed}": reference_scores(train, truth, settings.percentiles)}
     rows = [[int(v) for v in row] for row in dataset.labels[:5]]
     tables = [
         _size_table(dataset), label_sets_table(dataset.labels, dataset.class_names),
@@ -54,10 +44,6 @@ def write_survey(settings: Settings) -> tuple[Path, list[Table]]:
     text = [f"# {dataset.name}", *map(table, tables), linked(drawn_figures)]
     write_text(folder / "data.md", "\n\n".join(text) + "\n")
     return folder / "data.md", tables
-
-
-def _plan(dataset: Dataset, settings: Settings, balance: str):
-    return plan.make_plan(dataset.labels, PlanSpec(seed=settings.seed, split=settings.split, balance=balance), 1)
 
 
 def _size_table(dataset: Dataset) -> Table:
@@ -78,7 +64,6 @@ def _sample_images(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, ...],
             pixels = decode(str(dataset.paths[row]), prepare.SAMPLE_SIDE)
         except ImageError:
             continue
-        names = ", ".join(dataset.class_names[c] for c in np.flatnonzero(dataset.labels[row])) or "none"
-        words.append(f"{dataset.ids[row]}: {names}")
+        words.append(image_words(dataset.ids[row], dataset.labels[row], dataset.class_names))
         images.append(np.frombuffer(pixels, np.uint8).reshape(prepare.SAMPLE_SIDE, prepare.SAMPLE_SIDE, 3))
     return tuple(words), np.array(images)
