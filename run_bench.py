@@ -44,9 +44,13 @@ def run_trials_command(arguments: list[str]) -> int:
     from common.report.terminal import show_results
     from common.report.write import write_report
 
-    with uninterrupted():
-        results = write_report(folder)
-        show_results(console, results, folder)
+    try:
+        with uninterrupted():
+            results = write_report(folder)
+            show_results(console, results, folder)
+    except OSError as error:
+        words = shlex.join(["uv", "run", "python", "run_bench.py", "report", str(folder)])
+        raise InputError(f"{error}; the trials' results are kept: when that is mended, run: {words}") from error
     if stopped:
         console.print(f"\nto go on: {resume_line(folder)}", highlight=False, soft_wrap=True)
         return 130

@@ -121,3 +121,21 @@ def test_the_names_of_gpus_are_the_drivers_words(tmp_path, monkeypatch):
     tool.write_text("#!/bin/sh\necho NVIDIA T4\necho NVIDIA T4\n")
     tool.chmod(0o755)
     assert machine()["GPU"] == "NVIDIA T4, NVIDIA T4"
+
+
+def test_a_report_that_cannot_be_written_says_how_to_make_it(tmp_path, monkeypatch, capsys):
+    """The disk fills up after the last trial: nothing is lost, and the line that makes the tables is named."""
+    import run_bench
+    from common.report import write
+
+    def full(folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(write, "write_report", full)
+    monkeypatch.setattr(run_bench.signal, "signal", lambda number, handler: None)
+    arguments = [*"--frameworks fake --limit 60 --image-size 16 --name r --results-dir".split(), str(tmp_path)]
+    assert run_bench.main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "No space left on device" in said and f"run_bench.py report {tmp_path}/r" in said
+    monkeypatch.undo()
+    assert run_bench.main(["report", str(tmp_path / "r")]) == 0
