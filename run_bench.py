@@ -3,7 +3,6 @@
 
 import argparse
 import shlex
-import signal
 import sys
 from pathlib import Path
 
@@ -17,9 +16,9 @@ def run_trials_command(arguments: list[str]) -> int:
     from rich.console import Console
 
     from common import prepare, resume, runner
-    from common.child import uninterrupted
     from common.errors import InputError
     from common.progress import Display, announce, filling
+    from common.signals import uninterrupted
 
     console = Console()
     try:
@@ -75,7 +74,7 @@ def settings_of(given: dict, arguments: list[str]) -> "Settings":  # noqa: F821 
         raise InputError("--init-from brings its own weights; leave out --weights, or leave out --init-from")
     recipe = loading.recipe(given.get("recipe", "default")).SETTINGS
     suite = loading.suite(given["suite"]).DEFAULTS if "suite" in given else {}
-    return Settings(**(recipe | suite | given), command=shlex.join(["python", "run_bench.py", *arguments]))
+    return Settings(**(recipe | suite | given), command=shlex.join(["uv", "run", "python", "run_bench.py", *arguments]))
 
 
 def resume_folder(given: dict) -> Path:
@@ -215,7 +214,7 @@ def check_command(arguments: list[str]) -> int:
             write_text(options.markdown, markdown(table) + "\n")
     if options.update_baseline:
         baselines.write(options.baseline, now)
-        print(f"baseline: {options.baseline}")
+        print(f"baseline written: {options.baseline} ({len(now.rows)} rows)")
         return 0
     return code
 
@@ -232,23 +231,11 @@ VERBS = {
 }  # fmt: skip
 
 
-ENDING = (signal.SIGINT, signal.SIGTERM)
-
-
-def end_once(number: int, frame: object) -> None:
-    """The first Ctrl-C ends the run; a second would only leave its report unwritten."""
-    for number in ENDING:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
 def main(arguments: list[str]) -> int:
     from common.errors import InputError
+    from common.signals import listen
 
-    # Ctrl-C works in the background too, where shells have it ignored. A polite kill does what Ctrl-C does: the
-    # children end and the run stays readable.
-    for number in ENDING:
-        signal.signal(number, end_once)
+    listen()
     try:
         if arguments and arguments[0] in VERBS:
             return VERBS[arguments[0]](arguments[1:])

@@ -2,7 +2,7 @@
 
 from common.types import Job, ModelSpec
 
-ABOUT = "EfficientNet-Lite0 with packaged weights and a trained head on torch and tf, 1 epoch of the demo data"
+ABOUT = "EfficientNet-Lite0 with packaged weights and a trained head on torch and tf, 1 epoch of 500 demo images"
 DEFAULTS = {"epochs": 1, "limit": 500}
 JOBS = (
     Job(framework="torch", model=ModelSpec(name="efficientnet_lite0"), train="head"),

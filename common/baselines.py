@@ -22,7 +22,8 @@ def read(file: Path, replaced: bool = False) -> Baseline | None:
         return None
     if not file.exists():
         raise InputError(
-            f"no baseline '{file}'; make one of a good run with: check RUN --baseline {file} --update-baseline"
+            f"no baseline '{file}'; make one of a good run with: "
+            f"uv run python run_bench.py check RUN --baseline {file} --update-baseline"
         )
     try:
         raw = read_json(file)

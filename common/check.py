@@ -202,9 +202,11 @@ def _lost(old: Summary, new: Summary, seeds: list[str]) -> list[str]:
 def _plans(old: dict[str, str], new: dict[str, str]) -> list[str]:
     """Seeds whose plans differ; seeds that one side alone has are left out where one is common."""
     common = old.keys() & new.keys()
-    return [f"plan of seed {seed}" for seed in sorted(common) if old[seed] != new[seed]] or (
-        [] if common else ["seeds"]
-    )
+    return [
+        f"plan of seed {seed} (images, split, balance, order or epochs)"
+        for seed in sorted(common)
+        if old[seed] != new[seed]
+    ] or ([] if common else ["seeds"])
 
 
 def _line(row: str, name: str, old: Metric, new: Metric, seeds: list[str]) -> Line:

@@ -57,7 +57,7 @@ def decode(path: str, side: int, draws: Sequence[float] = ()) -> bytes:
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # broken files make Pillow raise OSError, SyntaxError, ValueError, struct.error, ...
-        raise ImageError(str(error).replace(repr(path), "it").replace(path, "it") or type(error).__name__) from None
+        raise ImageError(str(error).replace(f" {path!r}", "").replace(path, "it") or type(error).__name__) from None
 
 
 def fill_chunk(file: str, side: int, start: int, paths: list[str]) -> tuple[str, list[tuple[int, str]]]:

@@ -1,6 +1,8 @@
 """The flags of a run: their names, limits and help."""
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
 EXAMPLES = """\
 examples:
@@ -20,39 +22,24 @@ exit codes: 0 all trials finished, 1 a trial failed, 2 bad input, 130 Ctrl-C
 """
 
 
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not 1 or more")
-    return value
+def bounded(kind: type, fits: Callable[[Any], bool], words: str) -> Callable[[str], Any]:
+    """An argument's type: a number of that kind, refused in these words where it does not fit."""
+
+    def parse(text: str) -> Any:
+        value = kind(text)
+        if not fits(value):
+            raise argparse.ArgumentTypeError(f"{text} is not {words}")
+        return value
+
+    parse.__name__ = kind.__name__  # argparse names it where the text is no number at all
+    return parse
 
 
-def positive_number(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return value
-
-
-def percentile(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 100:
-        raise argparse.ArgumentTypeError(f"{text} is not a percentile from 0 to below 100")
-    return value
-
-
-def not_negative(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{value} is below 0")
-    return value
-
-
-def seed(text: str) -> int:
-    value = not_negative(text)
-    if value >= 2**31:
-        raise argparse.ArgumentTypeError(f"{value} is not below 2**31, as the libraries' generators want it")
-    return value
+positive = bounded(int, lambda n: n >= 1, "1 or more")
+not_negative = bounded(int, lambda n: n >= 0, "0 or more")
+positive_number = bounded(float, lambda x: 0 < x < float("inf"), "above 0")
+percentile = bounded(float, lambda x: 0 <= x < 100, "a percentile from 0 to below 100")
+seed = bounded(int, lambda n: 0 <= n < 2**31, "from 0 to below 2**31, as the libraries' generators want it")
 
 
 def data_flags(parser: argparse.ArgumentParser) -> None:
@@ -60,9 +47,11 @@ def data_flags(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--data", metavar="PATH", help="a folder, a table, or demo (default: demo, drawn on first use)")
     data.add_argument("--format", metavar="NAME", help="of the data (default: the one that recognises it; see list)")
-    data.add_argument("--limit", type=positive, metavar="N", help="the first N images only, of either table")
+    data.add_argument("--limit", type=positive, metavar="N", help="the first N images only (of a test table too)")
     data.add_argument(
-        "--split", choices=("random", "iterative"), help="80/20; iterative: stratified by label (default: random)"
+        "--split",
+        choices=("random", "iterative"),
+        help="80/20; iterative: every label spread over both parts (default: random)",
     )
     data.add_argument("--seed", type=seed, help="of the split, the order and the head (default: 0)")
     data.add_argument("--percentiles", nargs="+", type=percentile, metavar="P", help="default: 80 85 90 95")
@@ -76,7 +65,7 @@ def trials_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     what = parser.add_argument_group("what runs")
     what.add_argument("--suite", default="", help="a named list of trials (see list), e.g. paper")
-    what.add_argument("--frameworks", nargs="+", default=[], metavar="NAME", help="default: torch tf")
+    what.add_argument("--frameworks", nargs="+", default=[], metavar="NAME", help="see list (default: all real ones)")
     what.add_argument(
         "--models", nargs="+", default=[], metavar="NAME[:VARIANT]",
         help="on every framework that has it (default: each framework's own; see list)",
@@ -104,7 +93,7 @@ def trials_parser() -> argparse.ArgumentParser:
     data_flags(parser)
     feed = parser.add_argument_group("what an epoch visits")
     feed.add_argument(
-        "--image-size", type=positive, metavar="PIXELS", help="side of the square images (default: the data's)"
+        "--image-size", type=positive, metavar="PIXELS", help="side of the square images (default: 224; of the demo 64)"
     )
     feed.add_argument(
         "--balance", choices=("none", "oversample", "undersample", "weighted"),

@@ -36,6 +36,7 @@ from common.types import (
 
 HEAD_RATE, BODY_RATE = 3e-3, 1e-3
 Key = tuple[int, Balance]  # a plan's: seed and balance
+FIRST = 5  # images whose 0/1 rows the page shows
 SAMPLES, SAMPLE_SIDE = 12, 160  # images of the page's figure, and their side in pixels
 
 
@@ -51,12 +52,15 @@ def make_run(
     on, device_notes = device.choose(settings.device, [job.framework for job in jobs])
     # What can be refused without decoding is refused before it; which rows a run may start from is known only after.
     balances = tuple(dict.fromkeys(job.balance for job in jobs))
-    plans = draw_plans(settings, dataset, balances, np.arange(len(dataset)), np.arange(0))
-    initial = {} if settings.init_from else find_weights(settings, jobs, plans, dataset, say)
+    draw_plans(settings, dataset, balances, np.arange(len(dataset)), np.arange(0))
+    initial = find_weights(settings, jobs, {}, dataset, say)
+    if settings.name:
+        check_free(Path(settings.results_dir) / settings.name)
     pixels = decode_all(settings, dataset, say, progress)
     usable, test_rows, bad_notes = without_bad(settings, dataset, pixels.bad)
     plans = draw_plans(settings, dataset, balances, usable, test_rows)
-    initial = initial or find_weights(settings, jobs, plans, dataset, say)
+    if settings.init_from:
+        initial = find_weights(settings, jobs, plans, dataset, say)
     folder = new_folder(Path(settings.results_dir), settings.name, run_name(settings, jobs, dataset))
     try:
         hold(folder)
@@ -110,11 +114,11 @@ def without_bad(settings: Settings, dataset: Dataset, bad: dict[int, str]) -> tu
     items = listed([f"{ids[row]} ({why})" for row, why in sorted(bad.items())])
     if settings.on_bad_image == "fail":
         raise InputError(
-            f"{len(bad)} of the {n + m:,} images of '{dataset.name}' cannot be used: {items}; mend or remove them, or "
-            "take --on-bad-image skip, which trains without them"
+            f"{len(bad)} of the {n + m:,} images of '{dataset.name}' cannot be decoded: {items}; mend or remove what is "
+            "broken, or take --on-bad-image skip, which trains without it"
         )
     dropped = np.array(list(bad))
-    note = f"{len(bad)} of the {n + m:,} images were dropped (--on-bad-image skip): {items}"
+    note = f"Dropped by --on-bad-image skip, {len(bad)} of the {n + m:,} images: {items}"
     return np.setdiff1d(rows, dropped), np.setdiff1d(test_rows, dropped), [note]
 
 
@@ -135,13 +139,14 @@ def draw_plans(
 def find_weights(
     settings: Settings, jobs: list[Job], plans: dict[Key, Plan], dataset: Dataset, say: Callable[[str], None]
 ) -> dict[tuple[int, Job], WeightsSpec]:
-    """The initial weights of every job and seed; a model's are looked for once."""
+    """The initial weights of every job and seed; a model's are looked for once. plans: of the rows that may be used;
+    none where these are not known yet."""
     seeds = range(settings.seed, settings.seed + settings.repeats)
     if settings.init_from:
         run = Path(settings.init_from)
         splits = {seed: plan.hashes(drawn)["split"] for (seed, _), drawn in plans.items()}
         classes = dataset.class_names
-        return {(s, job): weights.from_run(run, job, s, splits[s], classes) for s in seeds for job in jobs}
+        return {(s, job): weights.from_run(run, job, s, splits.get(s, ""), classes) for s in seeds for job in jobs}
     weights.check_choices([job.model for job in jobs], settings.weights)
     found: dict[tuple, WeightsSpec] = {}
     for job in jobs:
@@ -245,13 +250,15 @@ def record(
 ) -> RunRecord:
     """What the run is about, with the hash of every array that its trials are given."""
     splits, audits = described(dataset, plans)
+    drawn = next(iter(plans.values()))
+    first = np.union1d(drawn.train_rows, drawn.validation_rows)[:FIRST]
     return RunRecord(
         name=folder.name, suite=settings.suite, command=settings.command, dataset=dataset.name,
         published=dataset.published, started=time.strftime("%Y-%m-%d %H:%M"), class_names=dataset.class_names,
         rows=len(dataset), image_side=pixels.side, percentiles=settings.percentiles, predict_at=settings.predict_at,
         labels="labels.npz", splits=splits, audits=audits, machine=machine(), folder=below(PROJECT, folder),
         trials=tuple(spec.name for spec in specs), notes=tuple(notes), asked_device=settings.device,
-        pixels_hash=pixels.hash, first_rows={str(i): tuple(map(int, r)) for i, r in zip(dataset.ids[:5], dataset.labels)},
+        pixels_hash=pixels.hash, first_rows={str(dataset.ids[row]): tuple(map(int, dataset.labels[row])) for row in first},
         settings=settings.model_dump(), made_by=made_by(),
     )  # fmt: skip
 
@@ -279,8 +286,14 @@ def new_folder(parent: Path, name: str, otherwise: str) -> Path:
             return folder
         except FileExistsError:
             if name:
-                raise InputError(f"the run '{folder}' exists; take another --name, or remove it") from None
+                check_free(folder)
     raise AssertionError
+
+
+def check_free(folder: Path) -> None:
+    """InputError where there is a run of that name."""
+    if folder.exists():
+        raise InputError(f"the run '{folder}' exists; take another --name, or remove it")
 
 
 def below(folder: Path, path: Path) -> str:

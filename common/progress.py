@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from common.files import size_text, time_text
-from common.report.table import Table
+from common.report.table import Table, images_words
 from common.report.terminal import show
 from common.types import RunRecord, TrialSpec
 
 ESTIMATE_AT_STEP = 5
+WORTH_SAYING_S = 10.0  # a shorter trial is over before the line is read
 SMALLEST_SIDE = 32  # pixels: what the libraries' networks take
 LINE_EVERY_S = 30.0  # without a terminal: a sign of life in long epochs
 
@@ -107,6 +108,8 @@ class Display:
 
     def _on_ready(self, event: dict[str, Any], memory_bytes: int) -> None:
         self._best = event["best_loss"]
+        if event["done_epochs"]:
+            self.say(f"  goes on after epoch {event['done_epochs']}")
 
     def _on_received(self, event: dict[str, Any], memory_bytes: int) -> None:
         if event["phase"] == "train" and event["epoch"] == 1:
@@ -122,9 +125,9 @@ class Display:
             if event["step"] >= ESTIMATE_AT_STEP and not self._estimated:
                 self._estimated = True
                 total = expected_s(event, self._first_step_s, self._spec, self._all)
-                self.say(
-                    f"  expected time of this trial: about {time_text(total)}; {shorter(self._spec)} would shorten it"
-                )
+                if total >= WORTH_SAYING_S:
+                    words = f"about {time_text(total)} from its first step on"
+                    self.say(f"  expected time of this trial: {words}; {shorter(self._spec)} would shorten it")
         what = f"epoch {event['epoch']}/{self._spec.recipe.epochs}" if training else event["phase"]
         tail = f"{rate:.1f} images/s  {size_text(memory_bytes)}  {time_text(left)} left"
         if self._bar:
@@ -181,7 +184,15 @@ def announce(console: Console, run: RunRecord, specs: list[TrialSpec]) -> None:
     rows = []
     for (seed, balance), feed in feeds.items():
         name = f"seed {seed}" + (f", {balance}" if balance != "none" else "")
-        for part, images in (("train", feed.train_images), ("validation", feed.validation_images)):
+        parts = [("train", feed.train_images), ("validation", feed.validation_images), ("test", feed.test_images)]
+        for part, images in parts if feed.test_images else parts[:2]:
             rows.append((f"{part} ({name})", f"{images:,}", str(batch), f"{-(-images // batch):,}"))
-    title = f"{run.dataset}: {run.rows:,} images at {run.image_side} x {run.image_side}, {len(run.class_names)} outputs"
-    show(console, Table(title, ("split", "examples", "batch size", "batches"), tuple(rows), run.notes))
+    show(
+        console,
+        Table(
+            f"{run.dataset}: {images_words(run)}",
+            ("split", "examples", "batch size", "batches"),
+            tuple(rows),
+            run.notes,
+        ),
+    )

@@ -13,13 +13,16 @@ from common.scores import at_percentile, oracle_scores, prior_scores, score, sha
 from common.types import SCHEMA_VERSION, EpochRecord, Results, Row, RunRecord, TrialRecord, TrialSpec
 from common.watch import read_events
 
+LISTED = 5  # runs named where the asked one is not there
+
 
 def read_run(folder: Path) -> RunRecord:
     """The run's record. InputError where the folder is no run; OtherSchema."""
     file = folder / "run.json"
     if not file.exists():
         runs = sorted(p.parent.name for p in folder.parent.glob("*/run.json")) if folder.parent.is_dir() else []
-        there = f"; runs beside it: {', '.join(runs[-5:])}" if runs else ""
+        more = f"the last {LISTED} of {len(runs)} " if len(runs) > LISTED else ""
+        there = f"; {more}runs beside it: {', '.join(runs[-LISTED:])}" if runs else ""
         raise InputError(f"no run at '{folder}' (it has no run.json){there}")
     with readable(f"the run '{folder}'"):
         raw = dict(read_json(file))

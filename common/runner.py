@@ -10,10 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from common import checkpoint
-from common.child import clear, end, log_tail, start, uninterrupted
+from common.child import clear, end, log_tail, start
 from common.errors import InputError, readable
 from common.files import read_json, size_text, write_json
 from common.memory import PeakMemory, method
+from common.signals import uninterrupted
 from common.trial import RESUME
 from common.types import TrialSpec
 

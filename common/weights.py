@@ -134,10 +134,10 @@ def from_run(run: Path, job: Job, seed: int, split_hash: str, class_names: tuple
     """What a finished run trained, head and all: the trial of the same model and seed, of whatever framework.
 
     InputError where there is none, where its outputs mean other classes, or where it trained on what would now be
-    validation images.
+    validation images. split_hash: of the split as it is here; empty where it is not known yet.
     """
     if not (run / "run.json").exists():
-        raise InputError(f"no run at '{run}' for --init-from (it has no run.json)")
+        raise InputError(f"no run at '{run}' for --init-from (it has no run.json); give a finished one's folder")
     with readable(f"the run '{run}'"):
         record = read_json(run / "run.json")
         trials = [read_json(f) for f in sorted(run.glob("trials/*/spec.json"))]
@@ -150,14 +150,20 @@ def from_run(run: Path, job: Job, seed: int, split_hash: str, class_names: tuple
             f"{run} was trained on other classes ({', '.join(theirs[:5])}, ...; here {', '.join(class_names[:5])}, ...): "
             "its head would mean something else; take a run of the same classes, or --weights with its weights.safetensors"
         )
+    if not kept:
+        models = sorted({str(ModelSpec(**s["model"])) for s in trials})
+        raise InputError(
+            f"{run} has no finished trial of {job.model} for --init-from (its models: {', '.join(models) or 'none'}); "
+            "take --models with one of them, or another run"
+        )
     fitting = sorted((s for s in kept if s["seed"] == seed), key=lambda s: _unlike(s, job))
     if not fitting:
         seeds = sorted({s["seed"] for s in kept})
         raise InputError(
-            f"{run} has no finished trial of {job.model} with seed {seed} (its seeds: {', '.join(map(str, seeds)) or 'none'}); "
+            f"{run} has no finished trial of {job.model} with seed {seed} (its seeds: {', '.join(map(str, seeds))}); "
             "another seed's split would have trained on these validation images"
         )
-    if hashes.get(str(seed)) != split_hash:
+    if split_hash and hashes.get(str(seed)) != split_hash:
         raise InputError(
             f"{run} split the images otherwise ({hashes.get(str(seed))}, here {split_hash}): it trained on what are "
             "validation images here; take the same --data, --limit, --split and --seed"

@@ -1,12 +1,16 @@
 """Tables from results: groups over repeats, coinciding percentiles, differences in words."""
 
+import io
+
 import numpy as np
+import pytest
+from rich.console import Console
 
 from common.report.data import label_sets_table, labels_table, plans_table, rows_table
 from common.report.differences import differences
 from common.report.markdown import page
-from common.report.table import NONE, coinciding, comparison_table, further_scores_table, groups, scores_table
-from common.report.terminal import scores_by_row
+from common.report.table import NONE, Table, coinciding, comparison_table, further_scores_table, groups, scores_table
+from common.report.terminal import scores_by_row, show
 from common.scores import score
 from common.types import (
     EpochRecord,
@@ -184,3 +188,12 @@ def test_weighted_losses_are_said_to_be_on_another_scale():
     noted = [any("on another scale" in n for n in comparison_table(results(row("one", 0, balance=b))).notes)
              for b in ("weighted", "oversample")]  # fmt: skip
     assert noted == [True, False]
+
+
+@pytest.mark.parametrize("width, last", [(40, True), (16, False)])
+def test_a_narrow_terminal_loses_columns_and_no_digits(width, last):
+    """Cut cells would be other numbers: 2.6 was once shown as 2."""
+    console = Console(file=io.StringIO(), width=width)
+    show(console, Table("T", ("row", "first", "second"), (("a row", "12.345", "67.891"),)))
+    shown = console.file.getvalue()
+    assert "12.345" in shown and ("67.891" in shown) == last and ("Too wide" in shown) != last

@@ -25,10 +25,12 @@ MOST_CLASSES = 10_000
 
 
 def table_of(path: Path) -> Path | None:
-    """The table that `path` is or holds: train.csv, or the only .csv file of the folder."""
+    """The table that `path` is or holds: train.csv, or the only .csv file of the folder beside test.csv."""
     if path.is_file():
         return path if path.suffix == ".csv" else None
-    found = [path / "train.csv"] if (path / "train.csv").is_file() else sorted(path.glob("*.csv"))
+    everything = sorted(path.glob("*.csv"))
+    found = [file for file in everything if file.name == "train.csv"]
+    found = found or [file for file in everything if file.name != "test.csv"] or everything
     return found[0] if len(found) == 1 else None
 
 
@@ -45,7 +47,9 @@ def read(path: Path) -> Dataset:
     """Every row. InputError that lists all rows that cannot be read, or where no column holds labels."""
     table = table_of(path)
     if table is None:
-        raise InputError(f"no table at '{path}': give a .csv file, or a folder with train.csv or a single .csv file")
+        raise InputError(
+            f"no table at '{path}': give a .csv file, or a folder with train.csv or a single one beside test.csv"
+        )
     frame = _frame(table)
     image_column = _image_column(frame)
     if image_column is None:

@@ -44,10 +44,10 @@ def labels_table(class_names: tuple[str, ...], audits: dict[str, Any]) -> Table:
     for c, (name, n) in enumerate(zip(class_names, before["label_counts"])):
         after = [text for a in changed.values() for text in (count(a["label_counts"][c]), number(a["IRLbl"][c], ".1f"))]
         bar = "█" * round(BAR * n / top) or ("▏" if n else "")
-        rows.append((str(c), name, count(n), number(before["IRLbl"][c], ".1f"), *after, bar))
-    header = ["label", "name", "positives", "IRLbl"]
+        rows.append((str(c), name, count(n), number(before["IRLbl"][c], ".1f"), bar, *after))
+    header = ["label", "name", "positives", "IRLbl", "positives, to scale"]
     header += [text for name in changed for text in (f"{name}: positives", f"{name}: IRLbl")]
-    return Table(f"Labels of the training split ({first})", (*header, "positives, to scale"), tuple(rows))
+    return Table(f"Labels of the training split ({first})", tuple(header), tuple(rows))
 
 
 def rows_table(ids: list[str], rows: list[list[int]], class_names: tuple[str, ...]) -> Table:
@@ -82,4 +82,4 @@ def reference_table(references: dict[str, Any], percentiles: tuple[float, ...]) 
         for seed, scores in references.items()
         for which in ("prior", "oracle")
     )
-    return Table("F1 between", ("row", *(f"F1 at {p}" for p in names)), rows)
+    return Table("F1 of those who never look and always know", ("row", *(f"F1 at {p}" for p in names)), rows)

@@ -11,6 +11,7 @@ from common.report.table import (
     failures,
     figures,
     further_scores_table,
+    images_words,
     scores_table,
 )
 from common.types import Results
@@ -22,12 +23,13 @@ NO_RANKING = (
 
 
 def table(t: Table, level: int = 2) -> str:
-    """A title, a pipe table, and its notes."""
+    """A title, a pipe table (none without rows), and its notes."""
 
     def line(cells: tuple[str, ...]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
-    lines = ["#" * level + f" {t.title}", "", line(t.header), "|" + " --- |" * len(t.header), *map(line, t.rows)]
+    lines = ["#" * level + f" {t.title}"]
+    lines += ["", line(t.header), "|" + " --- |" * len(t.header), *map(line, t.rows)] if t.rows else []
     return "\n".join(lines + [text for note in t.notes for text in ("", note)])
 
 
@@ -37,8 +39,7 @@ def page(results: Results) -> str:
     head = [
         f"# {run.name}",
         "",
-        f"{run.dataset}: {run.rows:,} images at {run.image_side} x {run.image_side}, {len(run.class_names)} outputs. "
-        f"Started {run.started} with",
+        f"{run.dataset}: {images_words(run)}. Started {run.started} with",
         "",
         f"    {run.command}",
     ]

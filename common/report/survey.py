@@ -1,5 +1,6 @@
 """A data set without a trial: its tables, figures and page."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +28,11 @@ def write_survey(settings: Settings) -> tuple[Path, list[Table]]:
     drawn = plans[settings.seed, "none"]
     train, truth = dataset.labels[drawn.train_rows], dataset.labels[drawn.validation_rows]
     references = {f"seed {settings.seed}": reference_scores(train, truth, settings.percentiles)}
-    rows = [[int(v) for v in row] for row in dataset.labels[:5]]
+    rows = [[int(v) for v in row] for row in dataset.labels[: prepare.FIRST]]
     tables = [
         _size_table(dataset), label_sets_table(dataset.labels, dataset.class_names),
         labels_table(dataset.class_names, audits), plans_table(audits, splits),
-        reference_table(references, settings.percentiles), rows_table(dataset.ids[:5].tolist(), rows, dataset.class_names),
+        reference_table(references, settings.percentiles), rows_table(dataset.ids[: prepare.FIRST].tolist(), rows, dataset.class_names),
     ]  # fmt: skip
     drawn_figures = {"figures/distribution.png": "positives of each label in the training split"}
     distribution(dataset.class_names, audits, folder / "figures/distribution.png")
@@ -40,7 +41,7 @@ def write_survey(settings: Settings) -> tuple[Path, list[Table]]:
         drawn_figures["figures/samples.png"] = "training images with their labels"
         samples(images, words, folder / "figures/samples.png")
     else:
-        tables[0] = Table(tables[0].title, tables[0].header, tables[0].rows, ("No samples: the images are not there.",))
+        tables[0] = replace(tables[0], notes=(*tables[0].notes, "No samples: the images are not there."))
     text = [f"# {dataset.name}", *map(table, tables), linked(drawn_figures)]
     write_text(folder / "data.md", "\n\n".join(text) + "\n")
     return folder / "data.md", tables
@@ -53,7 +54,8 @@ def _size_table(dataset: Dataset) -> Table:
         ("labels", str(len(dataset.class_names))), ("labels that never occur", str(int((counts == 0).sum()))),
         ("positives", f"{int(counts.sum()):,}"), ("positives by label", " ".join(map(str, counts))),
     )  # fmt: skip
-    return Table(dataset.name, ("what", "value"), rows)
+    note = "Of the table: a run decodes every image first, and refuses those that cannot be used."
+    return Table(dataset.name, ("what", "value"), rows, (note,))
 
 
 def _sample_images(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 from common.errors import listed
 from common.files import size_text
 from common.scores import labels_picked, percentile_for
-from common.types import Results, Row
+from common.types import Results, Row, RunRecord
 
 NONE = "–"
 
@@ -88,6 +88,14 @@ def count(n: int | None) -> str:
     return NONE if n is None else f"{n:,}"
 
 
+def images_words(run: RunRecord) -> str:
+    """How many images, how large, with how many outputs."""
+    split = next(iter(run.splits.values()), {})
+    used = split.get("train", 0) + split.get("validation", 0)
+    images = f"{run.rows:,} images" + (f" ({used:,} of them used)" if used != run.rows else "")
+    return f"{images} at {run.image_side} x {run.image_side}, {len(run.class_names)} outputs"
+
+
 def percentile_names(results: Results) -> list[str]:
     return [f"{p:g}" for p in results.run.percentiles]
 
@@ -147,19 +155,19 @@ def coinciding(results: Results) -> list[str]:
 def comparison_table(results: Results) -> Table:
     """One line a job: what it was, what it cost, what came out."""
     top = percentile_names(results)[-1]
-    references = tuple(_reference_row(results, which, top) for which in ("prior", "oracle"))
     header = (
         "row", "framework", "model", "weights", "recipe", "feed", "GMAC", "parameters", "trainable", "epoch 1 s",
         "later epochs s", "validation s", "prediction s", "images/s", "wait s", "peak memory", "device memory",
         "val loss", f"F1 at {top}", "share",
     )  # fmt: skip
+    references = tuple(_reference_row(results, which, top, len(header)) for which in ("prior", "oracle"))
     rows = (*(_comparison_row(g, top) for g in groups(results)), *references)
     return Table("Comparison", header, rows, _comparison_notes(results))
 
 
-def _reference_row(results: Results, which: str, top: str) -> tuple[str, ...]:
+def _reference_row(results: Results, which: str, top: str, columns: int) -> tuple[str, ...]:
     f1 = [ref[which]["percentiles"][top]["f1"] for ref in results.references.values()]
-    return (which, *([NONE] * 17), spread(f1), "0" if which == "prior" else "1")
+    return (which, *([NONE] * (columns - 3)), spread(f1), "0" if which == "prior" else "1")
 
 
 def _comparison_row(group: Group, top: str) -> tuple[str, ...]:
@@ -262,7 +270,8 @@ def further_scores_table(results: Results) -> Table:
         rows.append((which, *cells, spread([e["mAP"] for e in each]), spread([e["threshold"]["f1"] for e in each])))
     empty = sorted({c for ref in results.references.values() for c in ref["prior"]["classes_without_positives"]})
     notes = [
-        "F1 at one threshold for all images and labels: chosen on one half of the validation split, scored on the other."
+        "macro: mean over classes; micro: over all labels; mAP: mean over classes of the average precision.",
+        "F1 at one threshold for all images and labels: chosen on one half of the validation split, scored on the other.",
     ]
     if empty:
         names = ", ".join(f"{c} ({results.run.class_names[c]})" for c in empty)
@@ -286,14 +295,17 @@ def epochs_table(results: Results) -> Table:
                 (
                     record.spec.name, str(e.epoch), f"{e.train_s:.1f}", f"{e.first_step_s:.2f}", f"{e.wait_s:.2f}",
                     f"{e.validation_s:.1f}", f"{e.images_per_s:.1f}", f"{e.train_loss:.5f}", f"{e.validation_loss:.5f}",
-                    "improved" if e.improved else "", f"{e.load_average:.1f}",
+                    "yes" if e.improved else "no", f"{e.load_average:.1f}",
                 )
             )  # fmt: skip
     header = (
         "trial", "epoch", "train s", "first step s", "wait s", "validation s", "images/s", "train loss", "val loss",
-        "", "machine load",
+        "best so far", "machine load",
     )  # fmt: skip
-    note = "The first step is part of its epoch. Validation loss: the harness's own, from the logits, in float64."
+    note = (
+        "The first step is part of its epoch. Validation loss: the harness's own, from the logits, in float64. Machine "
+        "load: processes that wanted a core, all of the machine's, mean of a minute."
+    )
     return Table("Epochs", header, tuple(rows), (note,))
 
 

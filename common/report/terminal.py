@@ -14,10 +14,18 @@ from common.types import Results
 WHAT = ("row", "weights", "recipe", "GMAC", "trainable")
 COST = ("row", "epoch 1 s", "later epochs s", "validation s", "prediction s", "images/s", "peak memory")
 SHORT = {"later epochs s": "later s", "validation s": "valid. s", "prediction s": "pred. s", "peak memory": "memory"}
+WIDEST = 24  # characters of a column that cannot break
 NUMBER = re.compile(r"[-\d.,±– ]+( [KMG]iB)?")
 
 
 def show(console: Console, t: Table, notes: bool = True) -> None:
+    """The table, without its last columns where the terminal is too narrow for them: cut cells would be other numbers."""
+    widths = [_width(t, i) for i in range(len(t.header))]
+    shown = len(t.header)
+    while shown > 2 and sum(widths[:shown]) + shown > console.width:
+        shown -= 1
+    hidden = t.header[shown:] if t.rows else ()
+    t = Table(t.title, t.header[:shown], tuple(row[:shown] for row in t.rows), t.notes)
     rich = RichTable(
         title=escape(t.title),
         title_justify="left",
@@ -27,17 +35,28 @@ def show(console: Console, t: Table, notes: bool = True) -> None:
         padding=(0, 0),
     )
     for i, name in enumerate(t.header):
-        cells = [row[i] for row in t.rows]
-        numeric = i > 0 and all(NUMBER.fullmatch(cell) for cell in cells)
-        # Numbers do not break over lines, and other cells and headers only between words.
-        pieces = cells if numeric else [word for cell in cells for word in cell.split()]
-        width = max(map(len, [*pieces, *SHORT.get(name, name).split()]), default=0)
-        rich.add_column(SHORT.get(name, name), justify="right" if numeric else "left", min_width=min(width, 24))
+        justify = "right" if _numeric(t, i) else "left"
+        rich.add_column(SHORT.get(name, name), justify=justify, min_width=widths[i])
     for row in t.rows:
         rich.add_row(*map(escape, row))
-    console.print(rich)
+    console.print(rich if t.rows else f"[bold]{escape(t.title)}")
     for note in t.notes if notes else ():
         console.print(escape(note), style="dim", highlight=False)
+    if hidden:
+        words = ", ".join(hidden)
+        console.print(f"Too wide for this terminal: {escape(words)}.", style="dim", highlight=False)
+
+
+def _numeric(t: Table, column: int) -> bool:
+    return column > 0 and all(NUMBER.fullmatch(row[column]) for row in t.rows)
+
+
+def _width(t: Table, column: int) -> int:
+    """The least that a column needs: numbers do not break over lines, other cells and headers only between words."""
+    cells = [row[column] for row in t.rows]
+    pieces = cells if _numeric(t, column) else [word for cell in cells for word in cell.split()]
+    name = t.header[column]
+    return min(max(map(len, [*pieces, *SHORT.get(name, name).split()]), default=0), WIDEST)
 
 
 def scores_by_row(results: Results) -> Table:

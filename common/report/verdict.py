@@ -18,9 +18,9 @@ def verdict_table(report: Report, fail_on_times: bool) -> Table:
         (line.row, line.metric, f"{line.before:.4g}", f"{line.now:.4g}", f"{line.now - line.before:+.3g}",
          f"{line.tolerance:.2g}", line.verdict) for line in shown
     )  # fmt: skip
-    kept = len(report.lines) - len(shown)
+    kept, said = len(report.lines) - len(shown), WORDS[report.exit_code].capitalize()
     notes = [
-        f"{WORDS[report.exit_code].capitalize()}: {kept} of {len(report.lines)} metrics stayed within their tolerance."
+        f"{said}: {kept} of {len(report.lines)} metrics stayed within their tolerance." if report.lines else f"{said}."
     ]
     notes += [f"{row}: finished in the baseline, but not in this run." for row in report.failed]
     notes += [f"Not comparable: {text}." for text in report.refused]

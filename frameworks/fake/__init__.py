@@ -4,7 +4,7 @@ from frameworks.contract import UNCHANGED, ModelCard
 
 NAME = "fake"
 ALIASES = ("numpy",)
-ABOUT = "a NumPy logistic regression on a grid of mean colours, and planted faults: tests the harness"
+ABOUT = "a NumPy logistic regression on mean colours (on the demo it stays at the prior), and planted faults: for tests"
 MODELS = {
     "logistic": ModelCard(UNCHANGED, pretrained=False, about="one linear layer"),
     "crash": ModelCard(UNCHANGED, pretrained=False, about="fault: raises in the third step"),

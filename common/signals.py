@@ -1,0 +1,32 @@
+"""Ctrl-C and a polite kill: what ends a run, once, and what must not be cut in two by them."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+def end_once(number: int, frame: object) -> None:
+    """The first Ctrl-C ends the run; a second would only leave its report unwritten."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def listen() -> None:
+    """Ctrl-C works in the background too, where shells have it ignored. A polite kill does what Ctrl-C does: the
+    children end and the run stays readable."""
+    for number in ENDING:
+        signal.signal(number, end_once)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the block is done: a second one must not leave a child running or a file half-written."""
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
