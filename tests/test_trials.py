@@ -298,7 +298,7 @@ def test_a_terminal_shows_a_bar(tmp_path):
     display._bar.refresh()
     display.finish("failed", "a reason with [brackets] and [/z]", 4.0)
     shown = console.file.getvalue()
-    assert "expected time of this trial: about 1 min 0 s from its first step on; --limit N would shorten it" in shown
+    assert "expected time of this trial: about 1 min 5 s from its first step on; --limit N would shorten it" in shown
     for words in ("epoch 1/1", "6.4 images/s", "100.0 MiB", "[brackets] and [/z]"):
         assert words in shown, shown
 
