@@ -57,6 +57,8 @@ class Decoded:
 class Feed:
     """Positions 0 to images - 1, in the plan's order; batch i holds positions i * batch_size onwards.
 
+    Item and batch are what a step receives: (images, labels, ids) for training; (images,) without labels.
+
     `labels`: those of `rows`, position by position (a training feed), or None: an adapter never holds a label of
     the validation split. `crops`: float32 [images, 23], those of each visit, or None.
     """
@@ -80,15 +82,16 @@ class Feed:
         """The short last batch is kept."""
         return -(-len(self.rows) // self.batch_size)
 
-    def item(self, position: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """uint8 [h, w, 3] and float32 [classes] (None without labels)."""
-        pixels, labels = self._slice(slice(position, position + 1))
-        return pixels[0], None if labels is None else labels[0]
+    def item(self, position: int) -> tuple[np.ndarray, ...]:
+        """uint8 [h, w, 3], float32 [classes] and int64 []."""
+        return tuple(array[0] for array in self._slice(slice(position, position + 1)))
 
-    def batch(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """uint8 [n, h, w, 3] and float32 [n, classes] (None without labels)."""
+    def batch(self, index: int) -> tuple[np.ndarray, ...]:
+        """uint8 [n, h, w, 3], float32 [n, classes] and int64 [n], the row numbers."""
         return self._slice(slice(index * self.batch_size, (index + 1) * self.batch_size))
 
-    def _slice(self, here: slice) -> tuple[np.ndarray, np.ndarray | None]:
+    def _slice(self, here: slice) -> tuple[np.ndarray, ...]:
         pixels = self.source.read(self.rows[here], None if self.crops is None else self.crops[here])
-        return pixels, None if self.labels is None else self.labels[here].astype(np.float32)
+        if self.labels is None:
+            return (pixels,)
+        return pixels, self.labels[here].astype(np.float32), self.rows[here].astype(np.int64)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 STEP_EVENT_S = 0.25  # at most one step event in this time, so that tracing costs nothing
 LOSS_CHECK_STEPS = 20  # reading a loss waits for the device: not every step
 
@@ -39,7 +41,8 @@ def read_events(path: Path) -> list[dict[str, Any]]:
 
 
 class Watch:
-    """Times one pass (training or prediction) over a feed. Adapters call `wanted`, `received` and `stepped`."""
+    """Times one pass (training or prediction) over a feed. Adapters call `wanted`, `received` and `stepped`, and in
+    training `took`."""
 
     def __init__(self, events: Events, phase: str, epoch: int, batches: int):
         self._events, self._phase, self.epoch, self._batches = events, phase, epoch, batches
@@ -47,6 +50,7 @@ class Watch:
         self.images = 0
         self.wait_s = 0.0
         self.first_step_s = 0.0
+        self._receipts: list[np.ndarray] = []
         self._started = self._wanted = self._last_event = time.perf_counter()
         self._waiting = False
 
@@ -61,8 +65,17 @@ class Watch:
         self._waiting = False
         if self.steps == 0 and arrays:
             forms = [f"{str(a.dtype).rpartition('.')[2]} {[int(n) for n in a.shape]}" for a in arrays]
-            names = ("images", "labels")[: len(forms)]
+            names = ("images", "labels", "ids")[: len(forms)]
             self._events.write("received", phase=self._phase, epoch=self.epoch, **dict(zip(names, forms)))
+
+    def took(self, receipt: np.ndarray) -> None:
+        """What training steps received, in order: int64 [images, 3] (common/receipts.py), after each step or at the end."""
+        self._receipts.append(np.asarray(receipt, np.int64))
+
+    @property
+    def receipts(self) -> np.ndarray:
+        """int64 [images, 3] of the whole pass."""
+        return np.concatenate([np.empty((0, 3), np.int64), *self._receipts])
 
     def fetch(self, loader: Iterable[Any]) -> Iterator[Any]:
         """The loader's batches, the time of each `next` counted as waiting."""

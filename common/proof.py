@@ -1,0 +1,68 @@
+"""What the training steps of a trial should have received, from its plan, its pixels and its labels."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from common import receipts
+from common.child import RECEIPTS
+from common.decode import decode
+from common.pixels import PixelStore
+from common.trial import read_plan
+from common.types import Plan, TrialSpec
+
+BLOCK_BYTES = 2**25  # of pixels hashed at once
+
+
+def proven(trial: Path, spec: TrialSpec) -> tuple[tuple[str, ...], str]:
+    """The hash of each epoch's receipts, and where they are not what was planned ("": nowhere)."""
+    run = trial.parent.parent
+    drawn = read_plan(run / spec.feed.plan, spec.feed.plan_hash)
+    with np.load(run / spec.feed.labels) as arrays:
+        truth = receipts.of_labels(arrays["labels"].astype(np.float32))
+    hashes, fault = [], ""
+    for epoch in range(1, spec.recipe.epochs + 1):
+        with np.load(trial / RECEIPTS / f"epoch{epoch}.npz") as arrays:
+            found = arrays["received"]
+        rows = drawn.orders[epoch - 1]
+        expected = np.stack([_pixels(run, spec, drawn, epoch), truth[rows], rows.astype(np.int64)], axis=1)
+        hashes.append(receipts.chained(found))
+        differs = receipts.fault(found, expected, spec.recipe.batch_size)
+        fault = fault or (f"epoch {epoch}, {differs}" if differs else "")
+    return tuple(hashes), fault
+
+
+def _pixels(run: Path, spec: TrialSpec, drawn: Plan, epoch: int) -> np.ndarray:
+    """int64: the hash of the pixels of each of the epoch's visits."""
+    rows, feed = drawn.orders[epoch - 1], spec.feed
+    if not len(drawn.crops):
+        used = np.unique(rows)
+        store = os.path.abspath(run / feed.pixels) if feed.pixels else ""
+        files = "" if store else os.path.abspath(run / feed.files)
+        return _whole(store, files, feed.image_side, used.tobytes())[np.searchsorted(used, rows)]
+    paths = _paths(run / feed.files)
+    return np.array([_decoded(paths[row], feed.image_side, draw) for row, draw in zip(rows, drawn.crops[epoch - 1])])
+
+
+@cache  # the trials of a run share their images
+def _whole(store: str, files: str, side: int, rows_bytes: bytes) -> np.ndarray:
+    """int64: the hash of each row's image, uncropped."""
+    rows = np.frombuffer(rows_bytes, np.int32)
+    if not store:
+        paths = _paths(Path(files))
+        return np.array([_decoded(paths[row], side, np.empty(0)) for row in rows])
+    pixels, step = PixelStore(Path(store)), max(1, BLOCK_BYTES // (side * side * 3))
+    blocks = [receipts.of_pixels(pixels.read(rows[at : at + step])) for at in range(0, len(rows), step)]
+    return np.concatenate(blocks)
+
+
+def _paths(files: Path) -> list[str]:
+    with np.load(files) as arrays:
+        return [str(files.parent / path) for path in arrays["paths"]]
+
+
+def _decoded(path: str, side: int, draw: np.ndarray) -> np.int64:
+    pixels = np.frombuffer(decode(path, side, draw.tolist()), np.uint8)
+    return receipts.of_pixels(pixels.reshape(1, side, side, 3))[0]
