@@ -33,6 +33,7 @@ class ModelCard:
 
     preprocessing: Preprocessing  # where the weights name none
     variants: tuple[str, ...] = ()  # the first is the default
+    own_variant: str = ""  # the one that the library's own weights files hold, where it is always the same
     packaged: tuple[str, str] | None = None  # a Python package that carries weights, and the file in it
     pretrained: bool = True  # whether the library offers ImageNet weights to download
     about: str = ""
@@ -73,13 +74,15 @@ class Adapter(Protocol):
         """Canonical names of the tensors that training changes by gradient."""
 
     def dump(self, model: Any) -> dict[str, np.ndarray]:
-        """All parameters and buffers under canonical names, float32, in the canonical layout (O, I, H, W)."""
+        """All parameters and buffers under canonical names, in the model's precision and the canonical layout (O, I, H,
+        W). Copies."""
 
     def load(self, model: Any, tensors: dict[str, np.ndarray]) -> None:
         """Set the named tensors; names and shapes are those of `dump`."""
 
     def train_epoch(self, model: Any, feed: Feed, watch: Watch) -> float:
-        """One pass over the feed in its order, in the framework's own idiom. Returns the mean loss over images."""
+        """One pass over the feed in its order, in the framework's own idiom. Returns the mean loss over images. Tells the
+        watch what its steps took (common/receipts.py), computed from the very tensors that they trained on."""
 
     def validated(self, model: Any, loss: float) -> None:
         """The harness's validation loss of the epoch, for the learning rate's schedule."""
@@ -92,7 +95,18 @@ class Adapter(Protocol):
         """Put back what `save` wrote, into a model built from the same spec."""
 
     def predict(self, model: Any, feed: Feed, watch: Watch) -> np.ndarray:
-        """Logits float32 [feed.images, classes] in the feed's order, in inference mode."""
+        """Logits [feed.images, classes] in the feed's order, in inference mode."""
+
+    def activations(self, model: Any, pixels: np.ndarray, training: bool) -> dict[str, np.ndarray]:
+        """For the parity gate: what each layer makes of uint8 [n, side, side, 3], in the order of the computation, by
+        canonical name, [n, h, w, c] or [n, features]; first "input", the preprocessed pixels, last "logits". Layers
+        with parameters are all there, blocks where they have a name. training: in the mode of a training step."""
+
+    def apply(self, model: Any, gradients: dict[str, np.ndarray]) -> None:
+        """For the parity gate: one step of the optimiser with these gradients, by canonical name."""
+
+    def layer_facts(self, model: Any) -> dict[str, str]:
+        """For the parity gate: "input" and each layer with parameters in words, read from live objects."""
 
     def facts(self, model: Any) -> dict[str, Any]:
         """What is in force, read from live objects, never from the spec. `parameters`, `trainable_parameters`

@@ -7,6 +7,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.feed import Feed
+from common.receipts import receipt
 from common.scores import bce_with_logits
 from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec
 from common.watch import Watch
@@ -89,8 +90,9 @@ class Adapter:
     def train_epoch(self, model: Logistic, feed: Feed, watch: Watch) -> float:
         total = 0.0
         last = feed.batches - (model.kind == "skip")
-        for step, (pixels, labels) in enumerate(watch.fetch(map(feed.batch, range(last))), start=1):
-            watch.received(pixels, labels)
+        for step, (pixels, labels, ids) in enumerate(watch.fetch(map(feed.batch, range(last))), start=1):
+            watch.received(pixels, labels, ids)
+            watch.took(receipt(pixels, labels, ids))
             asked(f"{watch.epoch}:{step}")
             if step == FAULTY_STEP and model.kind in AT_STEP:
                 AT_STEP[model.kind]()
@@ -130,10 +132,21 @@ class Adapter:
 
     def predict(self, model: Logistic, feed: Feed, watch: Watch) -> np.ndarray:
         parts = []
-        for pixels, _ in watch.fetch(map(feed.batch, range(feed.batches))):
+        for (pixels,) in watch.fetch(map(feed.batch, range(feed.batches))):
             parts.append(model.logits(model.features(pixels)))
             watch.stepped(len(pixels))
         return np.concatenate(parts)[: feed.images - (model.kind == "lie")]
+
+    def activations(self, model: Logistic, pixels: np.ndarray, training: bool) -> dict[str, np.ndarray]:
+        x = model.features(pixels)
+        return {"input": x, "logits": model.logits(x)}
+
+    def apply(self, model: Logistic, gradients: dict[str, np.ndarray]) -> None:
+        model.weight -= model.learning_rate * gradients[HEAD[0]]
+        model.bias -= model.learning_rate * gradients[HEAD[1]]
+
+    def layer_facts(self, model: Logistic) -> dict[str, str]:
+        return {"input": f"mean colours of a {GRID} x {GRID} grid", "head": "linear, bias"}
 
     def facts(self, model: Logistic) -> dict[str, Any]:
         parameters = model.weight.size + model.bias.size

@@ -12,6 +12,7 @@ MODELS = {
         about="torchvision; v1.5 strides in the 3x3, v1 in the first 1x1 (as Keras)",
     ),
     "resnext50_32x4d": ModelCard(TORCHVISION, about="torchvision; the one the paper's authors never got to run"),
+    "vgg19": ModelCard(TORCHVISION, about="torchvision's convolutions, average pool, one linear layer"),
     "efficientnet_lite0": EFFICIENTNET_LITE0,
 }
 DEFAULT_MODELS = ("resnet50", "efficientnet_lite0")

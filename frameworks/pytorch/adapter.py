@@ -1,6 +1,5 @@
 """PyTorch behind the contract: eager, float32, channels last as the pixels come and as TensorFlow computes."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,27 @@ import torch
 import torchvision
 from torch import nn
 
-from common.errors import InputError
 from common.feed import Feed
 from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec
 from common.watch import Watch
 from frameworks.pytorch import MODELS, models
 from frameworks.pytorch.data import loader
+from frameworks.torch_common import process as torch_process
+
+OPTIMISERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 
 class Model:
-    """A network with its preprocessing and optimiser."""
+    """A network with its preprocessing, optimiser and receipts."""
 
     def __init__(self, built: models.Built, spec: BuildSpec, device: torch.device):
-        self.built, self.spec = built, spec
-        self.preprocess = models.Preprocess(spec.preprocessing).to(device)
-        weights = torch.tensor(spec.positive_weights, device=device) if spec.positive_weights else None
-        self.loss = nn.BCEWithLogitsLoss(pos_weight=weights)
+        self.built, self.spec, self.dtype = built, spec, getattr(torch, spec.precision)
+        self.preprocess = models.Preprocess(spec.preprocessing, self.dtype).to(device)
+        weights = torch.tensor(spec.positive_weights, device=device, dtype=self.dtype)
+        self.loss = nn.BCEWithLogitsLoss(pos_weight=weights if spec.positive_weights else None)
         trained = [p for p in built.network.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.Adam(trained, lr=spec.learning_rate)
+        self.optimiser = OPTIMISERS[spec.optimiser](trained, lr=spec.learning_rate)
+        self.receipt = torch_process.Receipt(spec.classes, spec.side, device)
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
         self.schedule = plateau(self.optimiser, patience=2) if spec.schedule == "plateau" else None
 
@@ -40,36 +42,22 @@ class Adapter:
     """See frameworks/contract.py."""
 
     def __init__(self, process: ProcessSpec, seed: int) -> None:
-        if process.device == "cuda" and not torch.cuda.is_available():
-            raise InputError("torch sees no CUDA device; take --device cpu")
-        self.device = torch.device(process.device)
-        torch.set_num_threads(process.threads)
-        torch.set_num_interop_threads(process.threads)
-        # float32 means float32 on every framework: TF32 is on by default for some operations and off for others
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-        torch.manual_seed(seed)
-        if process.deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
-            torch.use_deterministic_algorithms(True)
+        self.device = torch_process.set_up(process, seed)
 
     def environment(self) -> dict[str, str]:
-        gpu = torch.cuda.get_device_name() if self.device.type == "cuda" else ""
-        return {
-            "framework": f"torch {torch.__version__}, torchvision {torchvision.__version__}, timm {timm.__version__}",
-            "device": self.device.type + (f" ({gpu})" if gpu else ""),
-            "threads": f"{torch.get_num_threads()} intra-op, {torch.get_num_interop_threads()} inter-op",
-            "cpu kernels": torch.backends.cpu.get_cpu_capability(),
-        }
+        versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}, timm {timm.__version__}"
+        return {"framework": versions} | torch_process.environment(self.device)
 
     def models(self) -> list[str]:
         return models.names()
 
     def build(self, spec: BuildSpec) -> Model:
-        built = models.build(spec.model, spec.classes, spec.side)
+        built = models.build(spec.model, spec.classes, spec.side, dropout=spec.formulas == "library")
         models.freeze(built, spec.train)
         # The pixels come channels last, TensorFlow computes so, and torch is 1.2 to 1.7 times faster so (2 cores,
         # float32, forward, 64 to 224 pixels): one layout for all rows.
-        built.network.to(self.device, memory_format=torch.channels_last)
+        dtype = getattr(torch, spec.precision)
+        built.network.to(self.device, dtype=dtype, memory_format=torch.channels_last)
         return Model(built, spec, self.device)
 
     def head(self, model: Model) -> tuple[str, str]:
@@ -80,7 +68,7 @@ class Adapter:
 
     def dump(self, model: Model) -> dict[str, np.ndarray]:
         return {
-            name: tensor.detach().cpu().numpy().astype(np.float32)  # a copy: training goes on in the tensor
+            name: tensor.detach().cpu().numpy().copy()  # training goes on in the tensor
             for name, tensor in model.network.state_dict().items()
             if tensor.is_floating_point()
         }
@@ -94,15 +82,18 @@ class Adapter:
     def train_epoch(self, model: Model, feed: Feed, watch: Watch) -> float:
         models.train_mode(model.built, model.spec.frozen_norm)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
-        for images, labels in watch.fetch(loader(feed, pin=self.device.type == "cuda")):
-            watch.received(images, labels)
-            images, labels = images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+        taken = []
+        for batch in watch.fetch(loader(feed, pin=self.device.type == "cuda")):
+            watch.received(*batch)
+            images, labels, ids = (tensor.to(self.device, non_blocking=True) for tensor in batch)
+            taken.append(model.receipt(images, labels, ids))
             model.optimiser.zero_grad()
-            loss = model.loss(model.network(model.preprocess(images)), labels)
+            loss = model.loss(model.network(model.preprocess(images)), labels.to(model.dtype))
             loss.backward()
             model.optimiser.step()
             total += loss.detach() * len(images)
             watch.stepped(len(images), loss.detach())
+        watch.took(torch.cat(taken).cpu().numpy())
         return float(total) / feed.images
 
     def validated(self, model: Model, loss: float) -> None:
@@ -140,17 +131,35 @@ class Adapter:
                 images = images.to(self.device, non_blocking=True)
                 parts.append(model.network(model.preprocess(images)))
                 watch.stepped(len(images))
-        return torch.cat(parts).float().cpu().numpy()
+        return torch.cat(parts).cpu().numpy()
+
+    def activations(self, model: Model, pixels: np.ndarray, training: bool) -> dict[str, np.ndarray]:
+        if training:
+            models.train_mode(model.built, model.spec.frozen_norm)
+        else:
+            model.network.eval()
+        with torch.no_grad():
+            images = torch.from_numpy(pixels).to(self.device)
+            return models.activations(model.network, model.preprocess(images))
+
+    def apply(self, model: Model, gradients: dict[str, np.ndarray]) -> None:
+        for name, parameter in model.network.named_parameters():
+            if parameter.requires_grad:
+                parameter.grad = torch.from_numpy(np.array(gradients[name])).to(parameter)
+        model.optimiser.step()
+
+    def layer_facts(self, model: Model) -> dict[str, str]:
+        models.train_mode(model.built, model.spec.frozen_norm)
+        return models.layer_facts(model.network) | {"input": str(model.preprocess)}
 
     def facts(self, model: Model) -> dict[str, Any]:
         parameters = list(model.network.parameters())
-        adam = model.optimiser.param_groups[0]
         gmac = models.gmac(model.network, model.spec.side)
         models.train_mode(
             model.built, model.spec.frozen_norm
         )  # after the count, which leaves everything in inference mode
         norms = [m for m in model.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-        moving = sum(m.training for m in norms)
+        moving, forms = sum(m.training for m in norms), sorted({models.norm_words(m) for m in norms})
         conv = next((m.weight for m in model.network.modules() if isinstance(m, nn.Conv2d)), parameters[0])
         channels_last = conv.dim() == 4 and not conv.is_contiguous()
         return {
@@ -158,26 +167,22 @@ class Adapter:
             "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
             "gmac": gmac,
             "precision": str(parameters[0].dtype).removeprefix("torch."),
-            "TF32": f"matrix products {_on(torch.backends.cuda.matmul.allow_tf32)}, "
-            f"convolutions {_on(torch.backends.cudnn.allow_tf32)}",
             "initialisation": "of torch's modules",
             "layout": "channels last" if channels_last else "channels first",
             "compiled": "no (eager)",
-            "optimiser": f"Adam, learning rate {adam['lr']:g}, betas {adam['betas']}, eps {adam['eps']:g} added to the corrected sqrt(v)",
-            "batch norm": f"{moving} of {len(norms)} in training mode"
-            + (f", eps {norms[0].eps:g}, momentum {norms[0].momentum:g} of the new value, running variance unbiased" if norms else ""),
+            "optimiser": _optimiser_words(model.optimiser),
+            "batch norm": "; ".join([f"{moving} of {len(norms)} in training mode", *forms]),
             "dropout": f"{model.built.dropout.p:g} before layer4" if model.built.dropout and model.built.dropout.training else "none",
             "schedule": "ReduceLROnPlateau, patience 2" if model.schedule else "constant",
             "loader": "DataLoader; workers are processes, without one the training process loads",
-            "deterministic kernels": str(torch.are_deterministic_algorithms_enabled()),
+            **torch_process.facts(),
         }  # fmt: skip
 
     def fence(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
+        torch_process.fence(self.device)
 
     def peak_device_bytes(self) -> int:
-        return torch.cuda.max_memory_allocated() if self.device.type == "cuda" else 0
+        return torch_process.peak_bytes(self.device)
 
     def preprocessing(self, model: ModelSpec) -> Preprocessing:
         return models.library_preprocessing(model)
@@ -188,5 +193,9 @@ class Adapter:
         return tensors, MODELS[model.name].preprocessing if model.name in MODELS else self.preprocessing(model)
 
 
-def _on(flag: bool) -> str:
-    return "on" if flag else "off"
+def _optimiser_words(optimiser: torch.optim.Optimizer) -> str:
+    group = optimiser.param_groups[0]
+    if not isinstance(optimiser, torch.optim.Adam):
+        return f"{type(optimiser).__name__}, learning rate {group['lr']:g}"
+    words = f"Adam, learning rate {group['lr']:g}, betas {group['betas']}, eps {group['eps']:g}"
+    return f"{words} added to the corrected sqrt(v)"

@@ -8,7 +8,7 @@ from common.feed import Feed
 
 
 class Images(Dataset):
-    """Position in the feed -> uint8 [h, w, 3] (and float32 [classes] where the feed has labels)."""
+    """Position in the feed -> uint8 [h, w, 3] (with float32 [classes] and int64 [] where the feed has labels)."""
 
     def __init__(self, feed: Feed):
         self.feed = feed
@@ -17,7 +17,7 @@ class Images(Dataset):
         return self.feed.images
 
     def __getitem__(self, position: int) -> tuple[torch.Tensor, ...]:
-        return tuple(torch.from_numpy(np.asarray(a)) for a in self.feed.item(position) if a is not None)
+        return tuple(torch.from_numpy(np.asarray(a)) for a in self.feed.item(position))
 
 
 def loader(feed: Feed, pin: bool) -> DataLoader:

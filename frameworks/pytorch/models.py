@@ -8,6 +8,7 @@ from typing import Any
 # Its downloader reads from sockets where nobody can see from outside whether bytes still come.
 os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
 
+import numpy as np
 import timm
 import torch
 import torchvision
@@ -18,6 +19,7 @@ from common.types import FrozenNorm, ModelSpec, Preprocessing, Train
 from frameworks.contract import TORCHVISION
 
 DROPOUT = 0.5  # before layer4, as in the paper's code
+TORCHVISIONS = ("resnet50", "resnext50_32x4d", "vgg19")
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,15 @@ class Built:
 
 
 def names() -> list[str]:
-    return sorted({"resnet50", "resnext50_32x4d", "efficientnet_lite0", *timm.list_models()})
+    return sorted({*TORCHVISIONS, "efficientnet_lite0", *timm.list_models()})
 
 
-def build(model: ModelSpec, classes: int, side: int) -> Built:
+def build(model: ModelSpec, classes: int, side: int, dropout: bool = True) -> Built:
     """The library's network with random weights and `classes` outputs."""
-    if model.name in ("resnet50", "resnext50_32x4d"):
-        return _resnet(model, classes)
+    if model.name == "vgg19":
+        return _vgg19(classes)
+    if model.name in TORCHVISIONS:
+        return _resnet(model, classes, dropout)
     if model.name == "efficientnet_lite0":
         network = timm.create_model("tf_efficientnet_lite0", num_classes=classes)
         return Built(network, "classifier", ("blocks.6.", "conv_head.", "bn2.", "classifier."))
@@ -58,12 +62,43 @@ def build(model: ModelSpec, classes: int, side: int) -> Built:
     return Built(network, head, ())
 
 
-def _resnet(model: ModelSpec, classes: int) -> Built:
+def _vgg19(classes: int) -> Built:
+    """torchvision's convolutions under the names of Keras's published file, average pool, one linear layer: the paper's
+    head in place of the library's own three layers of 124 million parameters."""
+    network, block, place = nn.Sequential(), 1, 1
+    for layer in torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["E"]):
+        if isinstance(layer, nn.MaxPool2d):
+            network.add_module(f"block{block}_pool", layer)
+            block, place = block + 1, 1
+        elif isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")  # as torchvision.models.VGG does
+            nn.init.zeros_(layer.bias)
+            network.add_module(f"block{block}_conv{place}", layer)
+        else:
+            network.add_module(f"block{block}_conv{place}_relu", layer)
+            place += 1
+    network.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    network.add_module("flatten", nn.Flatten())
+    network.add_module("head", nn.Linear(512, classes))
+    return Built(network, "head", ("block5_", "head."))
+
+
+def _vgg19_names(tensors: dict[str, Any]) -> dict[str, Any]:
+    """torchvision's tensors of the convolutions under our names: they stand in the same order. Its classifier is not
+    used; a file that has our names stays as it is."""
+    names = [f"{n}.{part}" for n, layer in _vgg19(1).network.named_children() if isinstance(layer, nn.Conv2d) for part in ("weight", "bias")]  # fmt: skip
+    theirs = [tensor for name, tensor in tensors.items() if name.startswith("features.")]
+    return dict(zip(names, theirs)) if len(theirs) == len(names) else tensors
+
+
+def _resnet(model: ModelSpec, classes: int, with_dropout: bool) -> Built:
     network = getattr(torchvision.models, model.name)(weights=None)
     if model.variant == "v1":  # the stride stands in a stage's first 1x1; torchvision has it in the 3x3
         for stage in (network.layer2, network.layer3, network.layer4):
             stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
     network.fc = nn.Linear(network.fc.in_features, classes)
+    if not with_dropout:
+        return Built(network, "fc", ("layer4.", "fc."))
     dropout = nn.Dropout(DROPOUT)
     network.layer3.add_module("dropout", dropout)  # last in layer3: no tensor's name changes
     return Built(network, "fc", ("layer4.", "fc."), dropout)
@@ -99,28 +134,86 @@ def train_mode(built: Built, frozen_norm: FrozenNorm) -> None:
 
 
 class Preprocess(nn.Module):
-    """uint8 [n, h, w, 3] -> float32 [n, 3, h, w] in the memory order it came in: channels last."""
+    """uint8 [n, h, w, 3] -> dtype [n, 3, h, w] in the memory order it came in: channels last."""
 
-    def __init__(self, preprocessing: Preprocessing):
+    def __init__(self, preprocessing: Preprocessing, dtype: torch.dtype):
         super().__init__()
         self.flip = preprocessing.channels == "bgr"
-        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(preprocessing.mean, dtype=dtype).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(preprocessing.std, dtype=dtype).view(1, 3, 1, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        x = images.permute(0, 3, 1, 2).float()
+        x = images.permute(0, 3, 1, 2).to(self.mean.dtype)
         return ((x.flip(1) if self.flip else x) - self.mean) / self.std
+
+    def __str__(self) -> str:
+        mean, std = (", ".join(f"{float(v):g}" for v in t.flatten()) for t in (self.mean, self.std))
+        return f"{'BGR' if self.flip else 'RGB'}, minus ({mean}), over ({std})"
+
+
+def activations(network: nn.Module, x: torch.Tensor) -> dict[str, np.ndarray]:
+    """What every layer makes of float [n, 3, h, w], in the order of the computation: [n, h, w, c] or [n, features].
+
+    A convolution whose activation is a module of its own, named after it (`_relu`), is shown after it, as Keras does.
+    """
+    found: dict[str, np.ndarray] = {"input": _channels_last(x)}
+
+    def keep(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+            found[name.removesuffix("_relu")] = _channels_last(output)
+
+        return hook
+
+    hooks = [module.register_forward_hook(keep(name)) for name, module in network.named_modules() if name]
+    try:
+        found["logits"] = _channels_last(network(x))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def _channels_last(x: torch.Tensor) -> np.ndarray:
+    """A copy: later layers may change their input in place."""
+    return np.array((x.permute(0, 2, 3, 1) if x.dim() == 4 else x).detach().cpu().numpy())
+
+
+def norm_words(layer: nn.Module) -> str:
+    return f"eps {layer.eps:g}, momentum {layer.momentum:g} of the new value, running variance unbiased"
+
+
+def layer_facts(network: nn.Module) -> dict[str, str]:
+    """Each layer with parameters in words, from the live modules."""
+    found = {}
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.Conv2d):
+            kernel, stride = "x".join(map(str, layer.kernel_size)), "x".join(map(str, layer.stride))
+            found[name] = (
+                f"convolution {kernel}, stride {stride}, padding {_padding_words(layer)}, groups {layer.groups}, "
+                f"{'bias' if layer.bias is not None else 'no bias'}"
+            )
+        elif isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            found[name] = f"batch norm, {norm_words(layer)}, {'training' if layer.training else 'inference'} mode"
+        elif isinstance(layer, nn.Linear):
+            found[name] = f"linear, {'bias' if layer.bias is not None else 'no bias'}"
+    return found
+
+
+def _padding_words(layer: nn.Conv2d) -> str:
+    if type(layer) is not nn.Conv2d:
+        return "same (as TensorFlow's)"  # timm's Conv2dSame
+    return layer.padding if isinstance(layer.padding, str) else "x".join(map(str, layer.padding))
 
 
 def gmac(network: nn.Module, side: int) -> float:
     """Multiply-accumulates of one image's forward pass, in 1e9, counted by torch's own counter."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    device = next(network.parameters()).device
+    like = next(network.parameters())
     mode = FlopCounterMode(display=False)
     network.eval()
     with mode, torch.no_grad():
-        network(torch.zeros(1, 3, side, side, device=device))
+        network(torch.zeros(1, 3, side, side, dtype=like.dtype, device=like.device))
     return mode.get_total_flops() / 2e9
 
 
@@ -141,16 +234,17 @@ def from_file(model: ModelSpec, path: str) -> dict[str, Any]:
         # The package has another project's names, but timm's order, tensor by tensor.
         if not tensors.keys() & ours.keys() and [t.shape for t in tensors.values()] == [t.shape for t in ours.values()]:
             return dict(zip(ours, tensors.values()))
-    return tensors
+    return _vgg19_names(tensors) if model.name == "vgg19" else tensors
 
 
 def pretrained(model: ModelSpec) -> dict[str, Any]:
     """The library's own ImageNet weights, downloaded."""
-    if model.name in ("resnet50", "resnext50_32x4d"):
+    if model.name in TORCHVISIONS:
         if model.variant == "v1":
             raise InputError("torchvision's ImageNet weights are of the variant v1.5")
         weights = torchvision.models.get_model_weights(model.name)["IMAGENET1K_V1"]
-        return weights.get_state_dict(progress=False, check_hash=True)
+        state = weights.get_state_dict(progress=False, check_hash=True)
+        return _vgg19_names(state) if model.name == "vgg19" else state
     return timm.create_model(model.name, pretrained=True).state_dict()
 
 

@@ -9,7 +9,7 @@ from common.watch import Watch
 
 
 class Batches(keras.utils.PyDataset):
-    """Batch index -> (uint8 [n, h, w, 3], float32 [n, classes]), or images alone where the feed has no labels.
+    """Batch index -> uint8 [n, h, w, 3] (with float32 [n, classes] and int64 [n] where the feed has labels).
 
     At least two worker threads: with fewer, Keras puts tf.data's autotuned prefetch behind the generator, and the end
     of an epoch may wait for the autotuner's next wake-up, which comes after 10 ms, then after twice as long each time:
@@ -25,7 +25,7 @@ class Batches(keras.utils.PyDataset):
         return self.feed.batches
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        return tuple(a for a in self.feed.batch(index) if a is not None)
+        return self.feed.batch(index)
 
 
 class Tell(keras.callbacks.Callback):
@@ -39,7 +39,8 @@ class Tell(keras.callbacks.Callback):
         self.watch.wanted()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.watch.stepped(self.model.images_received, logs["loss"])
+        self.model.settle()
+        self.watch.stepped(self.model.images_taken, logs["loss"])
 
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
         self.watch.stepped(len(logs["outputs"]))

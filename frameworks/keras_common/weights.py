@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from frameworks.tensorflow_keras.models import leaves
+from frameworks.keras_common.models import RESNETS, leaves
 
 SUFFIXES = {
     "kernel": "weight",
@@ -15,17 +15,20 @@ SUFFIXES = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
+BLOCK_END = re.compile(r"conv(\d)_block(\d+)_out")
 RESNET = re.compile(r"conv(\d)_block(\d+)_(\d)_(conv|bn)")
 
 
 def layer_name(architecture: str, name: str) -> str:
     """Keras's name of a layer -> the canonical one."""
-    if architecture != "resnet50":
-        return name  # EfficientNet-Lite0 bears timm's names; VGG19's published file bears Keras's
+    if architecture not in RESNETS:
+        return name.replace("-", ".")  # EfficientNet-Lite0 bears timm's names; VGG19's published file bears Keras's
     if match := RESNET.fullmatch(name):
         stage, block, place, kind = int(match[1]) - 1, int(match[2]) - 1, int(match[3]), match[4]
         part = f"downsample.{int(kind == 'bn')}" if place == 0 else f"{kind}{place}"
         return f"layer{stage}.{block}.{part}"
+    if match := BLOCK_END.fullmatch(name):
+        return f"layer{int(match[1]) - 1}.{int(match[2]) - 1}"
     return {"conv1_conv": "conv1", "conv1_bn": "bn1"}.get(name, name)
 
 
@@ -73,15 +76,15 @@ def _bias_of(name: str) -> str | None:
 
 
 def is_swallowed(architecture: str, name: str) -> bool:
-    return architecture == "resnet50" and bool(re.search(r"(conv\d|downsample\.0)\.bias$", name))
+    return architecture in RESNETS and bool(re.search(r"(conv\d|downsample\.0)\.bias$", name))
 
 
 def dump(model: keras.Model, architecture: str) -> dict[str, np.ndarray]:
-    """All variables as canonical float32 tensors. norm(conv + b) with mean m equals norm(conv) with mean m - b, so
+    """All variables as canonical tensors. norm(conv + b) with mean m equals norm(conv) with mean m - b, so
     ResNet-50's convolution biases end in the running means, and torchvision's network takes the file."""
     found = variables(model, architecture)
-    arrays = {n: to_canonical(layer, np.array(v.numpy(), np.float32), s) for n, (layer, v, s) in found.items()}
-    if architecture == "resnet50":
+    arrays = {n: to_canonical(layer, np.array(keras.ops.convert_to_numpy(v)), s) for n, (layer, v, s) in found.items()}
+    if architecture in RESNETS:
         for name in arrays:
             bias = _bias_of(name)
             if bias in arrays:
@@ -90,7 +93,7 @@ def dump(model: keras.Model, architecture: str) -> dict[str, np.ndarray]:
 
 
 def load(model: keras.Model, architecture: str, tensors: dict[str, np.ndarray]) -> None:
-    """Set the named variables; a loaded convolution of ResNet-50 gets the bias 0 (see `dump`)."""
+    """Set the named variables; a loaded convolution of the library's ResNet-50 gets the bias 0 (see `dump`)."""
     found = variables(model, architecture)
     for name, array in tensors.items():
         layer, variable, suffix = found[name]

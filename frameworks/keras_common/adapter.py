@@ -1,0 +1,189 @@
+"""Keras 3 behind the contract, on whatever backend: Model.fit over a PyDataset, as its guides do it."""
+
+from abc import abstractmethod
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from common.errors import InputError
+from common.feed import Feed
+from common.types import BuildSpec, ModelSpec, Preprocessing
+from common.watch import Watch
+from frameworks.contract import EFFICIENTNET_LITE0
+from frameworks.keras_common import models, optimisers, weights
+from frameworks.keras_common.data import Batches, Tell
+
+EXPORT_SIDE = 224
+DRIFT_NOT = "Keras keeps frozen batch norm in inference mode; its ResNet has no dropout before the last block"
+PLATEAU_STATE = ("best", "wait", "cooldown_counter")
+Form = namedtuple("Form", "dtype shape")
+
+
+class Observed(keras.Model):
+    """A model whose training step tells the watch what it has taken.
+
+    Model.fit hands data to the step inside a compiled function, and reads batches that it never trains on, so neither
+    a callback nor the PyDataset can tell. Each backend's subclass calls `tell` from within the step.
+    """
+
+    watch: Any = None
+    images_taken: int = 0  # in the last step
+
+    def tell(self, side: int, receipt: np.ndarray) -> None:
+        """receipt: int64 [n, 3], computed from the step's own tensors."""
+        n, classes = len(receipt), self.output_shape[-1]
+        self.images_taken = n
+        images, labels = Form("uint8", (n, side, side, 3)), Form("float32", (n, classes))
+        self.watch.received(images, labels, Form("int64", (n,)))
+        self.watch.took(receipt)
+
+    def settle(self) -> None:
+        """Wait until `tell` has been called for every step that was handed over."""
+
+
+class Model:
+    """A compiled network, the architecture whose names its tensors bear, and the learning rate's schedule."""
+
+    def __init__(self, network: Observed, spec: BuildSpec):
+        self.network, self.architecture, self.spec = network, spec.model.name, spec
+        self.plateau = None
+        if spec.schedule == "plateau":  # Keras's patience counts one epoch less than torch's: 3 is torch's 2
+            self.plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.1, patience=3, min_delta=1e-4)
+            self.plateau.set_model(network)
+            self.plateau.on_train_begin()
+
+    def name_of(self, layer: str) -> str:
+        return weights.layer_name(self.architecture, layer)
+
+
+class KerasAdapter:
+    """See frameworks/contract.py. What depends on the backend is each framework's own."""
+
+    Network: type[Observed]
+    jit = False
+
+    @abstractmethod
+    def backend_facts(self) -> dict[str, str]:
+        """Precision flags, compilation and determinism, read from the backend."""
+
+    def models(self) -> list[str]:
+        return models.names()
+
+    def build(self, spec: BuildSpec) -> Model:
+        network = models.build(spec, self.Network)
+        loss = models.loss(spec.positive_weights)
+        network.compile(optimizer=optimisers.optimiser(spec), loss=loss, jit_compile=self.jit)
+        network.optimizer.build(network.trainable_variables)
+        return Model(network, spec)
+
+    def head(self, model: Model) -> tuple[str, str]:
+        name = model.network.layers[-1].name
+        return f"{name}.weight", f"{name}.bias"
+
+    def trainable(self, model: Model) -> set[str]:
+        trained = {id(v) for v in model.network.trainable_variables}
+        found = weights.variables(model.network, model.architecture)
+        return {name for name, (_, variable, _) in found.items() if id(variable) in trained}
+
+    def dump(self, model: Model) -> dict[str, np.ndarray]:
+        return weights.dump(model.network, model.architecture)
+
+    def load(self, model: Model, tensors: dict[str, np.ndarray]) -> None:
+        weights.load(model.network, model.architecture, tensors)
+
+    def train_epoch(self, model: Model, feed: Feed, watch: Watch) -> float:
+        model.network.watch = watch
+        history = model.network.fit(Batches(feed), epochs=1, shuffle=False, verbose=0, callbacks=[Tell(watch)])
+        return history.history["loss"][0]
+
+    def validated(self, model: Model, loss: float) -> None:
+        if model.plateau:  # fit never sees the validation split, so its callback is told here
+            model.plateau.on_epoch_end(0, {"val_loss": loss})
+
+    def save(self, model: Model, path: Path) -> None:
+        plateau = {k: vars(model.plateau)[k] for k in PLATEAU_STATE} if model.plateau else {}
+        with open(path, "wb") as stream:
+            np.savez(
+                stream,
+                **{f"variable{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_state(model.network))},
+                **plateau,
+            )
+
+    def restore(self, model: Model, path: Path) -> None:
+        with np.load(path) as arrays:
+            for i, variable in enumerate(_state(model.network)):
+                variable.assign(arrays[f"variable{i}"])
+            for key in PLATEAU_STATE if model.plateau else ():
+                setattr(model.plateau, key, arrays[key].item())
+
+    def predict(self, model: Model, feed: Feed, watch: Watch) -> np.ndarray:
+        return model.network.predict(Batches(feed), verbose=0, callbacks=[Tell(watch)])
+
+    def activations(self, model: Model, pixels: np.ndarray, training: bool) -> dict[str, np.ndarray]:
+        return models.activations(model.network, pixels, training, model.name_of)
+
+    def apply(self, model: Model, gradients: dict[str, np.ndarray]) -> None:
+        found = weights.variables(model.network, model.architecture)
+        names = {id(variable): (name, layer, suffix) for name, (layer, variable, suffix) in found.items()}
+        values = []
+        for variable in model.network.trainable_variables:
+            name, layer, suffix = names[id(variable)]
+            value = weights.from_canonical(layer, gradients[name], tuple(variable.shape), suffix)
+            values.append(keras.ops.convert_to_tensor(value, variable.dtype))
+        model.network.optimizer.apply(values, model.network.trainable_variables)
+
+    def layer_facts(self, model: Model) -> dict[str, str]:
+        return models.layer_facts(model.network, model.name_of)
+
+    def facts(self, model: Model) -> dict[str, Any]:
+        network = model.network
+        leaves = models.leaves(network)
+        norms = [layer for layer in leaves if isinstance(layer, keras.layers.BatchNormalization)]
+        moving, forms = sum(layer.trainable for layer in norms), sorted({models.norm_words(layer) for layer in norms})
+        dropouts = [layer.rate for layer in leaves if isinstance(layer, keras.layers.Dropout)]
+        frozen_body = not any(layer.trainable_variables for layer in network.layers[:-1])  # runs in inference mode
+        return {
+            "parameters": sum(int(np.prod(v.shape)) for layer in leaves for v in _parameters(layer)),
+            "trainable_parameters": sum(int(np.prod(v.shape)) for v in network.trainable_variables),
+            "gmac": models.gmac(network),
+            "precision": str(network.trainable_variables[0].dtype),
+            "initialisation": "of Keras's layers",
+            "layout": keras.config.image_data_format().replace("_", " "),
+            "optimiser": optimisers.words(network.optimizer),
+            "batch norm": "; ".join([f"{moving} of {len(norms)} in training mode", *forms]),
+            "dropout": ", ".join(f"{rate:g}" for rate in dropouts if not frozen_body) or "none",
+            "schedule": "ReduceLROnPlateau, patience 3 (torch's 2), threshold absolute"
+            if model.plateau
+            else "constant",
+            "loader": "PyDataset; workers are threads, at least two",
+            **self.backend_facts(),
+        } | ({"not as the recipe says": DRIFT_NOT} if model.spec.frozen_norm == "drift" else {})
+
+    def preprocessing(self, model: ModelSpec) -> Preprocessing:
+        lite = model.name == models.LITE
+        return EFFICIENTNET_LITE0.preprocessing if lite else models.library_preprocessing(model)
+
+    def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
+        if source != "imagenet":
+            body = models.body_from_file(model, EXPORT_SIDE, source)
+        elif model.name not in models.applications() or model.variant not in ("", "v1"):
+            raise InputError(f"keras.applications has no {source} weights for {model}")
+        else:
+            body = models.library_body(model.name, EXPORT_SIDE, weights="imagenet")
+        return weights.dump(body, model.name), self.preprocessing(model)
+
+
+def _state(network: Observed) -> list[keras.Variable]:
+    """Weights, statistics, random state, and the optimiser's moments, step and learning rate."""
+    return [*network.variables, *network.optimizer.variables]
+
+
+def _parameters(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """What training could change, frozen or not: without batch norm's statistics and random state."""
+    if isinstance(layer, keras.layers.Normalization):
+        return []  # the library's constants
+    buffers = {"moving_mean", "moving_variance"}
+    return [v for v in layer.weights if v.name not in buffers and "seed_generator" not in v.path]

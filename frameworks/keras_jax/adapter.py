@@ -1,0 +1,94 @@
+"""JAX under Keras 3 behind the contract."""
+
+import importlib.util
+import os
+from typing import Any
+
+from common.errors import InputError
+
+if importlib.util.find_spec("jax") is None:
+    raise InputError("this framework needs the package jax, which is optional; run: uv sync --extra jax")
+os.environ["KERAS_BACKEND"] = "jax"
+
+import jax
+import keras
+import numpy as np
+from jax import numpy as jnp
+from jax.experimental import io_callback
+
+from common import receipts
+from common.types import ProcessSpec
+from frameworks.keras_common.adapter import KerasAdapter, Observed
+
+# Receipts are 64-bit numbers, and the parity gate computes in float64; what Keras trains with stays float32.
+jax.config.update("jax_enable_x64", True)
+
+
+def receipt(images: jax.Array, labels: jax.Array, ids: jax.Array) -> jax.Array:
+    """common/receipts.py in JAX's operations."""
+    flat = images.reshape(len(images), -1)
+    words = receipts.words(flat.shape[1])
+    flat = jnp.pad(flat, ((0, 0), (0, words * receipts.WORD - flat.shape[1])))
+    pixels = jax.lax.bitcast_convert_type(flat.reshape(len(images), words, receipts.WORD), jnp.int64)
+    bits = jax.lax.bitcast_convert_type(labels.astype(jnp.float32), jnp.int32).astype(jnp.int64)
+    hashes = [(x * receipts.weights(x.shape[1])).sum(axis=1) for x in (pixels, bits)]
+    return jnp.stack([*hashes, ids.astype(jnp.int64)], axis=1)
+
+
+class Network(Observed):
+    """Tells the watch by a host call from the compiled step."""
+
+    def train_step(self, state: Any, data: Any) -> Any:
+        images, labels, ids = data
+        side = images.shape[1]
+        io_callback(lambda taken: self.tell(side, np.array(taken)), None, receipt(images, labels, ids), ordered=True)
+        return super().train_step(state, (images, labels))
+
+    def settle(self) -> None:
+        jax.effects_barrier()  # host calls may come after the step has been handed over
+
+
+class Adapter(KerasAdapter):
+    """See frameworks/contract.py."""
+
+    Network = Network
+    jit = True
+
+    def __init__(self, process: ProcessSpec, seed: int) -> None:
+        if hasattr(os, "sched_setaffinity"):  # XLA's pool has a thread for each core that the process may use
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: process.threads])
+        if process.deterministic:
+            os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
+        platforms = {"cpu": "cpu", "cuda": "cuda"}
+        jax.config.update("jax_platforms", platforms[process.device])
+        jax.config.update("jax_default_matmul_precision", "highest")  # else TF32 on GPUs: one setting for all
+        try:
+            self.device = jax.devices()[0]
+        except RuntimeError as error:
+            raise InputError(f"JAX sees no device '{process.device}' ({error}); take --device cpu") from None
+        keras.utils.set_random_seed(seed)
+        self.deterministic = process.deterministic or process.device == "cpu"
+
+    def environment(self) -> dict[str, str]:
+        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        kind = self.device.device_kind
+        return {
+            "framework": f"keras {keras.__version__} on jax {jax.__version__}",
+            "device": "cpu" if self.device.platform == "cpu" else f"cuda ({kind})",
+            "threads": f"{threads} of XLA's pool",
+        }
+
+    def backend_facts(self) -> dict[str, str]:
+        precision = jax.config.jax_default_matmul_precision
+        return {
+            "TF32": f"matrix products and convolutions at JAX's precision '{precision}'",
+            "compiled": f"jax.jit, XLA {'on' if self.jit else 'off'}",
+            "deterministic kernels": str(self.deterministic),
+        }
+
+    def fence(self) -> None:
+        jax.effects_barrier()
+        jax.block_until_ready(jnp.zeros(()) + 1)
+
+    def peak_device_bytes(self) -> int:
+        return (self.device.memory_stats() or {}).get("peak_bytes_in_use", 0) if self.device.platform != "cpu" else 0

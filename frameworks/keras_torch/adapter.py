@@ -1,0 +1,52 @@
+"""torch under Keras 3 behind the contract."""
+
+import os
+from typing import Any
+
+os.environ["KERAS_BACKEND"] = "torch"
+
+import keras
+import torch
+
+from common.types import BuildSpec, ProcessSpec
+from frameworks.keras_common.adapter import KerasAdapter, Model, Observed
+from frameworks.torch_common import process as torch_process
+
+
+class Network(Observed):
+    """Tells the watch from within the step, which runs eagerly."""
+
+    receipt: torch_process.Receipt
+
+    def train_step(self, data: Any) -> Any:
+        images, labels, ids = data
+        self.tell(images.shape[1], self.receipt(images, labels, ids).cpu().numpy())
+        return super().train_step((images, labels))
+
+
+class Adapter(KerasAdapter):
+    """See frameworks/contract.py."""
+
+    Network = Network
+
+    def __init__(self, process: ProcessSpec, seed: int) -> None:
+        keras.utils.set_random_seed(seed)
+        self.device = torch_process.set_up(process, seed)
+
+    def environment(self) -> dict[str, str]:
+        versions = {"framework": f"keras {keras.__version__} on torch {torch.__version__}"}
+        return versions | torch_process.environment(self.device)
+
+    def build(self, spec: BuildSpec) -> Model:
+        model = super().build(spec)
+        model.network.receipt = torch_process.Receipt(spec.classes, spec.side, self.device)
+        return model
+
+    def backend_facts(self) -> dict[str, str]:
+        return {"compiled": "no (eager)", **torch_process.facts()}
+
+    def fence(self) -> None:
+        torch_process.fence(self.device)
+
+    def peak_device_bytes(self) -> int:
+        return torch_process.peak_bytes(self.device)

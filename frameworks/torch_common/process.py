@@ -1,0 +1,69 @@
+"""How a process that computes with torch is set up, what it says of itself, and the receipt of what a step took."""
+
+import os
+
+import torch
+
+from common import receipts
+from common.errors import InputError
+from common.types import ProcessSpec
+
+
+def set_up(process: ProcessSpec, seed: int) -> torch.device:
+    """Threads, precision, determinism, random generator. InputError: the device is not there."""
+    if process.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("torch sees no CUDA device; take --device cpu")
+    torch.set_num_threads(process.threads)
+    torch.set_num_interop_threads(process.threads)
+    # float32 means float32 on every framework: TF32 is on by default for some operations and off for others
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.manual_seed(seed)
+    if process.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
+        torch.use_deterministic_algorithms(True)
+    return torch.device(process.device)
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """Device, threads and kernels in force."""
+    gpu = torch.cuda.get_device_name() if device.type == "cuda" else ""
+    return {
+        "device": device.type + (f" ({gpu})" if gpu else ""),
+        "threads": f"{torch.get_num_threads()} intra-op, {torch.get_num_interop_threads()} inter-op",
+        "cpu kernels": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def facts() -> dict[str, str]:
+    """Precision flags and determinism in force."""
+    on = {True: "on", False: "off"}
+    return {
+        "TF32": f"matrix products {on[torch.backends.cuda.matmul.allow_tf32]}, "
+        f"convolutions {on[torch.backends.cudnn.allow_tf32]}",
+        "deterministic kernels": str(torch.are_deterministic_algorithms_enabled()),
+    }
+
+
+def fence(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def peak_bytes(device: torch.device) -> int:
+    return torch.cuda.max_memory_allocated() if device.type == "cuda" else 0
+
+
+class Receipt:
+    """common/receipts.py on torch's tensors, on their device."""
+
+    def __init__(self, classes: int, side: int, device: torch.device):
+        self.missing = -(side * side * 3) % receipts.WORD
+        self.words = torch.from_numpy(receipts.weights(receipts.words(side * side * 3)).copy()).to(device)
+        self.bits = torch.from_numpy(receipts.weights(classes).copy()).to(device)
+
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """int64 [n, 3] of uint8 [n, h, w, 3], float32 [n, classes] and int64 [n]."""
+        flat = torch.nn.functional.pad(images.reshape(len(images), -1), (0, self.missing))
+        pixels = (flat.view(torch.int64) * self.words).sum(dim=1)
+        truth = (labels.contiguous().view(torch.int32).to(torch.int64) * self.bits).sum(dim=1)
+        return torch.stack([pixels, truth, ids.to(torch.int64)], dim=1)
