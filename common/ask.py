@@ -5,12 +5,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import common.trace
 from common.child import die_with_parent
 from common.errors import InputError
 from common.files import read_json, write_json
 from common.initial import save_weights
 from common.loading import load_adapter
-from common.types import ModelSpec, ProcessSpec
+from common.types import BuildSpec, ModelSpec, ProcessSpec, WeightsSpec
 
 
 def models(adapter: Any) -> list[str]:
@@ -35,15 +36,28 @@ def export(adapter: Any, model: str, variant: str, source: str, target: str, nam
     return target
 
 
-QUESTIONS = {"models": models, "environment": environment, "preprocessing": preprocessing, "export": export}
+def trace(adapter: Any, spec: dict, weights: dict, batch: str, recorded: str, target: str) -> dict[str, Any]:
+    """The framework's arithmetic for the parity gate, written to `target`: common/trace.py."""
+    return common.trace.trace(
+        adapter,
+        BuildSpec(**spec),
+        WeightsSpec(**weights),
+        Path(batch),
+        Path(recorded) if recorded else None,
+        Path(target),
+    )
+
+
+QUESTIONS = {
+    "models": models, "environment": environment, "preprocessing": preprocessing, "export": export, "trace": trace,
+}  # fmt: skip
 
 
 def main(request_file: str, answer_file: str) -> None:
     die_with_parent()
     request = read_json(Path(request_file))
     try:
-        process = ProcessSpec(device=request["values"].pop("on", "cpu"), deterministic=False, threads=1, timeout_s=0)
-        adapter = load_adapter(request["framework"])(process, 0)
+        adapter = load_adapter(request["framework"])(ProcessSpec(**request["process"]), 0)
         answer = {"answer": QUESTIONS[request["question"]](adapter, **request["values"])}
     except InputError as error:
         answer = {"error": str(error)}
