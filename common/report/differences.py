@@ -1,12 +1,12 @@
 """PURE: Results -> in words, everything that the rows do not have in common."""
 
-from common.report.table import groups
+from common.groups import groups
 from common.types import Results, Row
 
 
-def differences(results: Results) -> list[str]:
-    """In words: everything that the rows do not have in common."""
-    ok = [g for g in groups(results) if g.rows]
+def differences(results: Results, only: tuple[str, ...] = ()) -> list[str]:
+    """In words: everything that the rows (those of these labels; none: all) do not have in common."""
+    ok = [g for g in groups(results) if g.rows and (not only or g.label in only)]
     described: dict[str, dict[str, str]] = {}
     for group in ok:
         spec, record = group.first.record.spec, group.rows[0].record

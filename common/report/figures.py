@@ -11,7 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from common.files import replacing
-from common.report.table import Group, figures, groups, percentile_names
+from common.groups import Group, groups
+from common.report.table import figures, percentile_names
 from common.types import Results
 
 LINES = ("-", "--", "-.", ":")

@@ -1,5 +1,6 @@
 """PURE: Results -> the text of results.md."""
 
+from common.report import compared
 from common.report.data import labels_table, plans_table, rows_table
 from common.report.differences import differences
 from common.report.table import (
@@ -17,8 +18,8 @@ from common.report.table import (
 from common.types import Results
 
 NO_RANKING = (
-    "No ratio and no ranking between frameworks is given here: these rows differ in more than the framework "
-    "(see below), and nothing has proved yet that they did the same work."
+    "No ranking of frameworks is given here: these rows differ in more than the framework (see below), and nothing proves "
+    "that they did the same work. `--recipe matched` and `--suite matched` do prove it."
 )
 
 
@@ -43,7 +44,9 @@ def page(results: Results) -> str:
         "",
         f"    {run.command}",
     ]
-    parts = ["\n".join(head), table(scores_table(results)), table(comparison_table(results)), NO_RANKING]
+    parts = ["\n".join(head), table(scores_table(results)), table(comparison_table(results))]
+    matched = any(row.record.spec.recipe.formulas == "matched" for row in results.rows)
+    parts += [table(t) for t in compared.tables(results)] + ([] if matched else [NO_RANKING])
     parts += [linked(figures(results))]
     parts += [_failures(results)] if failures(results) else []
     different = differences(results)

@@ -8,7 +8,9 @@ import numpy as np
 
 from common.errors import listed
 from common.files import size_text
+from common.groups import Group, groups, unproven
 from common.scores import labels_picked, percentile_for
+from common.stats import over_seeds
 from common.types import Results, Row, RunRecord
 
 NONE = "–"
@@ -30,46 +32,6 @@ class Table:
         hidden = tuple(f"{c}: " for c in self.header if c not in columns)
         notes = tuple(note for note in self.notes if not note.startswith(hidden))
         return Table(title, columns, tuple(tuple(r[i] for i in places) for r in self.rows), notes)
-
-
-@dataclass(frozen=True)
-class Group:
-    """The repeats of one job: one line of a table. `rows` are the finished ones."""
-
-    label: str
-    rows: tuple[Row, ...]
-    first: Row
-    asked: int
-
-    def mean(self, values: Iterable[float]) -> float | None:
-        values = list(values)
-        return float(np.mean(values)) if values else None
-
-
-def groups(results: Results) -> list[Group]:
-    """Rows by what they have in common but the seed, in the order of the run."""
-    kinds: dict[tuple, list[Row]] = {}
-    for row in results.rows:
-        spec = row.record.spec
-        key = (spec.framework, str(spec.model), spec.weights.source, spec.recipe.train, spec.feed.balance)
-        kinds.setdefault(key, []).append(row)
-    labels = _labels(list(kinds))
-    return [
-        Group(label, tuple(r for r in rows if r.record.status == "ok"), rows[0], len(rows))
-        for label, rows in zip(labels, kinds.values())
-    ]
-
-
-def _labels(keys: list[tuple]) -> list[str]:
-    """'torch resnet50:v1.5', with further words only where two would read the same."""
-    labels = [f"{k[0]} {k[1]}" for k in keys]
-    keys = [(*k[:4], "not balanced" if k[4] == "none" else k[4]) for k in keys]
-    for place in (3, 4, 2):
-        kinds: dict[str, set[str]] = {}
-        for label, key in zip(labels, keys):
-            kinds.setdefault(label, set()).add(key[place])
-        labels = [f"{x} {k[place]}" if len(kinds[x]) > 1 else x for x, k in zip(labels, keys)]
-    return labels
 
 
 def number(value: float | None, form: str) -> str:
@@ -100,6 +62,16 @@ def percentile_names(results: Results) -> list[str]:
     return [f"{p:g}" for p in results.run.percentiles]
 
 
+def f1_interval(group: Group, percentile: str) -> str:
+    """'[.468, .476]': over the images of the one or two seeds (the widest), or over three seeds and more."""
+    at = [row.scores["percentiles"][percentile] for row in group.rows]
+    if not at:
+        return NONE
+    seeds = over_seeds(np.array([a["f1"] for a in at]))
+    low, high = (seeds.low, seeds.high) if seeds else (min(a["f1_low"] for a in at), max(a["f1_high"] for a in at))
+    return f"[{low:.3f}, {high:.3f}]"
+
+
 def scores_table(results: Results) -> Table:
     """The paper's figure 13: precision, recall and F1 over images at each percentile."""
     names = percentile_names(results)
@@ -108,25 +80,27 @@ def scores_table(results: Results) -> Table:
         for group in groups(results):
             cells = [spread([r.scores["percentiles"][p][m] for r in group.rows]) for m in ("precision", "recall", "f1")]
             shares = [r.scores["percentiles"][p]["share"] for r in group.rows]
-            rows.append((p, group.label, *cells, spread([s for s in shares if s is not None], ".2f")))
+            share = spread([s for s in shares if s is not None], ".2f")
+            rows.append((p, group.label, *cells, share, f1_interval(group, p)))
         for which in ("prior", "oracle"):
             each = [ref[which]["percentiles"][p] for ref in results.references.values()]
             cells = [spread([e[m] for e in each]) for m in ("precision", "recall", "f1")]
-            rows.append((p, which, *cells, "0" if which == "prior" else "1"))
+            rows.append((p, which, *cells, "0" if which == "prior" else "1", NONE))
         for name, published in results.run.published.items():
             if p in published:
                 rows.append(
-                    (p, name, *(number(published[p].get(m), ".3f") for m in ("precision", "recall", "f1")), NONE)
+                    (p, name, *(number(published[p].get(m), ".3f") for m in ("precision", "recall", "f1")), NONE, NONE)
                 )
     notes = [
         "A label is picked where its score is strictly above that percentile of the image's own scores; precision, recall "
         "and F1 are averaged over images. prior: every image gets the class frequencies. oracle: the best that distinct "
         "scores can do. share: 0 at the prior, 1 at the oracle, below 0 worse than the prior.",
+        "95 % of F1: bootstrap over the validation images; from 3 seeds on, Student's interval of the mean over seeds.",
         *coinciding(results),
     ]
     return Table(
         "Scores by percentile",
-        ("percentile", "row", "precision", "recall", "F1", "share of the way"),
+        ("percentile", "row", "precision", "recall", "F1", "share of the way", "95 % of F1"),
         tuple(rows),
         tuple(notes),
     )
@@ -229,6 +203,9 @@ def _comparison_notes(results: Results) -> tuple[str, ...]:
         )
     short = [g for g in groups(results) if len(g.rows) < g.asked]
     notes += [f"{g.label}: {g.asked - len(g.rows)} of {g.asked} trials did not finish (see below)." for g in short]
+    if any(g.first.record.spec.recipe.formulas == "matched" for g in groups(results)):
+        why = [(g.label, unproven(g, results.gates)) for g in groups(results)]
+        notes += [f"{label}: enters no ratio: {reason}." for label, reason in why if reason]
     notes += [
         f"{g.label}: {g.first.record.spec.weights.note}." for g in groups(results) if g.first.record.spec.weights.note
     ]

@@ -1,0 +1,148 @@
+"""PURE: Results -> which rows may be compared, what their times say, and what of the paper's ratio is the framework's."""
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from common.groups import Group, unproven
+from common.stats import Interval, Word, judge, ratio_interval
+from common.types import Paired, Results, Row, Value
+
+SUSPICIOUS = 2.0  # on one model, between frameworks: so far apart they are by a setting, not by skill
+
+
+class Pair(Value):
+    """One model on two frameworks."""
+
+    a: str
+    b: str
+    barred: str = ""  # why no ratio is given
+    word: Word = "inconclusive"  # of a, against b
+    ratio: Interval | None = None  # a's time over b's
+    more: int = 0  # repeats that would show WORTH
+    control: Interval | None = None  # b against itself: every second repeat over the one before
+    f1: tuple[Paired, ...] = ()
+    suspected: bool = False
+
+
+class Attribution(Value):
+    """A ratio between two rows that differ in framework and architecture, taken apart by the two crossed rows."""
+
+    a: str
+    b: str
+    ratio: float  # b's seconds an image over a's
+    paths: tuple[tuple[tuple[str, float], tuple[str, float]], ...] = ()  # two ways from a to b, each a product
+    interaction: float = 1.0
+    missing: str = ""
+
+
+def seconds(group: Group) -> np.ndarray:
+    """Training seconds an image, by repeat: of the later epochs; where there is one only, of it without its first step,
+    in which graphs are built."""
+    return np.array([_seconds_an_image(row) for row in group.rows])
+
+
+def _seconds_an_image(row: Row) -> float:
+    first, *later = row.record.epochs
+    rest = first.images - row.record.spec.recipe.batch_size
+    if not later and rest > 0:
+        return (first.train_s - first.first_step_s) / rest
+    epochs = later or [first]
+    return sum(e.train_s for e in epochs) / sum(e.images for e in epochs)
+
+
+def unfair(a: Group, b: Group) -> str:
+    """In what the two were not given the same; "" where in nothing."""
+    found = []
+    for one, other in zip(a.rows, b.rows):
+        found += [name for name, value in _given(one).items() if value != _given(other)[name]]
+    if len(a.rows) != len(b.rows):
+        found.append("number of finished repeats")
+    return ", ".join(dict.fromkeys(found))
+
+
+def _given(row: Row) -> dict[str, Any]:
+    spec, facts, environment = row.record.spec, row.record.facts, row.record.environment
+    return {
+        "seed": spec.seed, "plan (split, order, balance, crops)": spec.feed.plan_hash, "labels": spec.feed.labels_hash,
+        "pixels": (spec.feed.pixels_hash, spec.feed.image_side), "initial weights": (spec.weights.sha256, spec.weights.source),
+        "preprocessing": spec.weights.preprocessing, "recipe": spec.recipe, "loader workers": spec.feed.workers,
+        "device": spec.process.device, "threads": (spec.process.threads, environment.get("threads", "").split(" ")[0]),
+        "precision": facts.get("precision"), "what the steps received": row.record.receipts,
+    }  # fmt: skip
+
+
+def pair(a: Group, b: Group, results: Results) -> Pair:
+    """What may be said of a against b."""
+    reasons = [f"{g.label}: {why}" for g in (a, b) if (why := unproven(g, results.gates))]
+    if differing := unfair(a, b):
+        reasons.append(f"they were not given the same {differing}")
+    f1 = tuple(t for t in results.paired if t.a in _trials(a) and t.b in _trials(b))
+    if reasons:
+        return Pair(a=a.label, b=b.label, barred="; ".join(reasons), f1=f1)
+    mine, theirs = seconds(a), seconds(b)
+    word, ratio, more = judge(mine, theirs)
+    half = len(theirs) // 2
+    control = ratio_interval(theirs[1 : 2 * half : 2], theirs[0 : 2 * half : 2]) if half else None
+    far = max(ratio.estimate, 1 / ratio.estimate) >= SUSPICIOUS
+    return Pair(
+        a=a.label, b=b.label, word=word, ratio=ratio, more=more, control=control, f1=f1, suspected=far,
+    )  # fmt: skip
+
+
+def pairs(groups: list[Group], results: Results) -> list[Pair]:
+    """Every two finished rows of one model on different frameworks."""
+
+    def key(g: Group) -> tuple:
+        spec = g.first.record.spec
+        return spec.model, spec.trained_part, spec.feed.balance
+
+    def framework(g: Group) -> str:
+        return g.first.record.spec.framework
+
+    done = [g for g in groups if g.rows]
+    return [pair(a, b, results) for a, b in combinations(done, 2) if key(a) == key(b) and framework(a) != framework(b)]
+
+
+def attribution(a: Group, b: Group, groups: list[Group]) -> Attribution:
+    """b's time over a's as architecture times framework, by both ways around: through a's framework on b's architecture,
+    and through b's framework on a's. Seconds are an image's, so that rows of other balance can be taken."""
+    (f, m), (g, n) = (_place(x) for x in (a, b))
+    there = {_place(x): x for x in groups if x.rows and x.first.record.spec.feed.balance == "none"}
+    ratio = _mean(b) / _mean(a)
+    lacking = [f"{fw} {model}" for fw, model in ((f, n), (g, m)) if (fw, model) not in there]
+    if lacking:
+        return Attribution(a=a.label, b=b.label, ratio=ratio, missing=", ".join(lacking))
+    over, under = _mean(there[f, n]), _mean(there[g, m])  # b's architecture on a's framework; a's on b's
+    t, u = _mean(a), _mean(b)
+    paths = (
+        ((f"{m} to {n} on {f}", over / t), (f"{f} to {g} with {n}", u / over)),
+        ((f"{f} to {g} with {m}", under / t), (f"{m} to {n} on {g}", u / under)),
+    )  # fmt: skip
+    return Attribution(a=a.label, b=b.label, ratio=ratio, paths=paths, interaction=(u / under) / (over / t))
+
+
+def crossed(groups: list[Group]) -> tuple[Group, Group] | None:
+    """The first two rows, in the order of the run, that differ in framework and architecture, with both crossings."""
+    done = [g for g in groups if g.rows and g.first.record.spec.feed.balance == "none"]
+    there = {_place(g) for g in done}
+    for a, b in combinations(done, 2):
+        (f, m), (g, n) = _place(a), _place(b)
+        if f != g and m != n and {(f, n), (g, m)} <= there:
+            return a, b
+    return None
+
+
+def _place(group: Group) -> tuple[str, str]:
+    spec = group.first.record.spec
+    return spec.framework, spec.model.name
+
+
+def _mean(group: Group) -> float:
+    """Geometric mean over the repeats: the ratios of such means multiply."""
+    return float(np.exp(np.log(seconds(group)).mean()))
+
+
+def _trials(group: Group) -> list[str]:
+    return [row.record.spec.name for row in group.rows]

@@ -1,0 +1,72 @@
+"""PURE: Results -> the lines of a table: the repeats of one job together, named, and marked where nothing is proven."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from common.types import Gate, Results, Row
+
+MARK = "†"  # behind a row that enters no ratio
+
+
+@dataclass(frozen=True)
+class Group:
+    """The repeats of one job: one line of a table. `rows` are the finished ones."""
+
+    label: str
+    rows: tuple[Row, ...]
+    first: Row
+    asked: int
+
+    def mean(self, values: Iterable[float]) -> float | None:
+        values = list(values)
+        return float(np.mean(values)) if values else None
+
+
+def groups(results: Results) -> list[Group]:
+    """Rows by what they have in common but the seed, in the order of the run."""
+    kinds: dict[tuple, list[Row]] = {}
+    for row in results.rows:
+        spec = row.record.spec
+        key = (spec.framework, str(spec.model), spec.weights.source, spec.recipe.train, spec.feed.balance)
+        kinds.setdefault(key, []).append(row)
+    labels = _labels(list(kinds))
+    found = [
+        Group(label, tuple(r for r in rows if r.record.status == "ok"), rows[0], len(rows))
+        for label, rows in zip(labels, kinds.values())
+    ]
+    if not any(g.first.record.spec.recipe.formulas == "matched" for g in found):
+        return found  # nothing was to be proven: the page says so once
+    return [replace(g, label=f"{g.label} {MARK}") if unproven(g, results.gates) else g for g in found]
+
+
+def unproven(group: Group, gates: tuple[Gate, ...]) -> str:
+    """Why nothing has proven that the group did the same work as others; "" where the gate and the receipts have."""
+    spec = group.first.record.spec
+    if spec.recipe.formulas != "matched":
+        return "its formulas are its library's own"
+    mine = [g for g in gates if g.model == spec.model and g.train == spec.trained_part]
+    of = [g for g in mine if spec.framework == g.other] or [g for g in mine if spec.framework == g.reference]
+    if not of:
+        return "no parity gate was run for it"
+    if not any(g.passed for g in of):
+        return f"its parity gate failed ({of[0].failure})"
+    for row in group.rows:
+        if row.record.receipt_fault is None:
+            return "what its steps received was not looked at"
+        if row.record.receipt_fault:
+            return f"its steps did not receive what was planned ({row.record.receipt_fault})"
+    return ""
+
+
+def _labels(keys: list[tuple]) -> list[str]:
+    """'torch resnet50:v1.5', with further words only where two would read the same."""
+    labels = [f"{k[0]} {k[1]}" for k in keys]
+    keys = [(*k[:4], "not balanced" if k[4] == "none" else k[4]) for k in keys]
+    for place in (3, 4, 2):
+        kinds: dict[str, set[str]] = {}
+        for label, key in zip(labels, keys):
+            kinds.setdefault(label, set()).add(key[place])
+        labels = [f"{x} {k[place]}" if len(kinds[x]) > 1 else x for x, k in zip(labels, keys)]
+    return labels

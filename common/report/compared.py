@@ -1,0 +1,176 @@
+"""PURE: Results -> the tables of `compare`: speed, equal work, frameworks on one model, and the paper's ratio taken apart."""
+
+import numpy as np
+
+from common.comparison import Attribution, Pair, attribution, crossed, pair, pairs, seconds
+from common.errors import unknown
+from common.groups import MARK, Group, groups
+from common.report.differences import differences
+from common.report.table import NONE, Table, number
+from common.stats import WORTH, Interval, median_interval
+from common.types import Gate, Results
+
+REAL = 0.01  # a difference of F1 is called real where the paired test says so at this level, corrected for how many
+
+
+def speed_table(results: Results, chosen: list[Group]) -> Table:
+    """Training images and multiply-accumulates a second: median over the repeats, and its interval."""
+    rows = []
+    for g in chosen:
+        if g.rows:
+            speed = median_interval(1 / seconds(g))
+            gmac = g.rows[0].record.facts.get("gmac") or 0.0
+            rows.append((g.label, str(len(g.rows)), f"{speed.estimate:.1f}", _words(speed, ".1f"),
+                         number(gmac, ".2f"), f"{speed.estimate * gmac:.1f}"))  # fmt: skip
+    notes = (
+        "images/s: training, later epochs; median over the repeats, and the interval that holds it (order statistics, 95 % "
+        "or as much as so few can: 1 - 2 / 2^n for n repeats). GMAC/s: the forward pass alone; a backward pass costs about "
+        "twice as much where everything trains, nothing where the layers are frozen.",
+    )
+    header = ("row", "repeats", "images/s", "interval", "GMAC an image", "GMAC/s")
+    return Table("Speed", header, tuple(rows), notes)
+
+
+def gates_table(gates: tuple[Gate, ...]) -> Table:
+    """Whether the frameworks do the same arithmetic, model by model."""
+    rows, notes = [], []
+    for g in gates:
+        worst = max(g.stages, key=lambda s: s.error / s.allowed if s.allowed else s.error, default=None)
+        said = f"{worst.worst} ({worst.name}): {worst.error:.0e} of {worst.allowed:.0e}" if worst else NONE
+        gradients = next((s for s in g.stages if s.name == "float64 gradients"), None)
+        rows.append((
+            str(g.model), f"{g.reference}, {g.other}", "passed" if g.passed else "FAILED",
+            *(number(g.step_s.get(x), ".2f") for x in (g.reference, g.other)), str(sum(s.tensors for s in g.stages)),
+            f"{gradients.error:.0e}" if gradients else NONE, said,
+        ))  # fmt: skip
+        notes += [] if g.passed else [f"{g.model}, {g.other}: {g.failure}."]
+    if gates:
+        images, side = gates[0].images, gates[0].side
+        notes.append(
+            f"Parity gate: {images} images of the run at {side} pixels, the run's initial weights. Every layer's output, the "
+            "loss, every gradient and batch norm's statistics in float64 agree to 1e-9 of their norm; the forward pass in "
+            "float32 to 1e-4 and its gradients to 10 times what float32 costs each framework; the optimiser alone and five "
+            "whole steps to 1e-6. step s: one training step of everything in float32, on either framework."
+        )
+    header = (
+        "model",
+        "frameworks",
+        "gate",
+        "step s",
+        "step s, other",
+        "tensors",
+        "gradients apart",
+        "nearest to its limit",
+    )
+    return Table("Equal arithmetic", header, tuple(rows), tuple(notes))
+
+
+def pairs_table(results: Results, found: list[Pair]) -> Table:
+    """One model on two frameworks: who is faster, if that can be said, and whether they came to the same F1."""
+    rows, notes = [], []
+    for p in found:
+        if p.barred:
+            rows.append((p.a, p.b, NONE, NONE, "no ratio", NONE, _f1_words(p)))
+            notes.append(f"{p.a} and {p.b}: no ratio, because {p.barred}.")
+            continue
+        assert p.ratio is not None
+        rows.append(
+            (p.a, p.b, f"{p.ratio.estimate:.3f}", _words(p.ratio, ".3f"), verdict(p), _control(p), _f1_words(p))
+        )
+        if p.suspected:
+            notes.append(
+                f"{p.a} and {p.b} lie a factor of two apart on one model: suspect a setup error before a framework. What "
+                "could explain it: " + "; ".join(differences(results, (p.a, p.b))) + "."
+            )
+    notes.append(
+        "time ratio: the first row's training seconds an image over the second's, repeats paired in turn, geometric mean "
+        "with its 99 % interval (Student's t on the logarithms). control: the second row's odd repeats over its even ones, "
+        "the same interval: what this machine makes of no difference at all. F1: the largest difference over the "
+        f"percentiles and seeds, and p of the paired test over the same images, times the number of tests; real below {REAL:g}."
+    )
+    header = ("row", "against", "time ratio", "99 % interval", "verdict", "control", "F1")
+    return Table("One model, two frameworks", header, tuple(rows), tuple(notes))
+
+
+def verdict(p: Pair) -> str:
+    """In words; "faster" only where the interval leaves out 1."""
+    if p.word in ("faster", "slower"):
+        return f"{p.a if p.word == 'faster' else p.b} is faster"
+    if p.word == "inconclusive":
+        return f"inconclusive: {p.more} more repeats would show a difference of {WORTH:.0%}"
+    return "no difference shown"
+
+
+def _control(p: Pair) -> str:
+    return "no repeats" if p.control is None else f"{p.control.estimate:.3f} {_words(p.control, '.3f')}"
+
+
+def _f1_words(p: Pair) -> str:
+    if not p.f1:
+        return NONE
+    worst = min(p.f1, key=lambda t: (t.p, -abs(t.difference)))
+    corrected = min(1.0, worst.p * len(p.f1))
+    largest = max(p.f1, key=lambda t: abs(t.difference)).difference
+    return f"{largest:+.4f}, p {corrected:.2g}" + (" (real)" if corrected < REAL else "")
+
+
+def _words(interval: Interval, form: str) -> str:
+    return "any" if np.isinf(interval.high) else f"[{interval.low:{form}}, {interval.high:{form}}]"
+
+
+def attribution_table(found: Attribution) -> Table:
+    """The ratio as a product, along both ways around."""
+    title = f"What of {found.b} over {found.a} is architecture, and what framework"
+    if found.missing:
+        note = f"Not attributable: the run has no {found.missing}; run --suite paper, which has the crossed rows."
+        return Table(title, (), (), (note,))
+    rows = [("measured: time an image, over", "", f"{found.ratio:.2f}")]
+    for number_, path in enumerate(found.paths, start=1):
+        product = float(np.prod([factor for _, factor in path]))
+        rows += [(f"way {number_}", what, f"{factor:.2f}") for what, factor in path] + [
+            (f"way {number_}", "product", f"{product:.2f}")
+        ]
+    rows.append(
+        (
+            "interaction",
+            "the architectures' ratio on the second framework over that on the first",
+            f"{found.interaction:.2f}",
+        )
+    )
+    notes = (
+        "Seconds an image in training, later epochs, each row with its own trained part. Architecture means everything that "
+        "the two rows of one framework do not have in common, their trained part among it. The rows are the libraries' own "
+        "models with the libraries' own formulas, and nothing proves that two of them do the same work: these factors say "
+        "what the paper's ratio is made of, not which framework is faster.",
+    )
+    return Table(title, ("", "what", "factor"), tuple(rows), notes)
+
+
+def tables(results: Results, a: str = "", b: str = "") -> list[Table]:
+    """Everything that can be compared in a run, or two of its rows. InputError for a row that it has not."""
+    everything = groups(results)
+    if not a:
+        found, cross = pairs(everything, results), crossed(everything)
+        shown = [speed_table(results, everything)]
+        shown += [gates_table(results.gates)] if results.gates else []
+        shown += [pairs_table(results, found)] if found else []
+        return shown + ([attribution_table(attribution(*cross, everything))] if cross else [])
+    one, other = (_named(name, everything) for name in (a, b))
+    shown = [speed_table(results, [one, other])]
+    specs = [g.first.record.spec for g in (one, other)]
+    if specs[0].framework != specs[1].framework and specs[0].model.name != specs[1].model.name:
+        shown.append(attribution_table(attribution(one, other, everything)))
+    else:
+        shown.append(pairs_table(results, [pair(one, other, results)]))
+    lines = tuple((line,) for line in differences(results, (one.label, other.label)))
+    return [*shown, Table("What the two do not have in common", ("",), lines)]
+
+
+def _named(name: str, everything: list[Group]) -> Group:
+    """The finished row of that label; a framework's name where it has one row alone."""
+    done = [g for g in everything if g.rows]
+    plain = {g.label.removesuffix(f" {MARK}"): g for g in done}
+    of = [g for g in done if g.first.record.spec.framework == name]
+    if name not in plain and len(of) != 1:
+        raise unknown("finished row", name, plain, "put its name in quotes")
+    return plain.get(name) or of[0]
