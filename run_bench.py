@@ -15,7 +15,7 @@ def run_trials_command(arguments: list[str]) -> int:
 
     from rich.console import Console
 
-    from common import prepare, resume, runner
+    from common import gate, prepare, resume, runner
     from common.errors import InputError
     from common.progress import Display, announce, filling
     from common.signals import uninterrupted
@@ -34,6 +34,7 @@ def run_trials_command(arguments: list[str]) -> int:
     announce(console, run, specs)
     stopped = False
     try:
+        gate.before(folder, specs, Display(console).say)
         runner.run_trials(folder, specs, Display(console), "resume" in given)
     except KeyboardInterrupt:
         stopped = True
@@ -72,8 +73,8 @@ def settings_of(given: dict, arguments: list[str]) -> "Settings":  # noqa: F821 
         )
     if "init_from" in given and "weights" in given:
         raise InputError("--init-from brings its own weights; leave out --weights, or leave out --init-from")
-    recipe = loading.recipe(given.get("recipe", "default")).SETTINGS
     suite = loading.suite(given["suite"]).DEFAULTS if "suite" in given else {}
+    recipe = loading.recipe((suite | given).get("recipe", "default")).SETTINGS
     return Settings(**(recipe | suite | given), command=shlex.join(["uv", "run", "python", "run_bench.py", *arguments]))
 
 
@@ -219,6 +220,51 @@ def check_command(arguments: list[str]) -> int:
     return code
 
 
+def compare_command(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="run_bench.py compare",
+        description="Speed, equal work, and what of a difference is the framework's: of a whole run, or of two of its rows.",
+        epilog='example: run_bench.py compare results/RUN "torch resnet50:v1" "tf resnet50:v1"',
+    )
+    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument("rows", nargs="*", metavar="A B", help="two rows, by their names in the tables")
+    options = parser.parse_args(arguments)
+
+    from rich.console import Console
+
+    from common.errors import InputError
+    from common.records import read_results
+    from common.report import compared
+    from common.report.terminal import show
+
+    if len(options.rows) not in (0, 2):
+        raise InputError('compare takes a run, or a run and two of its rows: compare RUN "torch vgg19" "tf vgg19"')
+    for table in compared.tables(read_results(options.run), *options.rows):
+        show(Console(), table)
+    return 0
+
+
+def parity_command(arguments: list[str]) -> int:
+    from common.options import parity_parser
+
+    words = vars(parity_parser().parse_args(arguments))
+
+    from rich.console import Console
+
+    from common import gate
+    from common.progress import Display
+    from common.report.compared import gates_table
+    from common.report.terminal import show
+
+    console = Console()
+    given = {k: v for k, v in words.items() if v not in (None, [])}
+    given |= {} if given.keys() & {"models", "frameworks"} else {"suite": "matched"}
+    settings = settings_of(given | {"recipe": "matched"}, [])
+    findings = gate.asked(settings, Display(console).say)
+    show(console, gates_table(tuple(findings)))
+    return 0 if all(found.passed for found in findings) else 1
+
+
 def self_command(arguments: list[str]) -> int:
     from benchmarks import self as measurements
 
@@ -226,8 +272,8 @@ def self_command(arguments: list[str]) -> int:
 
 
 VERBS = {
-    "list": list_command, "data": data_command, "report": report_command, "check": check_command,
-    "self": self_command,
+    "list": list_command, "data": data_command, "report": report_command, "compare": compare_command,
+    "parity": parity_command, "check": check_command, "self": self_command,
 }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ TRACES = (
     "predictions.csv",
     "parent.json",
 )  # what a trial leaves in its folder
+RECEIPTS = "receipts"  # what the training steps received, a file for each epoch
 CHECKPOINT = "checkpoint"  # and while it runs: its state after the last epoch
 END_S = 3  # after this, a child that was asked to end is killed
 STALL_S = 15.0  # a download that brings no byte for so long is given up
@@ -67,7 +68,8 @@ def clear(folder: Path) -> None:
     """Remove what an earlier try of the trial left, so that it cannot be taken for this one's."""
     for name in TRACES:
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
+    for name in (RECEIPTS, CHECKPOINT):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def tree(pid: int) -> list[psutil.Process]:
@@ -141,9 +143,12 @@ def ask(framework: str, question: str, threads: int = 0, device: str = "cpu", **
     """
     with tempfile.TemporaryDirectory() as folder:
         request, answer, log = (Path(folder) / name for name in ("request.json", "answer.json", "log.txt"))
-        request.write_text(json.dumps({"framework": framework, "question": question, "values": values}))
+        threads = threads or cores()
+        process = {"device": device, "deterministic": False, "threads": threads, "timeout_s": 0}
+        said = {"framework": framework, "question": question, "process": process, "values": values}
+        request.write_text(json.dumps(said))
         with open(log, "wb") as stream:
-            child = start("common.ask", [str(request), str(answer)], threads or cores(), device, stream)
+            child = start("common.ask", [str(request), str(answer)], threads, device, stream)
             try:
                 alive = _wait_unless_stalled(child, STALL_S)
             finally:

@@ -14,7 +14,7 @@ def choose(asked: str, frameworks: list[str]) -> tuple[str, list[str]]:
         return "cpu", []
     for framework in dict.fromkeys(frameworks):
         try:
-            ask(framework, "environment", device="cuda", on="cuda")
+            ask(framework, "environment", device="cuda")
         except InputError as error:
             if asked == "cuda":
                 raise InputError(f"--device cuda: {error}") from error

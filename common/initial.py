@@ -1,5 +1,6 @@
 """The child's initial weights: the same file and the same head for every framework, or a refusal."""
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from common.errors import InputError
+from common.errors import InputError, listed
 from common.files import hash_weights, replacing
 from common.types import ModelSpec, Preprocessing, WeightsSpec
 
@@ -27,6 +28,21 @@ def head_tensors(features: int, odds: np.ndarray, seed: int) -> tuple[np.ndarray
     return weight, np.log(odds).astype(np.float32)
 
 
+def drawn(wanted: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
+    """Random initial weights that every framework is given alike: normal with He's variance 2 / fan-out for kernels (He
+    et al. 2015, as torchvision's networks have it), 1 for scales and running variances, 0 for the rest."""
+    found = {}
+    for name, array in wanted.items():
+        if array.ndim > 1:
+            fan_out = array.shape[0] * int(np.prod(array.shape[2:]))
+            rng = np.random.default_rng([seed, 3, zlib.crc32(name.encode())])
+            found[name] = rng.normal(0, np.sqrt(2 / fan_out), array.shape).astype(np.float32)
+        else:
+            one = name.endswith((".weight", ".running_var"))
+            found[name] = np.full(array.shape, float(one), np.float32)
+    return found
+
+
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
     """float32 arrays of a safetensors file."""
     with safe_open(path, "np") as stream:
@@ -34,16 +50,19 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def initialise(
-    adapter: Any, model: Any, weights: WeightsSpec, base: Path, odds: np.ndarray, seed: int
+    adapter: Any, model: Any, weights: WeightsSpec, base: Path, odds: np.ndarray, seed: int, matched: bool = False
 ) -> dict[str, list[str]]:
     """Load the weights file (if there is one) and the drawn head. Returns the names of the tensors that were loaded,
-    missing and unexpected. InputError where a tensor that training will not change is missing, or one has another shape."""
+    missing and unexpected. InputError where a tensor that training will not change is missing, or one has another shape.
+
+    matched: random weights are drawn here for every framework, and a file must fit the network tensor by tensor.
+    """
     wanted = adapter.dump(model)
     head = adapter.head(model)
     features = wanted[head[0]].shape[1]
     new_head = dict(zip(head, head_tensors(features, odds, seed)))
     if weights.random:
-        adapter.load(model, new_head)
+        adapter.load(model, (drawn(wanted, seed) if matched else {}) | new_head)
         return {}
     path = base / weights.path
     if hash_weights(path) != weights.sha256:
@@ -56,7 +75,12 @@ def initialise(
             raise InputError(
                 f"{path.name}: {name} has shape {list(array.shape)}, the model needs {list(body[name].shape)}"
             )
-    missing = sorted(body.keys() - file.keys())
+    missing, unexpected = sorted(body.keys() - file.keys()), sorted(file.keys() - wanted.keys())
+    if matched and found and (missing or unexpected):
+        raise InputError(
+            f"{path.name} does not fit {weights.source} tensor by tensor, as matched trials need it: "
+            f"missing {listed(missing) or 'none'}; left over {listed(unexpected) or 'none'}; take a complete file"
+        )
     if not found:
         theirs, ours = sorted(file)[:3], sorted(body)[:3]
         raise InputError(f"no tensor of {path.name} is the model's: it has {theirs} ..., the model {ours} ...")
@@ -68,7 +92,7 @@ def initialise(
             "take --train all, or a complete file"
         )
     adapter.load(model, found if weights.head else found | new_head)
-    return {"loaded": sorted(found), "missing": missing, "unexpected": sorted(file.keys() - wanted.keys())}
+    return {"loaded": sorted(found), "missing": missing, "unexpected": unexpected}
 
 
 def save_weights(

@@ -21,7 +21,8 @@ def _modules(package: ModuleType, packages: bool) -> list[ModuleType]:
 @cache
 def framework_cards() -> dict[str, ModuleType]:
     """Name on the command line -> the folder's card (its light __init__, which imports no framework)."""
-    return {module.NAME: module for module in _modules(frameworks, packages=True)}
+    found = _modules(frameworks, packages=True)
+    return {module.NAME: module for module in found if hasattr(module, "NAME")}  # without: shared by several
 
 
 def framework_card(name: str) -> ModuleType:

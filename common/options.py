@@ -15,6 +15,9 @@ examples:
   run_bench.py list                                    frameworks, models, suites, recipes, formats
   run_bench.py data --data ../comp5329                 look at a data set without training
   run_bench.py report results/RUN                      make a run's tables and figures again
+  run_bench.py parity resnet50:v1.5                    prove that both frameworks do the same arithmetic
+  run_bench.py --suite matched --repeats 5             every architecture on both, the same work
+  run_bench.py compare results/RUN                     who is faster, and what of it is the framework's
   run_bench.py check results/RUN --baseline results/baselines/smoke.json
   run_bench.py self overhead                           the harness against a bare loop
 
@@ -57,11 +60,30 @@ def data_flags(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--percentiles", nargs="+", type=percentile, metavar="P", help="default: 80 85 90 95")
 
 
+def parity_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run_bench.py parity",
+        description="Prove that frameworks do the same arithmetic: every layer's output, the loss, every gradient, batch norm's "
+        "statistics, the optimiser and five training steps of one model from the same weights, compared tensor by tensor.",
+        epilog="example: run_bench.py parity resnet50:v1.5 vgg19    exit codes: 0 all gates passed, 1 one failed, 2 bad input",
+    )  # fmt: skip
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="default: those of the suite matched")
+    parser.add_argument("--frameworks", nargs="+", metavar="NAME", help="default: all real ones that have the model")
+    parser.add_argument(
+        "--train", choices=("head", "last-block", "all"), help="what the five steps train (default: head)"
+    )
+    parser.add_argument("--weights", nargs="+", metavar="CHOICE", help="as for a run (default: auto)")
+    parser.add_argument("--data", metavar="PATH", help="whose first images are taken (default: demo)")
+    parser.add_argument("--format", metavar="NAME", help="of the data")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: auto")
+    return parser
+
+
 def trials_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_bench.py", formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLES,
         description="Compare deep-learning frameworks on multi-label image classification: the same split, order and "
-        "pixels for each.\nVerbs: list, data, report, check, self (run_bench.py VERB --help). Without a verb, trials run:",
+        "pixels for each.\nVerbs: list, data, report, compare, parity, check, self (run_bench.py VERB --help). Without a verb, trials run:",
     )  # fmt: skip
     what = parser.add_argument_group("what runs")
     what.add_argument("--suite", default="", help="a named list of trials (see list), e.g. paper")

@@ -43,10 +43,12 @@ SAMPLES, SAMPLE_SIDE = 12, 160  # images of the page's figure, and their side in
 def make_run(
     settings: Settings, say: Callable[[str], None], progress: Callable[[int, int], None]
 ) -> tuple[Path, RunRecord, list[TrialSpec]]:
-    """Write the run folder and return it with its trials in the order to run: repeats take turns (A B, A B).
+    """Write the run folder and return it with its trials in the order to run: repeats take turns (A B, B A).
 
     Everything that can be refused is refused before the folder exists.
     """
+    if settings.name:
+        check_free(Path(settings.results_dir) / settings.name)
     jobs, notes = select.jobs(settings)
     dataset = read_data(settings)
     on, device_notes = device.choose(settings.device, [job.framework for job in jobs])
@@ -54,8 +56,6 @@ def make_run(
     balances = tuple(dict.fromkeys(job.balance for job in jobs))
     draw_plans(settings, dataset, balances, np.arange(len(dataset)), np.arange(0))
     initial = find_weights(settings, jobs, {}, dataset, say)
-    if settings.name:
-        check_free(Path(settings.results_dir) / settings.name)
     pixels = decode_all(settings, dataset, say, progress)
     usable, test_rows, bad_notes = without_bad(settings, dataset, pixels.bad)
     plans = draw_plans(settings, dataset, balances, usable, test_rows)
@@ -149,21 +149,27 @@ def find_weights(
         return {(s, job): weights.from_run(run, job, s, splits.get(s, ""), classes) for s in seeds for job in jobs}
     weights.check_choices([job.model for job in jobs], settings.weights)
     found: dict[tuple, WeightsSpec] = {}
+    matched = settings.formulas == "matched"  # then one file for all frameworks, of the first that has one
+
+    def key(job: Job) -> tuple:
+        return (job.model,) if matched else (job.framework, job.model)
+
     for job in jobs:
-        key = (job.framework, job.model)
-        found[key] = found.get(key) or weights.resolve(job, settings.weights, say)
-    by_job = {job: found[job.framework, job.model] for job in jobs}
+        if key(job) not in found or (matched and found[key(job)].random):
+            found[key(job)] = weights.resolve(job, settings.weights, say)
+    by_job = {job: found[key(job)] for job in jobs}
     weights.check_assumed(by_job)
     return {(seed, job): spec for seed in seeds for job, spec in by_job.items()}
 
 
 def recipe(settings: Settings, job: Job, initial: WeightsSpec) -> Recipe:
     """The settings' recipe; its learning rate, where none is given, 3e-3 where only the head trains, else 1e-3."""
-    head_only = job.train == "head" and not initial.random
+    head_only = job.train == "head" and (job.keep_frozen or not initial.random)
     rate = settings.learning_rate or (HEAD_RATE if head_only else BODY_RATE)
     return Recipe(
         name=settings.recipe, train=job.train, learning_rate=rate, batch_size=settings.batch_size,
         epochs=settings.epochs, schedule=settings.schedule, frozen_norm=settings.frozen_norm,
+        formulas=settings.formulas, keep_frozen=job.keep_frozen,
     )  # fmt: skip
 
 
@@ -225,7 +231,7 @@ def write_specs(
     )  # fmt: skip
     specs = []
     for repeat in range(settings.repeats):
-        for job in jobs:
+        for job in jobs if repeat % 2 == 0 else reversed(jobs):
             seed = settings.seed + repeat
             found = initial[seed, job]
             path = below(folder, Path(found.path)) if found.path else ""

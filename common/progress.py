@@ -51,7 +51,7 @@ class Display:
         self._all = False
         self._last_line = ("", 0, 0.0)  # phase, epoch and seconds of the last sign of life
         self.say(f"\ntrial {number} of {total}: {spec.framework} {spec.model}", "bold")
-        everything = spec.weights.random and spec.recipe.train != "all"
+        everything = spec.trained_part != spec.recipe.train
         part = (
             f"all ({spec.recipe.train} was asked: random weights leave nothing to freeze)"
             if everything

@@ -1,5 +1,6 @@
 """Run folder -> Results: everything is read back from the files, so that `report` needs nothing else."""
 
+import itertools
 import math
 import shlex
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 
 from common.errors import InputError, OtherSchema, readable
 from common.files import read_json
-from common.scores import at_percentile, oracle_scores, prior_scores, score, share_of_way
-from common.types import SCHEMA_VERSION, EpochRecord, Results, Row, RunRecord, TrialRecord, TrialSpec
+from common.scores import at_percentile, image_f1, oracle_scores, picks, prior_scores, score, share_of_way
+from common.stats import bootstrap_mean, paired_test
+from common.types import SCHEMA_VERSION, EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord, TrialSpec
 from common.watch import read_events
 
 LISTED = 5  # runs named where the asked one is not there
@@ -64,6 +66,7 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
         peak_device_bytes=by_kind.get("done", {}).get("peak_device_bytes", 0),
         wall_s=parent.get("wall_s", 0.0), peak_memory_bytes=parent.get("peak_memory_bytes", 0),
         memory_method=parent.get("memory_method", ""), resumed_after=parent.get("resumed_after", ()),
+        receipts=parent.get("receipts", ()), receipt_fault=parent.get("receipt_fault"),
     )  # fmt: skip
 
 
@@ -84,6 +87,7 @@ def _read_results(folder: Path, run: RunRecord) -> Results:
         labels = arrays["labels"]
     references: dict[str, dict[str, Any]] = {}
     rows = []
+    each: dict[str, dict[str, np.ndarray]] = {}  # F1 of each image, by trial and percentile
     for name in run.trials:
         record = read_trial(folder / "trials" / name, run.folder)
         with np.load(folder / record.spec.feed.plan) as arrays:
@@ -93,7 +97,45 @@ def _read_results(folder: Path, run: RunRecord) -> Results:
         if seed not in references:
             references[seed] = reference_scores(labels[train], truth, run.percentiles)
         rows.append(Row(record=record, scores=_scores(folder / "trials" / name, record, truth, run, references[seed])))
-    return Results(run=run, rows=tuple(rows), references=references, sample_rows=_sample_rows(folder, run))
+        if record.status == "ok":
+            each[name] = _image_f1(folder / "trials" / name, truth, run.percentiles)
+            for percentile, values in each[name].items():
+                interval = bootstrap_mean(values)
+                rows[-1].scores["percentiles"][percentile] |= {"f1_low": interval.low, "f1_high": interval.high}
+    paired = _paired([row.record.spec for row in rows if row.record.status == "ok"], each)
+    return Results(
+        run=run, rows=tuple(rows), gates=_gates(folder), paired=paired, references=references,
+        sample_rows=_sample_rows(folder, run),
+    )  # fmt: skip
+
+
+def _image_f1(trial: Path, truth: np.ndarray, percentiles: tuple[float, ...]) -> dict[str, np.ndarray]:
+    """F1 of each validation image, by percentile."""
+    with np.load(trial / "logits.npz") as arrays:
+        logits = arrays["prediction"]
+    return {f"{p:g}": image_f1(picks(logits, p), truth) for p in percentiles}
+
+
+def _paired(specs: list[TrialSpec], each: dict[str, dict[str, np.ndarray]]) -> tuple[Paired, ...]:
+    """The paired test of every two frameworks on one model, trained part, seed and plan."""
+
+    def same(spec: TrialSpec) -> tuple:
+        return spec.model, spec.trained_part, spec.seed, spec.feed.plan_hash
+
+    return tuple(
+        Paired(
+            a=a.name, b=b.name, seed=a.seed, percentile=p, p=paired_test(each[a.name][p], each[b.name][p]),
+            difference=float(np.mean(each[a.name][p] - each[b.name][p])),
+        )
+        for a, b in itertools.combinations(specs, 2) if same(a) == same(b) and a.framework != b.framework
+        for p in each[a.name]
+    )  # fmt: skip
+
+
+def _gates(folder: Path) -> tuple[Gate, ...]:
+    """What the parity gate found before a matched run; nothing before any other."""
+    file = folder / "parity.json"
+    return tuple(Gate.model_validate(found) for found in read_json(file)) if file.exists() else ()
 
 
 def reference_scores(train: np.ndarray, truth: np.ndarray, percentiles: tuple[float, ...]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from common.child import clear, end, log_tail, start
 from common.errors import InputError, readable
 from common.files import read_json, size_text, write_json
 from common.memory import PeakMemory, method
+from common.proof import proven
 from common.signals import uninterrupted
 from common.trial import RESUME
 from common.types import TrialSpec
@@ -86,6 +87,7 @@ class _Parent:
         if not self.resumed_after:
             clear(folder)
         self.memory: PeakMemory | None = None
+        self.receipts: tuple[tuple[str, ...], str | None] = ((), None)  # hashes, and where they are not as planned
 
     def write(self, status: str, reason: str, peak_bytes: int) -> None:
         before = self._before
@@ -94,6 +96,7 @@ class _Parent:
             "wall_s": self.wall_s + before.get("wall_s", 0.0),
             "peak_memory_bytes": max(peak_bytes, before.get("peak_memory_bytes", 0)), "memory_method": method(),
             "resumed_after": [*before.get("resumed_after", []), *([self.resumed_after] if self.resumed_after else [])],
+            "receipts": self.receipts[0], "receipt_fault": self.receipts[1],
             "log_tail": "" if status == "ok" else log_tail(self.folder / "log.txt", LOG_LINES),
         }  # fmt: skip
         write_json(self.folder / "parent.json", said)
@@ -129,6 +132,8 @@ def run_trial(folder: Path, spec: TrialSpec, display: Display, resume: bool = Fa
             peak = parent.memory.stop() if parent.memory else 0
             if status == "killed":
                 reason += f"; its memory peaked at {size_text(peak)}"
+            if status == "ok":
+                parent.receipts = proven(folder, spec)
             parent.write(status, reason, peak)
             display.finish(status, reason, parent.wall_s)
 

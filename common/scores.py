@@ -58,10 +58,15 @@ def at_percentile(scores: np.ndarray, labels: np.ndarray, percentile: float) -> 
     return result | {"labels_per_image": float(took / max(n, 1))}
 
 
+def image_f1(chosen: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """F1 of each image, float [n]. chosen, labels: 0/1 [n, classes]."""
+    hit = (chosen & labels.astype(bool)).sum(axis=1)
+    return _ratio(2 * hit, chosen.sum(axis=1) + labels.sum(axis=1))
+
+
 def sample_f1(chosen: np.ndarray, labels: np.ndarray) -> float:
     """F1 averaged over images."""
-    hit = (chosen & labels.astype(bool)).sum(axis=1)
-    return float(_ratio(2 * hit, chosen.sum(axis=1) + labels.sum(axis=1)).mean())
+    return float(image_f1(chosen, labels).mean())
 
 
 def best_threshold(scores: np.ndarray, labels: np.ndarray) -> float:

@@ -17,7 +17,7 @@ import psutil
 
 from common import checkpoint
 from common.balance import positive_weights
-from common.child import clear, die_with_parent, environment
+from common.child import RECEIPTS, clear, die_with_parent, environment
 from common.decode import ImageError
 from common.errors import InputError
 from common.feed import Decoded, Feed, Stored
@@ -62,22 +62,22 @@ class Trial:
             with np.load(run / feed.files) as arrays:
                 self.decoded = Decoded(np.array([str(run / path) for path in arrays["paths"]]), feed.image_side)
         self.adapter = load_adapter(spec.framework)(spec.process, spec.seed)
-        train = "all" if spec.weights.random else spec.recipe.train
         assert spec.weights.preprocessing is not None
         weights = positive_weights(self.labels, self.plan.visits) if feed.balance == "weighted" else None
         self.positive_weights = weights
         build = BuildSpec(
-            model=spec.model, classes=feed.classes, side=feed.image_side, train=train,
+            model=spec.model, classes=feed.classes, side=feed.image_side, train=spec.trained_part,
             preprocessing=spec.weights.preprocessing, learning_rate=spec.recipe.learning_rate,
-            schedule=spec.recipe.schedule, frozen_norm=spec.recipe.frozen_norm,
+            schedule=spec.recipe.schedule, frozen_norm=spec.recipe.frozen_norm, formulas=spec.recipe.formulas,
             positive_weights=() if weights is None else tuple(weights.tolist()),
         )  # fmt: skip
         self.model = self.adapter.build(build)
         positives = self.labels[self.plan.visits].sum(axis=0, dtype=np.int64)
         odds = smoothed_odds(positives, len(self.plan.visits), weights)
-        report = initialise(self.adapter, self.model, spec.weights, run, odds, spec.seed)
-        self.facts = self.adapter.facts(self.model) | {"trained part": train}
-        if not spec.weights.random:
+        matched = spec.recipe.formulas == "matched"
+        report = initialise(self.adapter, self.model, spec.weights, run, odds, spec.seed, matched)
+        self.facts = self.adapter.facts(self.model) | {"trained part": spec.trained_part, "workers": str(feed.workers)}
+        if matched or not spec.weights.random:
             self.facts.pop("initialisation", None)  # nothing of it is left but the head, which is drawn for all
         events.write(
             "built", facts=self.facts, environment=self.adapter.environment(),
@@ -131,6 +131,7 @@ class Trial:
         self.adapter.fence()
         train_s = time.perf_counter() - start
         watch.check_images(feed.images)
+        write_arrays(self.folder / RECEIPTS / f"epoch{epoch}.npz", received=watch.receipts)
         check_loss(train_loss, epoch)
         logits, validation_s = self.validate(epoch - 1, "validation")
         loss = bce_with_logits(logits, self.labels[self.plan.validation_rows], self.positive_weights)

@@ -15,6 +15,8 @@ Split = Literal["random", "iterative"]
 Augment = Literal["none", "train", "everywhere"]
 Schedule = Literal["constant", "plateau"]
 FrozenNorm = Literal["inference", "drift"]
+Formulas = Literal["library", "matched"]
+Precision = Literal["float32", "float64"]
 Device = Literal["cpu", "cuda"]
 Status = Literal["ok", "failed", "killed", "timeout", "stalled", "interrupted", "missing"]
 
@@ -108,6 +110,11 @@ class BuildSpec(Value):
     schedule: Schedule = "constant"
     frozen_norm: FrozenNorm = "inference"
     positive_weights: tuple[float, ...] = ()  # of each class in the loss; empty: 1
+    # library: batch norm, Adam, padding and dropout as each library has them; matched: one form of each, torch's, and
+    # no dropout (docs/fairness.md)
+    formulas: Formulas = "library"
+    precision: Precision = "float32"  # of everything; float64: for the parity gate
+    optimiser: Literal["adam", "sgd"] = "adam"  # sgd, without momentum: for the parity gate
 
 
 class WeightsSpec(Value):
@@ -136,6 +143,8 @@ class Recipe(Value):
     epochs: int
     schedule: Schedule = "constant"  # plateau: a tenth of it once the validation loss has not fallen for 2 epochs
     frozen_norm: FrozenNorm = "inference"  # drift: batch statistics, and moving running ones, in frozen layers too
+    formulas: Formulas = "library"
+    keep_frozen: bool = False  # the frozen part stays frozen with random weights too
 
 
 class FeedSpec(Value):
@@ -167,6 +176,7 @@ class Job(Value):
     model: ModelSpec
     train: Train
     balance: Balance = "none"
+    keep_frozen: bool = False  # with random weights too, where otherwise everything trains
 
 
 class Settings(Value):
@@ -182,6 +192,7 @@ class Settings(Value):
     train: Train = "head"
     schedule: Schedule = "constant"
     frozen_norm: FrozenNorm = "inference"
+    formulas: Formulas = "library"
     weights: tuple[str, ...] = ("auto",)
     init_from: str = ""  # a run whose trained weights the trials start from
     data: str = "demo"
@@ -218,6 +229,11 @@ class ProcessSpec(Value):
     stall_s: float = 0.0  # a trial without an event for so long is ended; 0: never
 
 
+def trained_part(recipe: Recipe, weights: WeightsSpec) -> Train:
+    """What trains in fact: random weights leave nothing to freeze, unless the job keeps it so."""
+    return "all" if weights.random and not recipe.keep_frozen else recipe.train
+
+
 class TrialSpec(Value):
     """One framework, model, recipe, feed and seed: a process of its own."""
 
@@ -231,6 +247,10 @@ class TrialSpec(Value):
     process: ProcessSpec
     seed: int
     repeat: int
+
+    @property
+    def trained_part(self) -> Train:
+        return trained_part(self.recipe, self.weights)
 
     def identity(self) -> str:
         """Equal where two trials are to do the same: everything but where their files lie and how long they may take."""
@@ -281,6 +301,8 @@ class TrialRecord(Value):
     memory_method: str = ""
     peak_device_bytes: int = 0
     resumed_after: tuple[int, ...] = ()  # epochs after which it was taken up again
+    receipts: tuple[str, ...] = ()  # of each epoch: a hash of what the training steps received, in order
+    receipt_fault: str | None = None  # where that is not what the plan says; "": nowhere; None: not looked at
 
 
 class RunRecord(Value):
@@ -312,6 +334,42 @@ class RunRecord(Value):
     made_by: dict[str, str] = {}  # hash of the code, versions of the packages
 
 
+class Stage(Value):
+    """One thing that two frameworks were compared in: the worst of its tensors, in shares of its allowance."""
+
+    name: str
+    tensors: int
+    worst: str  # the tensor with the largest error
+    error: float  # of it: norm of the difference over the larger norm
+    allowed: float
+
+
+class Gate(Value):
+    """Whether two frameworks do the same arithmetic for one model: the parity gate's findings."""
+
+    model: ModelSpec
+    train: Train  # the part that trained in the whole steps
+    reference: str  # framework
+    other: str
+    passed: bool
+    stages: tuple[Stage, ...] = ()
+    failure: str = ""  # the first diverging tensor, its error, and both sides' facts about it
+    step_s: dict[str, float] = {}  # by framework: one float32 training step of everything
+    side: int = 0
+    images: int = 0
+
+
+class Paired(Value):
+    """Two rows' F1 on the same validation images."""
+
+    a: str  # trials
+    b: str
+    seed: int
+    percentile: str
+    difference: float  # a's mean less b's
+    p: float  # of the paired test over images (common/stats.py)
+
+
 class Row(Value):
     """A trial's record with its scores: one line of a table."""
 
@@ -325,5 +383,7 @@ class Results(Value):
     schema_version: int = SCHEMA_VERSION
     run: RunRecord
     rows: tuple[Row, ...]
+    gates: tuple[Gate, ...] = ()
+    paired: tuple[Paired, ...] = ()  # of one model, seed and feed on different frameworks
     references: dict[str, dict[str, Any]]  # "prior" and "oracle", by seed
     sample_rows: tuple[str, ...] = ()  # id and labels of each image in samples.npz; empty where that file was left out

@@ -108,16 +108,15 @@ def from_file(path: Path, model: ModelSpec, usual: Preprocessing, source: str = 
 def _readable(path: Path, model: ModelSpec) -> Path:
     """A safetensors file as it is; another framework's own form as one, converted once by a framework that reads it.
 
-    The converted file says what such a file can say of itself: the variant where that framework has one alone.
+    The converted file says what such a file can say of itself: the variant where the library has one alone.
     """
     if not path.is_file() or path.suffix == ".safetensors":
         return path
     target = _cached(ModelSpec(name=model.name), f"{path.name}-{hash_file(path)[:12]}")
     if not target.exists():
         card = _reader(path)
-        variants = card.MODELS[model.name].variants if model.name in card.MODELS else ()
-        only = ModelSpec(name=model.name, variant=variants[0] if len(variants) == 1 else "")
-        _export(card, only, str(path.resolve()), target, named=False)
+        variant = card.MODELS[model.name].own_variant if model.name in card.MODELS else ""
+        _export(card, ModelSpec(name=model.name, variant=variant), str(path.resolve()), target, named=False)
     return target
 
 

@@ -190,7 +190,7 @@ def test_the_authors_recipe_is_what_their_code_did(run, photos, tmp_path):
     spec = read_results(folder).rows[0].record.spec
     assert spec.recipe.model_dump() == {
         "name": "authors", "train": "last-block", "learning_rate": 0.01, "batch_size": 128, "epochs": 2,
-        "schedule": "plateau", "frozen_norm": "drift",
+        "schedule": "plateau", "frozen_norm": "drift", "formulas": "library", "keep_frozen": False,
     }  # fmt: skip
     assert (spec.feed.shuffle, spec.feed.augment, spec.feed.workers) == (False, "everywhere", 0)
     with np.load(folder / spec.feed.plan) as plan:

@@ -49,7 +49,7 @@ def test_list_names_everything(bench):
     [
         (["--frameworks", "pytoch"], "no framework 'pytoch'; there are: .*torch.*did you mean (py)?torch"),
         (["--frameworks", "fake", "--models", "logistik"], "no model 'logistik'; there are: .*did you mean logistic"),
-        (["--suite", "smok"], "no suite 'smok'; there are: paper, smoke .did you mean smoke"),
+        (["--suite", "smok"], "no suite 'smok'; there are: matched, paper, smoke .did you mean smoke"),
         (["--suite", "smoke", "--models", "vgg19"], "--suite names its own"),
         (
             ["--data", "nowhere", "--frameworks", "fake"],
@@ -65,7 +65,7 @@ def test_list_names_everything(bench):
         ),
         (["--frameworks", "fake", "--device", "cuda"], "--device cuda: the fake framework has no device 'cuda'"),
         (["--frameworks", "fake", "--limit", "2"], "2 images cannot be split"),
-        (["bench"], "no verb 'bench'; there are: list, data, report, check, self"),
+        (["bench"], "no verb 'bench'; there are: list, data, report, compare, parity, check, self"),
         (["report", "nowhere"], "no run at 'nowhere'"),
         (["--resume", ""], "--resume needs the folder of a run"),
         (["--epochs", "0"], "0 is not 1 or more"),

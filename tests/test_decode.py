@@ -92,7 +92,7 @@ def test_a_decoding_feed_crops_each_visit_by_its_own_numbers(photo):
     crops = np.random.default_rng(0).random((5, DRAWS), np.float32)
     feed = Feed(Decoded(np.array([str(photo)]), 16), np.zeros(5, np.int32), np.eye(5, 3), 2, 0, crops)
     batches = [feed.batch(i) for i in range(feed.batches)]
-    assert [len(images) for images, _ in batches] == [2, 2, 1]
+    assert [len(images) for images, _, _ in batches] == [2, 2, 1]
     for position in range(5):
         item = feed.item(position)[0]
         assert (item == array(decode(str(photo), 16, crops[position]), 16)).all()

@@ -291,7 +291,7 @@ if sys.argv[2].endswith(".pth"):
     state = {"module." + k: torch.from_numpy(v) for k, v in tensors.items()}
     torch.save({"epoch": 3, "state_dict": state}, sys.argv[2])
 else:
-    from frameworks.tensorflow_keras import models, weights
+    from frameworks.keras_common import models, weights
     from common.types import ModelSpec
     body = models.make_body(ModelSpec(name="resnet50", variant="v1"), 64)
     weights.load(body, "resnet50", {k: v for k, v in tensors.items() if not k.startswith("fc.")})
@@ -314,7 +314,7 @@ else:
 def test_a_keras_files_variant_is_known(bench, tmp_path):
     """keras.applications has ResNet-50 as v1 alone: its file is refused where v1.5 would train."""
     code = (
-        "import sys; from frameworks.tensorflow_keras import models; from common.types import ModelSpec\n"
+        "import sys; from frameworks.keras_common import models; from common.types import ModelSpec\n"
         "models.make_body(ModelSpec(name='resnet50', variant='v1'), 64).save_weights(sys.argv[1])"
     )
     file = tmp_path / "k.weights.h5"
@@ -397,7 +397,7 @@ def test_any_model_of_the_libraries_trains(probe, small_store, framework, model)
 @pytest.mark.slow
 def test_a_downloadable_models_preprocessing_is_read_off_the_library():
     code = (
-        "from frameworks.tensorflow_keras.models import library_preprocessing as p; from common.types import ModelSpec as M\n"
+        "from frameworks.keras_common.models import library_preprocessing as p; from common.types import ModelSpec as M\n"
         "print([p(M(name=n)).model_dump_json() for n in ('vgg19', 'mobilenetv2', 'densenet121', 'efficientnetb0')])"
     )
     out = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout

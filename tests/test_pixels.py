@@ -151,12 +151,13 @@ def test_the_feed_gives_the_plans_rows_in_order(data):
     rows = np.array([5, 39, 0, 0, 7], np.int32)
     feed = Feed(Stored(filled.folder), rows, data.labels[rows], batch_size=2, workers=0)
     assert (feed.images, feed.batches) == (5, 3)
-    images, labels = feed.batch(2)  # the short last one
+    images, labels, ids = feed.batch(2)  # the short last one
     assert images.shape == (1, 24, 24, 3) and images.dtype == np.uint8
     assert (images[0] == everything(filled)[7]).all()
     assert labels.dtype == np.float32 and (labels[0] == data.labels[7]).all()
+    assert ids.dtype == np.int64 and ids.tolist() == [7]
     assert (feed.item(1)[0] == everything(filled)[39]).all()
-    assert Feed(Stored(filled.folder), rows, None, 2, 0).batch(0)[1] is None
+    assert len(Feed(Stored(filled.folder), rows, None, 2, 0).batch(0)) == 1  # no label of the validation split
 
 
 def test_a_training_feed_holds_no_label_of_another_row(data):

@@ -45,4 +45,6 @@ def test_the_papers_suite_is_the_papers():
         ("torch", "resnext50_32x4d", "last-block", "none"),
         ("tf", "vgg19", "head", "oversample"),
         ("tf", "vgg19", "head", "none"),
+        ("torch", "vgg19", "head", "none"),  # crossed: what `compare` parts framework and architecture by
+        ("tf", "resnet50:v1", "last-block", "none"),
     ]
