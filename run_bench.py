@@ -182,8 +182,12 @@ def check_command(arguments: list[str]) -> int:
     parser.add_argument(
         "--baseline", type=Path, required=True, metavar="FILE", help="e.g. results/baselines/smoke.json"
     )
-    parser.add_argument(
+    change = parser.add_mutually_exclusive_group()
+    change.add_argument(
         "--update-baseline", action="store_true", help="make this run the baseline, after the comparison"
+    )
+    change.add_argument(
+        "--append", action="store_true", help="add the run's further seeds to the baseline, unless it got worse"
     )
     parser.add_argument("--fail-on-times", action="store_true", help="seconds and memory fail the check too")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for a pull request")
@@ -192,7 +196,7 @@ def check_command(arguments: list[str]) -> int:
     from rich.console import Console
 
     from common import baselines
-    from common.check import NOT_COMPARABLE, compare, summarise
+    from common.check import NOT_COMPARABLE, WORSE, compare, summarise
     from common.errors import OtherSchema
     from common.files import write_text
     from common.records import read_results
@@ -210,12 +214,17 @@ def check_command(arguments: list[str]) -> int:
     if before is not None:
         report = compare(now, before, options.fail_on_times)
         table, code = verdict_table(report, options.fail_on_times), report.exit_code
-        show(Console(), table)
+        if report.lines or not options.append:  # seeds that are new to the baseline have nothing to be held against
+            show(Console(), table)
         if options.markdown:
             write_text(options.markdown, markdown(table) + "\n")
     if options.update_baseline:
         baselines.write(options.baseline, now)
         print(f"baseline written: {options.baseline} ({len(now.rows)} rows)")
+        return 0
+    if options.append and before is not None and code != WORSE:
+        baselines.write(options.baseline, baselines.appended(before, now))
+        print(f"seeds appended: {options.baseline}")
         return 0
     return code
 

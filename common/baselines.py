@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from common.check import Baseline
+from common.check import Baseline, not_the_same
 from common.errors import InputError, OtherSchema
 from common.files import read_json, write_json
 from common.types import SCHEMA_VERSION
@@ -39,9 +39,43 @@ def read(file: Path, replaced: bool = False) -> Baseline | None:
         ) from None
 
 
+def appended(base: Baseline, run: Baseline) -> Baseline:
+    """The baseline with the run's further seeds, and rows that it has not. A seed that it has stays as it is.
+
+    InputError where a row is of other settings or did not finish, or where nothing would be added.
+    """
+    _finished(run, "no evidence; the baseline stays as it is")
+    rows, added = {row.label: row for row in base.rows}, 0
+    for row in run.rows:
+        old = rows.get(row.label)
+        if old is None:
+            rows[row.label], added = row, added + 1
+            continue
+        if names := not_the_same(old, row):
+            raise InputError(f"{row.label}: other {', '.join(names)} than in the baseline: no evidence for it")
+        fresh = {seed: plan for seed, plan in row.plans.items() if seed not in old.plans}
+        metrics = dict(old.metrics)
+        for (
+            name,
+            metric,
+        ) in row.metrics.items():  # a class without a positive has no AP: a metric need not have all seeds
+            known = old.metrics[name].values if name in old.metrics else {}
+            more = {seed: value for seed, value in metric.values.items() if seed in fresh}
+            if known | more:
+                metrics[name] = metrics.get(name, metric).model_copy(update={"values": known | more})
+        rows[row.label] = old.model_copy(update={"plans": old.plans | fresh, "metrics": metrics})
+        added += len(fresh)
+    if not added:
+        raise InputError("the baseline has every seed of this run: nothing to append; run with another --seed")
+    return base.model_copy(update={"rows": tuple(rows.values())})
+
+
 def write(file: Path, baseline: Baseline) -> None:
     """InputError where a trial of the run did not finish: nothing is checked against half a run."""
-    unfinished = [row.label for row in baseline.rows if not row.finished]
-    if unfinished:
-        raise InputError(f"{', '.join(unfinished)} did not finish: this run is no baseline; the old one stands")
+    _finished(baseline, "no baseline; the old one stands")
     write_json(file, baseline.model_dump())
+
+
+def _finished(run: Baseline, otherwise: str) -> None:
+    if unfinished := [row.label for row in run.rows if not row.finished]:
+        raise InputError(f"{', '.join(unfinished)} did not finish: this run is {otherwise}")

@@ -4,17 +4,17 @@ from typing import Any, Literal
 
 import numpy as np
 
+from common.stats import Interval, over_seeds
 from common.types import SCHEMA_VERSION, Results, Row, Value
 
 FINE, WORSE, NOT_COMPARABLE, NOTHING = 0, 1, 3, 4  # exit codes; 2 is bad input, as everywhere
 SHARE = 0.01  # an F1, precision, recall or mAP may fall by so much where the baseline has no repeats
-REPEATS = 3  # seeds that both sides have, from which on their differences tell how much noise is in them
-CONFIDENCE = 0.99  # one-sided: a fall counts where Student's t says so of the paired differences
+LEVEL = 0.98  # of the interval of the mean fall over seeds: 99 % one-sided
 FLOOR = 0.002  # and never less: summation order differs between processors
 AP, FEW_AP, FEW = 0.05, 0.2, 5  # average precision of one class; of a class with fewer positives than FEW
 LOSS = 0.02  # relative
 TIME = 0.5  # relative: shared machines differ by as much from one hour to the next
-Verdict = Literal["worse", "better", "same", "slower", "faster"]
+Verdict = Literal["worse", "better", "same", "inconclusive", "slower", "faster"]
 
 
 class Metric(Value):
@@ -156,7 +156,7 @@ def compare(now: Baseline, before: Baseline, fail_on_times: bool = False) -> Rep
     ]
     for label in (name for name in there if name in here):
         old, new = there[label], here[label]
-        if names := _differing(old.settings, new.settings) + _plans(old.plans, new.plans):
+        if names := not_the_same(old, new) or _no_seed(old, new):
             refused.append(f"{label}: other {', '.join(names)}")
             continue
         differing += [
@@ -199,33 +199,44 @@ def _lost(old: Summary, new: Summary, seeds: list[str]) -> list[str]:
     ]
 
 
-def _plans(old: dict[str, str], new: dict[str, str]) -> list[str]:
-    """Seeds whose plans differ; seeds that one side alone has are left out where one is common."""
-    common = old.keys() & new.keys()
-    return [
+def not_the_same(old: Summary, new: Summary) -> list[str]:
+    """In what settings, and in which common seed's plan, two rows differ."""
+    common = sorted(old.plans.keys() & new.plans.keys())
+    return _differing(old.settings, new.settings) + [
         f"plan of seed {seed} (images, split, balance, order or epochs)"
-        for seed in sorted(common)
-        if old[seed] != new[seed]
-    ] or ([] if common else ["seeds"])
+        for seed in common
+        if old.plans[seed] != new.plans[seed]
+    ]
+
+
+def _no_seed(old: Summary, new: Summary) -> list[str]:
+    """Seeds that one side alone has are left out where one is common."""
+    return [] if old.plans.keys() & new.plans.keys() else ["seeds"]
 
 
 def _line(row: str, name: str, old: Metric, new: Metric, seeds: list[str]) -> Line:
     before, now = (np.array([metric.values[s] for s in seeds]) for metric in (old, new))
     falls = before - now if old.lower_is_worse else now - before
-    allowed, fall = tolerance(old, falls), float(falls.max() if old.exact else falls.mean())
-    words: tuple[Verdict, Verdict] = ("worse", "better") if old.kind == "score" else ("slower", "faster")
-    verdict: Verdict = words[1] if fall < -allowed else "same" if fall <= allowed else words[0]  # also NaN
+    spread = None if old.exact or old.kind == "time" else over_seeds(falls, LEVEL)  # None: too few seeds to tell
+    if spread is not None:
+        allowed, verdict = _by_interval(spread, old.tolerance)
+    else:
+        allowed, fall = 0.0 if old.exact else old.tolerance, float(falls.max() if old.exact else falls.mean())
+        words: tuple[Verdict, Verdict] = ("worse", "better") if old.kind == "score" else ("slower", "faster")
+        verdict = words[1] if fall < -allowed else "same" if fall <= allowed else words[0]  # also NaN
     return Line(row=row, metric=name, before=before.mean(), now=now.mean(), tolerance=allowed, verdict=verdict)
 
 
-def tolerance(old: Metric, falls: np.ndarray) -> float:
-    """By how much a metric may worsen, given by how much it did at each seed: 0 for counts; the metric's own; less where
-    three seeds or more agree, by the 99 % quantile of Student's t over the paired differences."""
-    if old.exact:
-        return 0.0
-    if len(falls) < REPEATS or old.kind == "time":
-        return old.tolerance
-    from scipy import stats  # a second to import, which only repeats should pay
+def _by_interval(fall: Interval, own: float) -> tuple[float, Verdict]:
+    """What the mean fall over the seeds must exceed to count, and what it is called.
 
-    error = float(np.std(falls, ddof=1)) / np.sqrt(len(falls)) * stats.t.ppf(CONFIDENCE, len(falls) - 1)
-    return float(min(old.tolerance, max(FLOOR, error)))
+    "inconclusive": the fall may be chance, and the interval does not leave out one that is larger than the metric's own
+    tolerance. That is no proof of anything, and fails nothing.
+    """
+    noise = fall.estimate - fall.low
+    counts = max(FLOOR, noise)
+    if not fall.estimate <= counts:  # also NaN
+        return counts, "worse"
+    if fall.estimate < -counts:
+        return counts, "better"
+    return counts, "inconclusive" if fall.high > own else "same"

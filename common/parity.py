@@ -84,7 +84,7 @@ def described(stage: str, tensor: str, found: Stage, facts: dict[str, dict[str, 
 
     facts: by framework, then by the model that was asked ("everything trains" or "steps"), then by layer.
     """
-    of = "steps" if stage.startswith(("optimiser", "whole")) else "everything trains"
+    of = "steps" if stage.startswith(("optimiser", "whole")) or tensor == "loss" else "everything trains"
     sides = "; ".join(f"{name}: {_fact(tensor, stage, said[of])}" for name, said in facts.items())
     size = (
         "is not on both sides"

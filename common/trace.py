@@ -48,7 +48,7 @@ class Tracer:
         """A new model with the initial weights, and these."""
         spec = self.spec.model_copy(update=changes)
         model = self.adapter.build(spec)
-        odds = np.ones(spec.classes)
+        odds = np.linspace(0.5, 2, spec.classes)  # the head's bias is then not zero, and shows in the logits
         initialise(self.adapter, model, self.weights, Path("/"), odds, 0, matched=spec.formulas == "matched")
         return model, self.adapter.dump(model)
 
@@ -67,7 +67,7 @@ class Tracer:
         model, before = self.start(train="all", optimiser="sgd", learning_rate=LARGE, precision=precision)
         if precision == "float64":
             self.keep("initial weights", {name: array.astype(np.float32) for name, array in before.items()})
-            self.facts["everything trains"] = self.adapter.layer_facts(model)
+            self.facts["everything trains"] = self._layers(model)
         images = self.pixels[: self.images]
         self.keep(f"{precision} forward", self.adapter.activations(model, images, training=False))
         if precision == "float64":
@@ -95,10 +95,15 @@ class Tracer:
     def whole_steps(self) -> None:
         """Five training steps as a trial makes them, the frozen part frozen."""
         model, before = self.start(precision="float64", learning_rate=RATE)
-        self.facts["steps"] = self.adapter.layer_facts(model) | {"optimiser": self.adapter.facts(model)["optimiser"]}
+        said = self.adapter.facts(model)
+        self.facts["steps"] = self._layers(model) | {k: said[k] for k in ("optimiser", "loss")}
         for number in range(1, STEPS + 1):
             self.step(model, number)
             self.keep(f"whole step {number}", self._moved(model, before, set(before)))
+
+    def _layers(self, model: Any) -> dict[str, str]:
+        said = self.adapter.layer_facts(model)
+        return said | {"logits": said[self.adapter.head(model)[0].rpartition(".")[0]]}
 
     def _moved(self, model: Any, before: dict[str, np.ndarray], names: set[str]) -> dict[str, np.ndarray]:
         """By how much each tensor differs from its start; half the digits are enough for what is compared."""

@@ -110,7 +110,8 @@ class Adapter(Protocol):
 
     def facts(self, model: Any) -> dict[str, Any]:
         """What is in force, read from live objects, never from the spec. `parameters`, `trainable_parameters`
-        and `gmac` (forward, one image) are numbers; the rest is compared between rows as it is."""
+        and `gmac` (forward, one image) are numbers; the rest is words, compared between rows as they are: `precision`,
+        `optimiser` and `loss` are always there."""
 
     def fence(self) -> None:
         """Return when all work handed to the device is done."""

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from common import scores
-from common.check import FINE, NOT_COMPARABLE, NOTHING, WORSE, Metric, compare, summarise, tolerance
+from common.check import FINE, NOT_COMPARABLE, NOTHING, WORSE, compare, summarise
 from common.errors import InputError
 from common.formats import demo
 from common.records import read_results
+from common.report.verdict import verdict_table
 
 TRIAL = "01-fake-logistic-head-seed0"
 
@@ -273,16 +274,6 @@ def test_other_versions_and_machine_are_listed_and_no_reason(good):
     assert report.exit_code == FINE and any(text.startswith("numpy: ") for text in report.context)
 
 
-def test_the_tolerance_comes_from_the_spread_where_there_is_one():
-    metric = Metric(values={}, tolerance=0.01)
-    assert tolerance(metric, np.array([0.5, 0.1])) == 0.01  # two seeds are no spread
-    assert tolerance(metric, np.zeros(3)) == 0.002
-    # t of 2 degrees of freedom at 99 %: 6.965; standard error of (0, .001, .002): .001 / sqrt(3)
-    assert tolerance(metric, np.array([0, 0.001, 0.002])) == pytest.approx(6.965 * 0.001 / np.sqrt(3), rel=1e-3)
-    assert tolerance(metric, np.array([0, 0.1, 0.2])) == 0.01  # repeats only ever sharpen the check
-    assert tolerance(Metric(values={}, tolerance=3, exact=True), np.zeros(1)) == 0
-
-
 def repeated(summary, by_seed):
     """The summary with its F1 at 95 as given, seed by seed."""
     row = summary.rows[0]
@@ -300,6 +291,11 @@ def test_seeds_are_compared_with_themselves(good):
     assert compare(base, base).exit_code == FINE
     report = compare(repeated(summary, {"0": 0.695, "1": 0.7252, "2": 0.7549}), base)
     assert report.exit_code == WORSE and codes(report)["f1 at 95"] == "worse"
+    noisy = compare(repeated(summary, {"0": 0.74, "1": 0.71, "2": 0.72}), base)
+    assert noisy.exit_code == FINE and codes(noisy)["f1 at 95"] == "inconclusive"
+    assert "more --repeats on both sides" in " ".join(verdict_table(noisy, False).notes)
+    two = compare(repeated(summary, {"0": 0.74, "1": 0.69}), repeated(summary, {"0": 0.70, "1": 0.73}))
+    assert codes(two)["f1 at 95"] == "same"  # two seeds are no spread: the metric's own tolerance
     one = compare(repeated(summary, {"2": 0.76}), base)  # one of the seeds: its own score, its own count of images
     assert one.exit_code == FINE and codes(one) == {"f1 at 95": "same", "images trained": "same"}
 
@@ -317,3 +313,54 @@ def test_half_a_run_is_no_baseline(bench, tmp_path):
     done = bench("check", tmp_path / "bad", "--baseline", tmp_path / "b.json", "--update-baseline")
     assert done.returncode == 2 and "is no baseline" in done.stderr
     assert not (tmp_path / "b.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("falls", "tolerance", "verdict"),
+    [
+        # t of 2 degrees of freedom at 99 %: 6.965; standard error of (0, .001, .002): .001 / sqrt(3)
+        ((0, 0.001, 0.002), 6.965 * 0.001 / 3**0.5, "same"),
+        ((0.005, 0.006, 0.007), 6.965 * 0.001 / 3**0.5, "worse"),
+        ((-0.005, -0.006, -0.007), 6.965 * 0.001 / 3**0.5, "better"),
+        ((0.0, 0.0, 0.0), 0.002, "same"),  # the floor
+        ((0.003, 0.003, 0.003), 0.002, "worse"),
+        ((0.0, 0.1, 0.2), 6.965 * 0.1 / 3**0.5, "inconclusive"),
+        ((-0.02, 0.0, 0.02), 6.965 * 0.02 / 3**0.5, "inconclusive"),
+    ],
+)
+def test_seeds_decide_by_their_interval(good, falls, tolerance, verdict):
+    summary = summarise(read_results(good / "good"))
+    base = repeated(summary, {str(s): 0.7 for s in range(3)})
+    report = compare(repeated(summary, {str(s): 0.7 - fall for s, fall in enumerate(falls)}), base)
+    line = next(line for line in report.lines if line.metric == "f1 at 95")
+    assert (line.verdict, line.tolerance) == (verdict, pytest.approx(tolerance, rel=1e-3))
+    assert report.exit_code == (WORSE if verdict == "worse" else FINE)
+
+
+def test_a_run_of_other_seeds_is_appended(bench, good, tmp_path):
+    """The baseline then holds both, and checks each seed against itself."""
+    base = tmp_path / "base.json"
+    shutil.copy(good / "base.json", base)
+    assert bench(*flags(tmp_path, "more"), "--seed", "1", "--repeats", "2").returncode == 0
+    done = bench("check", tmp_path / "more", "--baseline", base, "--append")
+    assert done.returncode == FINE and "seeds appended" in done.stdout, done.stdout + done.stderr
+    assert set(json.loads(base.read_text())["rows"][0]["metrics"]["mAP"]["values"]) == {"0", "1", "2"}
+    for run in (good / "good", tmp_path / "more"):
+        assert bench("check", run, "--baseline", base).returncode == FINE
+    before = base.read_bytes()
+    again = bench("check", tmp_path / "more", "--baseline", base, "--append")
+    assert again.returncode == 2 and "has every seed of this run" in again.stderr
+    bench(*flags(tmp_path, "bad"), "--models", "crash")
+    unfinished = bench("check", tmp_path / "bad", "--baseline", base, "--append")
+    assert unfinished.returncode == 2 and "no evidence" in unfinished.stderr
+    assert bench(*flags(tmp_path, "other"), "--seed", "7", "--epochs", "2").returncode == 0
+    other = bench("check", tmp_path / "other", "--baseline", base, "--append")
+    assert other.returncode == 2 and "other recipe than in the baseline" in other.stderr
+    assert base.read_bytes() == before
+
+
+def test_a_worse_run_is_not_appended(bench, good, tmp_path):
+    base = tmp_path / "base.json"
+    shutil.copy(good / "base.json", base)
+    done = bench("check", tampered(good, "zeros", np.zeros_like), "--baseline", base, "--append")
+    assert done.returncode == WORSE and base.read_bytes() == (good / "base.json").read_bytes()

@@ -14,9 +14,9 @@ def differences(results: Results, only: tuple[str, ...] = ()) -> list[str]:
             "model": str(spec.model), "weights": spec.weights.source, "learning rate": f"{spec.recipe.learning_rate:g}",
             "balance": spec.feed.balance, "images per epoch": f"{spec.feed.train_images:,}",
             "batch size": str(spec.recipe.batch_size), "image side": str(spec.feed.image_side),
-            "device": record.environment.get("device", ""),
-            "threads": record.environment.get("threads", ""), "preprocessing": _preprocessing_words(group.first),
+            "loader workers": str(spec.feed.workers), "preprocessing": _preprocessing_words(group.first),
         }  # fmt: skip
+        fields |= {"versions" if k == "framework" else k: v for k, v in record.environment.items()}
         fields |= {
             k: f"{v:.3f}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else str(v)
             for k, v in record.facts.items()

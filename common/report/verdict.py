@@ -22,6 +22,11 @@ def verdict_table(report: Report, fail_on_times: bool) -> Table:
     notes = [
         f"{said}: {kept} of {len(report.lines)} metrics stayed within their tolerance." if report.lines else f"{said}."
     ]
+    if any(line.verdict == "inconclusive" for line in shown):
+        notes.append(
+            "inconclusive: the seeds differ too much to tell chance from a fall beyond the metric's own tolerance. It fails "
+            "nothing; more --repeats on both sides, here and by check --append, would tell."
+        )
     notes += [f"{row}: finished in the baseline, but not in this run." for row in report.failed]
     notes += [f"Not comparable: {text}." for text in report.refused]
     notes += [f"{row}: in the baseline, but not in this run." for row in report.absent]

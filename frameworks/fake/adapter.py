@@ -156,6 +156,7 @@ class Adapter:
             "gmac": model.weight.size / 1e9,
             "precision": str(model.weight.dtype),
             "optimiser": f"gradient descent, learning rate {model.learning_rate:g}",
+            "loss": "binary cross-entropy from logits, mean over images",
         }
 
     def fence(self) -> None:

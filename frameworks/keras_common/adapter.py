@@ -153,6 +153,7 @@ class KerasAdapter:
             "initialisation": "of Keras's layers",
             "layout": keras.config.image_data_format().replace("_", " "),
             "optimiser": optimisers.words(network.optimizer),
+            "loss": models.loss_words(network.loss),
             "batch norm": "; ".join([f"{moving} of {len(norms)} in training mode", *forms]),
             "dropout": ", ".join(f"{rate:g}" for rate in dropouts if not frozen_body) or "none",
             "schedule": "ReduceLROnPlateau, patience 3 (torch's 2), threshold absolute"

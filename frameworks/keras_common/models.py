@@ -72,17 +72,27 @@ def build(spec: BuildSpec, network: type[keras.Model]) -> keras.Model:
     return network(inputs, layers.Dense(spec.classes, name=HEADS.get(name, "head"))(x))
 
 
-def loss(positive_weights: tuple[float, ...]) -> Any:
-    """Binary cross-entropy from logits, averaged over classes and images; a weight on each class's positives."""
-    if not positive_weights:
-        return keras.losses.BinaryCrossentropy(from_logits=True)
-    weights = np.array(positive_weights, np.float32)
+class WeightedLoss(keras.losses.Loss):
+    """Binary cross-entropy from logits with a weight on each class's positives."""
 
-    def weighted(truth: Any, logits: Any) -> Any:
-        factor = 1 + (weights - 1) * truth
+    def __init__(self, positive_weights: tuple[float, ...]):
+        super().__init__()
+        self.weights = np.array(positive_weights, np.float32)
+
+    def call(self, truth: Any, logits: Any) -> Any:
+        factor = 1 + (self.weights - 1) * truth
         return ops.mean((1 - truth) * logits + factor * ops.softplus(-logits), axis=-1)
 
-    return weighted
+
+def loss(positive_weights: tuple[float, ...]) -> keras.losses.Loss:
+    """Binary cross-entropy from logits, averaged over classes and images; a weight on each class's positives."""
+    return WeightedLoss(positive_weights) if positive_weights else keras.losses.BinaryCrossentropy(from_logits=True)
+
+
+def loss_words(of: keras.losses.Loss) -> str:
+    reduction = "mean" if of.reduction == "sum_over_batch_size" else str(of.reduction)
+    weighted = ", positives weighted" if isinstance(of, WeightedLoss) else ""
+    return f"binary cross-entropy from logits, {reduction} over images{weighted}"
 
 
 def body_from_file(model: ModelSpec, side: int, path: str) -> keras.Model:

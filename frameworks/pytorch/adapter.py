@@ -171,6 +171,7 @@ class Adapter:
             "layout": "channels last" if channels_last else "channels first",
             "compiled": "no (eager)",
             "optimiser": _optimiser_words(model.optimiser),
+            "loss": _loss_words(model.loss),
             "batch norm": "; ".join([f"{moving} of {len(norms)} in training mode", *forms]),
             "dropout": f"{model.built.dropout.p:g} before layer4" if model.built.dropout and model.built.dropout.training else "none",
             "schedule": "ReduceLROnPlateau, patience 2" if model.schedule else "constant",
@@ -195,7 +196,12 @@ class Adapter:
 
 def _optimiser_words(optimiser: torch.optim.Optimizer) -> str:
     group = optimiser.param_groups[0]
-    if not isinstance(optimiser, torch.optim.Adam):
+    if type(optimiser) is not torch.optim.Adam:
         return f"{type(optimiser).__name__}, learning rate {group['lr']:g}"
     words = f"Adam, learning rate {group['lr']:g}, betas {group['betas']}, eps {group['eps']:g}"
     return f"{words} added to the corrected sqrt(v)"
+
+
+def _loss_words(loss: nn.BCEWithLogitsLoss) -> str:
+    weighted = "" if loss.pos_weight is None else ", positives weighted"
+    return f"binary cross-entropy from logits, {loss.reduction} over images{weighted}"

@@ -19,6 +19,7 @@ from common.types import FrozenNorm, ModelSpec, Preprocessing, Train
 from frameworks.contract import TORCHVISION
 
 DROPOUT = 0.5  # before layer4, as in the paper's code
+NORMS = (nn.BatchNorm2d, timm.layers.BatchNormAct2d)  # torch's running variance is the unbiased one
 TORCHVISIONS = ("resnet50", "resnext50_32x4d", "vgg19")
 
 
@@ -179,7 +180,8 @@ def _channels_last(x: torch.Tensor) -> np.ndarray:
 
 
 def norm_words(layer: nn.Module) -> str:
-    return f"eps {layer.eps:g}, momentum {layer.momentum:g} of the new value, running variance unbiased"
+    form = "unbiased" if type(layer) in NORMS else f"as {type(layer).__name__} computes it"
+    return f"eps {layer.eps:g}, momentum {layer.momentum:g} of the new value, running variance {form}"
 
 
 def layer_facts(network: nn.Module) -> dict[str, str]:

@@ -1,0 +1,98 @@
+"""The parity gate on the real architectures: it passes what is equal, and catches and names each planted mistake."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import PROJECT
+
+from common import gate, weights
+from common.child import ask
+from common.decode import decode
+from common.files import write_arrays
+from common.formats import demo
+from common.trace import RATE
+from common.types import BuildSpec, Job, ModelSpec, WeightsSpec
+from frameworks.contract import TORCHVISION
+
+LITE0, RESNET = ModelSpec(name="efficientnet_lite0"), ModelSpec(name="resnet50", variant="v1.5")
+
+# mistake -> the stage in which it must be caught, the first tensor that differs, and words of what torch says of it
+EXPECTED = {
+    "nothing": ("", "", ""),
+    "padding": ("float64 forward", "conv_stem", "torch: convolution 3x3, stride 2x2, padding 1x1"),
+    "eps": ("float64 forward", "bn1", "torch: batch norm, eps 0.01,"),
+    "mode": ("float64 training forward", "bn1", "inference mode"),
+    "momentum": ("batch norm's statistics", "bn1.running_mean", "momentum 0.01 of the new value"),
+    "variance": ("batch norm's statistics", "bn1.running_var", "running variance as Biased computes it"),
+    "bias": ("float64 forward", "logits", "torch: linear, bias"),
+    "bgr": ("float64 forward", "input", "torch: BGR"),
+    "adam": ("optimiser, step 1", "classifier.weight", "torch: OtherAdam"),
+    "sum": ("float64 loss", "loss", "torch: binary cross-entropy from logits, sum over images"),
+    "unfrozen": ("whole step 1", "bn2.running_mean", "training mode"),
+    "skipped": ("optimiser, step 3", "classifier.weight", "torch: Adam"),
+    "swapped": ("float64 forward", "blocks.1.1.conv_pw", "convolution 1x1"),
+    "swapped on load": ("initial weights", "blocks.2.0.conv_pw.weight", "convolution 1x1"),
+}
+ON_RESNET = {  # the same mistakes where the names of the layers differ
+    "stride": ("float64 forward", "layer2.0.conv1", "torch: convolution 1x1, stride 2x2"),
+    "adam": ("optimiser, step 1", "", "torch: OtherAdam"),
+    "skipped": ("optimiser, step 3", "", "torch: Adam"),
+    "unfrozen": ("whole step 1", "", "training mode"),
+    "swapped": ("float64 forward", "", "convolution"),
+    "swapped on load": ("initial weights", "", "convolution"),
+}
+
+
+@pytest.fixture
+def planted(tmp_path):
+    """One mistake after another in torch, against one trace of TensorFlow: what the gate said of each."""
+
+    def call(model, train, spec, mistakes):
+        data, rows = demo.read(Path("demo")), np.arange(gate.STEPS * gate.IMAGES)
+        pixels = np.frombuffer(b"".join(decode(data.paths[row], gate.SIDE) for row in rows), np.uint8)
+        labels = data.labels[rows]
+        write_arrays(tmp_path / "batch.npz", pixels=pixels.reshape(-1, gate.SIDE, gate.SIDE, 3), labels=labels)
+        build = BuildSpec(
+            model=model, classes=labels.shape[1], side=gate.SIDE, preprocessing=spec.preprocessing, train=train,
+            learning_rate=RATE, formulas="matched",
+        ).model_dump()  # fmt: skip
+        paths = {"batch": str(tmp_path / "batch.npz"), "weights": spec.model_dump()}
+        reference = str(tmp_path / "tf.npz")
+        said = ask("tf", "trace", 2, spec=build, recorded="", target=reference, **paths)
+        request = paths | {"spec": build, "reference": reference, "facts": said["facts"], "mistakes": mistakes}
+        (tmp_path / "request.json").write_text(json.dumps(request))
+        command = [sys.executable, PROJECT / "tests" / "planted.py", tmp_path / "request.json"]
+        environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr[-3000:]
+        os.remove(reference)  # hundreds of megabytes, which pytest would keep
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return call
+
+
+def check(found, expected):
+    for mistake, (stage, tensor, words) in expected.items():
+        caught, named, said = found[mistake]
+        assert (caught, named if tensor else "") == (stage, tensor), (mistake, said)
+        assert words in said and ("torch: " in said) == bool(stage), (mistake, said)
+
+
+def test_each_planted_mistake_is_caught_and_named(planted):
+    weighted = weights.resolve(Job(framework="torch", model=LITE0, train="head"), ("auto",), print)
+    check(planted(LITE0, "head", weighted, list(EXPECTED)), EXPECTED)
+
+
+@pytest.mark.slow
+def test_each_planted_mistake_is_caught_on_resnet50(planted):
+    """From random weights, with its last block training."""
+    expected = EXPECTED | ON_RESNET
+    del expected["padding"]  # both pad equally here: Lite0 alone has TensorFlow's padding
+    check(
+        planted(RESNET, "last-block", WeightsSpec(source="random", preprocessing=TORCHVISION), list(expected)), expected
+    )
