@@ -60,6 +60,11 @@ def unproven(group: Group, gates: tuple[Gate, ...]) -> str:
     return ""
 
 
+def marked(lines: list[Group], gates: tuple[Gate, ...]) -> list[str]:
+    """What the marks mean: each marked line, and why it enters no ratio."""
+    return [f"{g.label}: enters no ratio: {unproven(g, gates)}." for g in lines if g.label.endswith(MARK)]
+
+
 def _labels(keys: list[tuple]) -> list[str]:
     """'torch resnet50:v1.5', with further words only where two would read the same."""
     labels = [f"{k[0]} {k[1]}" for k in keys]

@@ -4,7 +4,7 @@ import numpy as np
 
 from common.comparison import Attribution, Pair, attribution, crossed, pair, pairs, seconds
 from common.errors import unknown
-from common.groups import MARK, Group, groups
+from common.groups import MARK, Group, groups, marked
 from common.report.differences import differences
 from common.report.table import NONE, Table, number
 from common.stats import WORTH, Interval, median_interval
@@ -26,6 +26,7 @@ def speed_table(results: Results, chosen: list[Group]) -> Table:
         "images/s: training, later epochs; median over the repeats, and the interval that holds it (order statistics, 95 % "
         "or as much as so few can: 1 - 2 / 2^n for n repeats). GMAC/s: the forward pass alone; a backward pass costs about "
         "twice as much where everything trains, nothing where the layers are frozen.",
+        *marked(chosen, results.gates),
     )
     header = ("row", "repeats", "images/s", "interval", "GMAC an image", "GMAC/s")
     return Table("Speed", header, tuple(rows), notes)

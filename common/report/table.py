@@ -8,7 +8,7 @@ import numpy as np
 
 from common.errors import listed
 from common.files import size_text
-from common.groups import Group, groups, unproven
+from common.groups import Group, groups, marked
 from common.scores import labels_picked, percentile_for
 from common.stats import over_seeds
 from common.types import Results, Row, RunRecord
@@ -203,9 +203,7 @@ def _comparison_notes(results: Results) -> tuple[str, ...]:
         )
     short = [g for g in groups(results) if len(g.rows) < g.asked]
     notes += [f"{g.label}: {g.asked - len(g.rows)} of {g.asked} trials did not finish (see below)." for g in short]
-    if any(g.first.record.spec.recipe.formulas == "matched" for g in groups(results)):
-        why = [(g.label, unproven(g, results.gates)) for g in groups(results)]
-        notes += [f"{label}: enters no ratio: {reason}." for label, reason in why if reason]
+    notes += marked(groups(results), results.gates)
     notes += [
         f"{g.label}: {g.first.record.spec.weights.note}." for g in groups(results) if g.first.record.spec.weights.note
     ]

@@ -1,0 +1,222 @@
+"""What may be compared, and what is said: every unfairness refuses a ratio and is named; the paper's ratio taken apart."""
+
+import numpy as np
+import pytest
+
+from common.comparison import attribution, crossed, pair, pairs
+from common.groups import MARK, groups
+from common.report.compared import attribution_table, pairs_table, tables
+from common.types import (
+    EpochRecord,
+    FeedSpec,
+    Gate,
+    ModelSpec,
+    Paired,
+    ProcessSpec,
+    Recipe,
+    Results,
+    Row,
+    RunRecord,
+    TrialRecord,
+    TrialSpec,
+    WeightsSpec,
+)
+
+IMAGES, BATCH = 80, 8
+NET = "net"
+
+
+def row(framework, seconds, repeat=0, model=NET, formulas="matched", **changes):
+    """A finished trial that trained `seconds` an image. changes: by the name of the field, wherever it stands."""
+
+    def of(kind, **values):
+        return kind(**(values | {k: v for k, v in changes.items() if k in kind.model_fields}))
+
+    feed = of(FeedSpec, plan="p", plan_hash=f"plan{repeat}", balance="none", labels="l", labels_hash="labels", pixels="x",
+              pixels_hash="pixels", image_side=32, workers=0, classes=20, train_images=IMAGES, validation_images=20)  # fmt: skip
+    recipe = of(Recipe, train="head", learning_rate=0.1, batch_size=BATCH, epochs=2, formulas=formulas)
+    spec = TrialSpec(
+        name=f"{framework}-{model}-{repeat}", framework=framework, model=ModelSpec(name=model), seed=repeat,
+        repeat=repeat, feed=feed, weights=of(WeightsSpec, source="file", path="w", sha256="weights"), recipe=recipe,
+        process=of(ProcessSpec, device="cpu", deterministic=False, threads=2, timeout_s=0),
+    )  # fmt: skip
+    epochs = tuple(
+        EpochRecord(epoch=n, train_s=seconds * IMAGES, first_step_s=1, wait_s=0, images=IMAGES, images_per_s=1 / seconds,
+                    train_loss=1, validation_s=1, validation_loss=0.5, improved=True, load_average=1)
+        for n in (1, 2)
+    )  # fmt: skip
+    record = TrialRecord(
+        spec=spec, status="ok", epochs=epochs, receipts=changes.get("receipts", (f"r{repeat}",)),
+        receipt_fault=changes.get("receipt_fault", ""), environment={"threads": changes.get("said_threads", "2 intra-op")},
+        facts={"gmac": 2.0, "precision": changes.get("precision", "float32"), "layout": f"{framework}'s"},
+    )  # fmt: skip
+    return Row(record=record, scores={})
+
+
+def gate(model=NET, passed=True, **changes):
+    return Gate(model=ModelSpec(name=model), train="head", reference="a", other="b", passed=passed, **changes)
+
+
+def results(*rows, gates=None, paired=()):
+    run = RunRecord(name="r", suite="", command="c", started="s", dataset="d", class_names=("x",), rows=100,
+                    image_side=32, percentiles=(95.0,), labels="l", splits={}, audits={}, machine={}, trials=())  # fmt: skip
+    return Results(run=run, rows=rows, references={}, gates=(gate(),) if gates is None else gates, paired=paired)
+
+
+def compared(found):
+    return pairs(groups(found), found)
+
+
+def repeated(ratio, n=8, noise=0.01, **changes):
+    """n repeats of both frameworks in turn; a takes `ratio` of b's time."""
+    rng = np.random.default_rng(0)
+    factors = np.exp(rng.normal(0, noise, (n, 2)))
+    rows = []
+    for i, (mine, theirs) in enumerate(factors):
+        rows += [row("a", 0.1 * ratio * mine, i, **changes), row("b", 0.1 * theirs, i)]
+    return results(*rows)
+
+
+def test_faster_needs_an_interval_that_leaves_out_one():
+    (p,) = compared(repeated(0.8))
+    assert not p.barred and p.word == "faster" and p.ratio.high < 1
+    assert p.ratio.estimate == pytest.approx(0.8, rel=0.02)
+    (p,) = compared(repeated(1.25))
+    table = pairs_table(repeated(1.25), [p])
+    assert table.rows[0][table.header.index("verdict")] == "b net is faster"
+    (p,) = compared(repeated(1.0))
+    assert p.word == "no difference shown"
+
+
+def test_too_few_repeats_are_inconclusive_and_say_how_many_would_do():
+    found = repeated(0.8, n=2, noise=0.05)
+    (p,) = compared(found)
+    words = pairs_table(found, [p]).rows[0]
+    assert p.word == "inconclusive" and f"{p.more} more repeats would show a difference of 5%" in " ".join(words)
+    (one,) = compared(repeated(0.8, n=1))
+    assert one.word == "inconclusive" and one.control is None
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"plan_hash": "another"}, "plan (split, order, balance, crops)"),
+        ({"labels_hash": "another"}, "labels"),
+        ({"pixels_hash": "another"}, "pixels"),
+        ({"image_side": 64}, "pixels"),
+        ({"preprocessing": {"channels": "bgr", "mean": (0, 0, 0), "std": (1, 1, 1)}}, "preprocessing"),
+        ({"sha256": "another"}, "initial weights"),
+        ({"batch_size": 4}, "recipe"),
+        ({"learning_rate": 0.2}, "recipe"),
+        ({"workers": 2}, "loader workers"),
+        ({"device": "cuda"}, "device"),
+        ({"threads": 1}, "threads"),
+        ({"said_threads": "1 intra-op"}, "threads"),
+        ({"precision": "bfloat16"}, "precision"),
+        ({"receipts": ("another",)}, "what the steps received"),
+    ],
+)
+def test_every_unfairness_is_named_and_refuses_the_ratio(change, named):
+    found = repeated(0.8, **change)
+    (p,) = compared(found)
+    assert p.barred == f"they were not given the same {named}" and p.ratio is None
+    table = pairs_table(found, [p])
+    assert table.rows[0][table.header.index("verdict")] == "no ratio" and "faster" not in " ".join(table.rows[0])
+    assert any(named in note for note in table.notes)
+
+
+def test_another_balance_is_another_row_and_no_pair():
+    found = repeated(0.8, balance="oversample", plan_hash="b")
+    assert compared(found) == []
+    p = pair(*groups(found), found)
+    assert "plan (split, order, balance, crops)" in p.barred
+
+
+@pytest.mark.parametrize(
+    ("gates", "changes", "why"),
+    [
+        ((), {}, "no parity gate was run for it"),
+        ((gate(passed=False, failure="float64 forward: bn1 differs"),), {}, "its parity gate failed (float64 forward: bn1"),
+        ((gate(model="other"),), {}, "no parity gate was run for it"),
+        ((gate(),), {"receipt_fault": None}, "what its steps received was not looked at"),
+        ((gate(),), {"receipt_fault": "epoch 1, batch 3, image 2: the labels of row 7 are not the planned ones"},
+         "batch 3, image 2"),
+    ],
+)  # fmt: skip
+def test_a_row_that_nothing_proves_is_marked_in_every_table_and_enters_no_ratio(gates, changes, why):
+    found = repeated(0.8, n=2, **changes).model_copy(update={"gates": gates})
+    marked = next(g for g in groups(found) if g.first.record.spec.framework == "a")
+    assert marked.label == f"a net {MARK}"
+    (p,) = compared(found)
+    assert why in p.barred and p.ratio is None
+    for table in tables(found):
+        assert all("a net" not in row or f"a net {MARK}" in row for row in table.rows)
+
+
+def test_formulas_of_the_librarys_own_are_unproven_beside_matched_ones():
+    found = repeated(0.8, n=2, formulas="library")
+    labels = [g.label for g in groups(found)]
+    assert labels == [f"a net {MARK}", "b net"]
+    assert "its formulas are its library's own" in compared(found)[0].barred
+
+
+def test_a_factor_of_two_is_a_suspected_setup_error_with_the_facts():
+    found = repeated(0.45)
+    (p,) = compared(found)
+    assert p.suspected
+    notes = " ".join(pairs_table(found, [p]).notes)
+    assert "suspect a setup error" in notes and "**layout**: a's (a net); b's (b net)" in notes
+    assert not compared(repeated(0.55))[0].suspected
+
+
+def test_the_paired_test_is_corrected_for_how_many_there_are():
+    def words(p):
+        tests = tuple(
+            Paired(a="a-net-0", b="b-net-0", seed=0, percentile=str(k), difference=0.02, p=p if k == 0 else 0.5)
+            for k in range(4)
+        )
+        found = repeated(0.8).model_copy(update={"paired": tests})
+        return pairs_table(found, compared(found)).rows[0][-1]
+
+    assert words(0.0001).endswith("(real)") and words(0.004) == "+0.0200, p 0.016"
+
+
+def paper(*missing):
+    """torch trains its architecture in .1 s an image, tf its own in .6; crossed: .3 and .25."""
+    times = {("a", "small"): 0.1, ("b", "large"): 0.6, ("a", "large"): 0.3, ("b", "small"): 0.25}
+    rows = [row(f, t, model=m, formulas="library") for (f, m), t in times.items() if (f, m) not in missing]
+    return results(*rows, gates=())
+
+
+def test_the_papers_ratio_is_the_product_along_both_ways():
+    everything = groups(paper())
+    a, b = crossed(everything)
+    found = attribution(a, b, everything)
+    assert found.ratio == pytest.approx(6)
+    for path in found.paths:
+        assert np.prod([factor for _, factor in path]) == pytest.approx(found.ratio, rel=1e-12)
+    assert [[round(f, 6) for _, f in path] for path in found.paths] == [[3.0, 2.0], [2.5, 2.4]]
+    assert found.interaction == pytest.approx((0.6 / 0.25) / (0.3 / 0.1))
+    rows = attribution_table(found).rows
+    assert ("measured: time an image, over", "", "6.00") in rows and ("way 2", "product", "6.00") in rows
+
+
+def test_without_the_crossed_rows_nothing_is_attributed():
+    found = paper(("a", "large"))
+    assert crossed(groups(found)) is None
+    table = tables(found, "a small", "b large")[-2]
+    assert table.rows == () and "Not attributable: the run has no a large; run --suite paper" in table.notes[0]
+    assert "6.0" not in " ".join([table.title, *table.notes])
+    assert "architecture" not in " ".join(t.title for t in tables(found))
+
+
+def test_the_ledger_stands_below_two_compared_rows():
+    found = repeated(0.8, n=2, threads=1)
+    ledger = tables(found, "a net", "b net")[-1]
+    assert any("layout" in line for (line,) in ledger.rows)
+
+
+def test_marks_are_explained_where_they_stand():
+    found = repeated(0.8, n=2).model_copy(update={"gates": ()})
+    notes = tables(found)[0].notes
+    assert f"a net {MARK}: enters no ratio: no parity gate was run for it." in notes
