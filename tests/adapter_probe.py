@@ -61,15 +61,6 @@ def feed(with_labels):
     )
 
 
-if request["drop"]:
-    real_batch = Feed.batch
-
-    def losing(self, index):
-        arrays = real_batch(self, index)
-        return tuple(a[1:] for a in arrays) if index == 1 and len(arrays) > 1 else arrays
-
-    Feed.batch = losing
-
 events = Events(out.with_suffix(".jsonl"))
 before, first = adapter.dump(model), adapter.predict(model, feed(False), Watch(events, "validation", 0, 1))
 losses, functions, watches = [], [], []

@@ -56,7 +56,6 @@ def probe(tmp_path_factory):
         side=SIDE,
         workers=0,
         preprocessing=None,
-        drop=False,
         **build,
     ):
         key = (
@@ -69,7 +68,6 @@ def probe(tmp_path_factory):
             side,
             workers,
             str(preprocessing),
-            drop,
             str(build),
         )
         if key not in seen:
@@ -79,7 +77,7 @@ def probe(tmp_path_factory):
                     {
                         "framework": framework, "model": {"name": model, "variant": variant}, "train": train,
                         "weights": str(path), "store": str(store or folder / "store"), "side": side, "workers": workers,
-                        "labels": str(folder / "labels.npy"), "preprocessing": preprocessing, "drop": drop,
+                        "labels": str(folder / "labels.npy"), "preprocessing": preprocessing,
                         "build": build,
                     }
                 )
@@ -364,24 +362,12 @@ def test_keras_trains_through_fit_and_builds_nothing_anew(probe, lite_file):
     assert p.queued == [True, True]  # Keras's own queue, not tf.data's autotuner, which holds up an epoch's end
 
 
-def test_a_dropped_image_is_counted_where_the_step_receives(probe, lite_file):
-    """A generator that loses a row: Keras trains on without a word; the count must not come from the plan."""
-    assert probe("tf", "efficientnet_lite0", path=lite_file, drop=True).images == [IMAGES - 1, IMAGES - 1]
-
-
 def test_the_head_is_the_same_everywhere(probe, lite_file, resnet_file):
     a, b = (load_file(probe(f, "efficientnet_lite0", path=lite_file).file) for f in ("torch", "tf"))
     for name in ("classifier.weight", "classifier.bias"):
         assert np.array_equal(a[name], b[name])
     prior = np.array([1.5] * 10 + [0.5] * 10) / (IMAGES + 1)  # (n + 1/2) / (N + 1)
     assert a["classifier.bias"] == pytest.approx(np.log(prior / (1 - prior)), abs=1e-6)
-
-
-@pytest.mark.parametrize("framework", ["torch", "tf"])
-def test_loader_workers_change_nothing(probe, lite_file, framework):
-    none, two = (probe(framework, "efficientnet_lite0", path=lite_file, workers=w) for w in (0, 2))
-    assert none.losses == pytest.approx(two.losses, rel=1e-5)
-    assert two.images == [IMAGES, IMAGES]
 
 
 @pytest.mark.parametrize(

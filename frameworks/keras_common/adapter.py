@@ -77,6 +77,10 @@ class KerasAdapter:
         loss = models.loss(spec.positive_weights)
         network.compile(optimizer=optimisers.optimiser(spec), loss=loss, jit_compile=self.jit)
         network.optimizer.build(network.trainable_variables)
+        # Unless its loss is built, `fit` takes the first batch from the queue to build it, and on torch and jax does not
+        # put it back: the first epoch then trained on the batches 2, 3, ..., 1, as the receipts showed.
+        nothing = keras.ops.zeros((1, spec.classes))
+        network.compute_loss(y=nothing, y_pred=nothing)
         return Model(network, spec)
 
     def head(self, model: Model) -> tuple[str, str]:
