@@ -88,6 +88,7 @@ def gate(
                 mine = trace(other, str(first))
             except InputError as error:
                 found.append(Gate(**common, other=other, passed=False, failure=str(error)))
+                say(f"  failed: {error}")
                 continue
             with np.load(first) as a, np.load(mine) as b:
                 stages, stage, tensor = parity.compare(a, b)
@@ -97,6 +98,7 @@ def gate(
             found.append(
                 Gate(**common, other=other, passed=not stage, stages=tuple(stages), failure=failure, step_s=step_s)
             )
+            say(f"  {'failed: ' + failure if stage else 'passed'}")
             mine.unlink()
     return found
 
@@ -132,9 +134,7 @@ def _all(
 ) -> list[Gate]:
     found = []
     for candidate in candidates:
-        for finding in gate(candidate, pixels, labels, cores(), on, say):
-            say(f"  {'passed' if finding.passed else 'failed: ' + finding.failure}")
-            found.append(finding)
+        found += gate(candidate, pixels, labels, cores(), on, say)
     return found
 
 
