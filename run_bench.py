@@ -229,6 +229,29 @@ def check_command(arguments: list[str]) -> int:
     return code
 
 
+def check_adapter_command(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="run_bench.py check-adapter",
+        description="Hold one framework's adapter against the contract, line by line, in a process of its own.",
+        epilog="example: run_bench.py check-adapter torch --model efficientnet_lite0    exit codes: 0 kept, 1 broken, 2 bad "
+        "input; docs/adding-a-framework.md goes from an empty file to a row in the table",
+    )
+    parser.add_argument("framework", help="its name in frameworks/ (see list)")
+    parser.add_argument("--model", default="", metavar="NAME[:VARIANT]", help="default: its default one")
+    options = parser.parse_args(arguments)
+
+    import subprocess
+
+    from common import loading
+    from common.child import PROJECT, environment
+    from common.machine import cores
+
+    name = loading.framework_card(options.framework).NAME
+    command = [sys.executable, "-m", "pytest", "tests/contract.py", "-o", "addopts=", "--tb=short", "-v", "--no-header",
+               "--framework", name, "--model", options.model]  # fmt: skip
+    return min(subprocess.run(command, cwd=PROJECT, env=environment(cores(), "cpu")).returncode, 1)
+
+
 def compare_command(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="run_bench.py compare",
@@ -282,7 +305,7 @@ def self_command(arguments: list[str]) -> int:
 
 VERBS = {
     "list": list_command, "data": data_command, "report": report_command, "compare": compare_command,
-    "parity": parity_command, "check": check_command, "self": self_command,
+    "parity": parity_command, "check": check_command, "check-adapter": check_adapter_command, "self": self_command,
 }  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def trials_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_bench.py", formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLES,
         description="Compare deep-learning frameworks on multi-label image classification: the same split, order and "
-        "pixels for each.\nVerbs: list, data, report, compare, parity, check, self (run_bench.py VERB --help). Without a verb, trials run:",
+        "pixels for each.\nVerbs: list, data, report, compare, parity, check, check-adapter, self (run_bench.py VERB --help). Without a verb, trials run:",
     )  # fmt: skip
     what = parser.add_argument_group("what runs")
     what.add_argument("--suite", default="", help="a named list of trials (see list), e.g. paper")

@@ -10,6 +10,12 @@ import pytest
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser):
+    """Of contract.py, which run_bench.py check-adapter runs."""
+    parser.addoption("--framework", default="fake", help="whose adapter contract.py tests")
+    parser.addoption("--model", default="", help="the model to test it with")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     """Nothing is read from or left in the user's cache."""

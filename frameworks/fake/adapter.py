@@ -27,16 +27,16 @@ class Logistic:
         self.mean, self.std = np.array(spec.preprocessing.mean), np.array(spec.preprocessing.std)
         self.positive_weights = np.array(spec.positive_weights, np.float32) if spec.positive_weights else None
         self.plateau = Plateau() if spec.schedule == "plateau" else None
-        self.weight = np.zeros((spec.classes, GRID * GRID * 3), np.float32)
-        self.bias = np.zeros(spec.classes, np.float32)
+        self.weight = np.zeros((spec.classes, GRID * GRID * 3), spec.precision)
+        self.bias = np.zeros(spec.classes, spec.precision)
         self.epoch = 0
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 [n, h, w, 3] -> float32 [n, 48] around 0."""
+        """uint8 [n, h, w, 3] -> [n, 48] around 0, in the weights' precision."""
         cut = self.side // GRID
         x = pixels[:, : cut * GRID, : cut * GRID].reshape(len(pixels), GRID, cut, GRID, cut, 3)
         means = (x.mean(axis=(2, 4), dtype=np.float64) - self.mean) / self.std
-        return (means.reshape(len(pixels), -1) / 128 - 1).astype(np.float32)
+        return (means.reshape(len(pixels), -1) / 128 - 1).astype(self.weight.dtype)
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         return x @ self.weight.T + self.bias
