@@ -1,9 +1,12 @@
 """The CHILD that answers one question of the harness about a framework, then ends."""
 
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import common.trace
 from common.child import die_with_parent
@@ -48,8 +51,22 @@ def trace(adapter: Any, spec: dict, weights: dict, batch: str, recorded: str, ta
     )
 
 
+def receipt_seconds(adapter: Any, spec: dict, images: int) -> float:
+    """Of one batch's receipt: the median of 50, after 5 that are not counted."""
+    spec, rng = BuildSpec(**spec), np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (images, spec.side, spec.side, 3), np.uint8)
+    labels, ids = np.zeros((images, spec.classes), np.float32), np.arange(images)
+    model, seconds = adapter.build(spec), []
+    for _ in range(55):
+        began = time.perf_counter()
+        adapter.receipt(model, pixels, labels, ids)
+        seconds.append(time.perf_counter() - began)
+    return float(np.median(seconds[5:]))
+
+
 QUESTIONS = {
     "models": models, "environment": environment, "preprocessing": preprocessing, "export": export, "trace": trace,
+    "receipt_seconds": receipt_seconds,
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -51,7 +52,6 @@ def gate(
     candidate: Candidate, pixels: np.ndarray, labels: np.ndarray, threads: int, on: str, say: Callable[[str], None]
 ) -> list[Gate]:
     """One finding for each framework but the first. pixels: uint8 [30, SIDE, SIDE, 3]; labels: 0/1 [30, classes]."""
-    reference, *others = candidate.frameworks
     assert candidate.weights.preprocessing is not None
     spec = BuildSpec(
         model=candidate.model, classes=labels.shape[1], side=SIDE, preprocessing=candidate.weights.preprocessing,
@@ -60,47 +60,50 @@ def gate(
     cache = cache_folder() / "parity"
     need_space(cache, TRACE_BYTES, "the parity gate")
     with tempfile.TemporaryDirectory(dir=cache) as folder:
-        place = Path(folder)
-        write_arrays(place / "batch.npz", pixels=pixels, labels=labels)
-        facts, seconds, found = {}, {}, []
+        write_arrays(Path(folder) / "batch.npz", pixels=pixels, labels=labels)
+        asked = {"spec": spec.model_dump(), "weights": candidate.weights.model_dump(), "batch": f"{folder}/batch.npz"}
 
-        def trace(framework: str, recorded: str) -> Path:
-            target = place / f"{framework}.npz"
-            said = ask(
-                framework, "trace", threads, on, spec=spec.model_dump(), weights=candidate.weights.model_dump(),
-                batch=str(place / "batch.npz"), recorded=recorded, target=str(target),
-            )  # fmt: skip
-            facts[framework], seconds[framework] = said["facts"], said["step_s"]
-            return target
+        def trace(framework: str, recorded: str = "") -> Traced:
+            file = f"{folder}/{framework}.npz"
+            said = ask(framework, "trace", threads, on, recorded=recorded, target=file, **asked)
+            return Traced(framework=framework, file=file, facts=said["facts"], step_s=said["step_s"])
 
-        common = {
-            "model": candidate.model,
-            "train": candidate.train,
-            "reference": reference,
-            "side": SIDE,
-            "images": IMAGES,
-        }
-        first = Path()
+        reference, *others = candidate.frameworks
+        found, first = [], None
         for other in others:
+            say(f"parity of {candidate.model} ({candidate.train} trains): {reference} and {other}")
+            finding = Gate(model=candidate.model, train=candidate.train, reference=reference, other=other, passed=False,
+                           side=SIDE, images=IMAGES)  # fmt: skip
             try:
-                say(f"parity of {candidate.model} ({candidate.train} trains): {reference} and {other}")
-                first = first if reference in facts else trace(reference, "")
-                mine = trace(other, str(first))
+                first = first or trace(reference)
+                mine = trace(other, first.file)
+                finding = finding.model_copy(update=compared(first, mine))
+                Path(mine.file).unlink()
             except InputError as error:
-                found.append(Gate(**common, other=other, passed=False, failure=str(error)))
-                say(f"  failed: {error}")
-                continue
-            with np.load(first) as a, np.load(mine) as b:
-                stages, stage, tensor = parity.compare(a, b)
-            both = {name: facts[name] for name in (reference, other)}
-            failure = parity.described(stage, tensor, stages[-1], both) if stage else ""
-            step_s = {name: seconds[name] for name in both}
-            found.append(
-                Gate(**common, other=other, passed=not stage, stages=tuple(stages), failure=failure, step_s=step_s)
-            )
-            say(f"  {'failed: ' + failure if stage else 'passed'}")
-            mine.unlink()
+                finding = finding.model_copy(update={"failure": str(error)})
+            say("  passed" if finding.passed else f"  failed: {finding.failure}")
+            found.append(finding)
     return found
+
+
+class Traced(Value):
+    """What one framework answered: see common/trace.py."""
+
+    framework: str
+    file: str
+    facts: dict[str, dict[str, str]]
+    step_s: float
+
+
+def compared(a: Traced, b: Traced) -> dict[str, Any]:
+    """The fields of a Gate that say how it went."""
+    with np.load(a.file) as here, np.load(b.file) as there:
+        stages, stage, tensor = parity.compare(here, there)
+    facts = {side.framework: side.facts for side in (a, b)}
+    return {
+        "passed": not stage, "stages": tuple(stages), "step_s": {side.framework: side.step_s for side in (a, b)},
+        "failure": parity.described(stage, tensor, stages[-1], facts) if stage else "",
+    }  # fmt: skip
 
 
 def before(folder: Path, specs: list[TrialSpec], say: Callable[[str], None]) -> None:

@@ -18,7 +18,8 @@ ALLOWED = {
     "float64 gradients": 1e-9, "batch norm's statistics": 1e-9, "float32 forward": 1e-4, "float32 loss": 1e-4,
     **{f"optimiser, step {k}": 1e-6 for k in range(1, 6)}, **{f"whole step {k}": 1e-6 for k in range(1, 6)},
 }  # fmt: skip
-OWN_ERRORS = 10.0  # float32 gradients: so many times what float32 costs each framework against its own float64
+OWN_ERRORS = 10.0  # float32 gradients: so many times what float32 costs either framework against its own float64
+LEAST_32 = 1e-6  # and that is at least so much: a framework may by chance come nearer
 FLOOR = 1e-12  # of a norm, float64; a gradient of that size moves no weight
 FLOOR_32 = 1e-6  # the same in float32
 Arrays = Mapping[str, np.ndarray]
@@ -41,17 +42,17 @@ def compare(a: Arrays, b: Arrays) -> tuple[list[Stage], str, str]:
     a: the reference's trace, in the order of the computation.
     """
     stages: list[Stage] = []
+    layers = {tensor.rpartition(".")[0] for tensor in _tensors(a, "initial weights")}
     for name in [*ALLOWED, "float32 gradients"]:
         here, there = (_tensors(side, name) for side in (a, b))
+        names, lacking = [n for n in here if n in there], sorted(here.keys() ^ there.keys())
         if name.endswith("forward"):  # further names are of steps between layers, which each library cuts as it likes
-            there_names = [n for n in here if n in there]
-        else:
-            there_names = list(here)
-            if lacking := sorted(here.keys() ^ there.keys()):
-                stages.append(_stage(name, 0, lacking[0], float("inf"), 0.0))
-                return stages, name, lacking[0]
+            lacking = sorted(layers - set(names))
+        if lacking:
+            stages.append(_stage(name, 0, lacking[0], float("inf"), 0.0))
+            return stages, name, lacking[0]
         found = []
-        for tensor in there_names:
+        for tensor in names:
             key = f"{name}/{tensor}"
             allowed = ALLOWED[name] if name in ALLOWED else _own(a, b, tensor)
             floor = FLOOR_32 if name.startswith("float32") else FLOOR
@@ -74,9 +75,12 @@ def _tensors(side: Arrays, stage: str) -> dict[str, None]:
 
 
 def _own(a: Arrays, b: Arrays, tensor: str) -> float:
-    """Ten times the larger of what float32 costs either framework against its own float64."""
+    """Ten times what float32 costs the better framework against its own float64.
+
+    The better one's: the worse one's own error would excuse itself, since the two float64 gradients are equal.
+    """
     keys = f"float32 gradients/{tensor}", f"float64 gradients/{tensor}"
-    return OWN_ERRORS * max(error(side[keys[0]], side[keys[1]], 1.0, FLOOR_32) for side in (a, b)) or 1e-6
+    return OWN_ERRORS * max(min(error(side[keys[0]], side[keys[1]], 1.0, FLOOR_32) for side in (a, b)), LEAST_32)
 
 
 def described(stage: str, tensor: str, found: Stage, facts: dict[str, dict[str, dict[str, str]]]) -> str:

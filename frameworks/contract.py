@@ -84,6 +84,9 @@ class Adapter(Protocol):
         """One pass over the feed in its order, in the framework's own idiom. Returns the mean loss over images. Tells the
         watch what its steps took (common/receipts.py), computed from the very tensors that they trained on."""
 
+    def receipt(self, model: Any, images: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """int64 [n, 3]: what `train_epoch` tells the watch of a step with this batch, by the same operations."""
+
     def validated(self, model: Any, loss: float) -> None:
         """The harness's validation loss of the epoch, for the learning rate's schedule."""
 

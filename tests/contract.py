@@ -142,6 +142,15 @@ def test_the_steps_receive_the_plan(adapter, build, feed, workers, tmp_path):
     assert forms["images"].startswith("uint8") and forms["labels"].startswith("float32")
 
 
+def test_a_receipt_is_the_harnesses_own(adapter, build):
+    """By the framework's operations, on bytes of every kind."""
+    model = build()
+    pixels = RNG.integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
+    pixels[1], pixels[2] = 0, 255
+    labels, ids = RNG.random((3, CLASSES), np.float32), np.array([0, 2**31 - 1, 7], np.int64)
+    assert np.array_equal(adapter.receipt(model, pixels, labels, ids), receipt(pixels, labels, ids))
+
+
 def test_a_second_epoch_receives_the_plan_too(adapter, build, feed):
     model = build()
     for _ in range(2):
@@ -219,7 +228,7 @@ def test_the_gate_sees_every_layer(adapter, build, feed):
     names = list(found)
     assert names[0] == "input" and names[-1] == "logits" and facts["input"]
     layers = {name.rpartition(".")[0] for name in adapter.dump(model)}
-    assert layers <= facts.keys()
+    assert layers <= facts.keys() and layers <= found.keys()
     logits = adapter.predict(model, feed(train=False), watch(phase="validation"))
     assert np.allclose(found["logits"], logits, rtol=1e-4, atol=1e-4 * np.abs(logits).max())
 

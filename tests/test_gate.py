@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import PROJECT
 
-from common import gate, weights
+from common import gate, parity, weights
 from common.child import ask
 from common.decode import decode
 from common.files import write_arrays
@@ -74,6 +74,52 @@ def planted(tmp_path):
         return json.loads(done.stdout.splitlines()[-1])
 
     return call
+
+
+def traces(**changes):
+    """Two equal traces of a network of one layer, the second changed."""
+    a = {f"{stage}/{name}": np.ones(3) for stage in (*parity.ALLOWED, "float32 gradients") for name in ("conv.weight",)}
+    a |= {f"{stage}/conv": np.ones(3) for stage in parity.ALLOWED if stage.endswith("forward")}
+    b = {name: array.copy() for name, array in a.items()} | changes
+    return a, {name: array for name, array in b.items() if array is not None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "stage", "tensor"),
+    [
+        ({}, "", ""),
+        ({"initial weights/conv.weight": np.array([1, 1, 1 + 1e-15])}, "initial weights", "conv.weight"),
+        ({"float64 forward/conv": None}, "float64 forward", "conv"),
+        ({"float64 forward/between": np.zeros(3)}, "", ""),  # a step between layers, which only one library shows
+        ({"float64 forward/conv": np.array([1, 1, 1 + 1e-8])}, "float64 forward", "conv"),
+        ({"float64 forward/conv": np.array([1, 1, 1 + 1e-10])}, "", ""),
+        ({"float64 gradients/conv.weight": None}, "float64 gradients", "conv.weight"),
+        ({"float64 gradients/new.weight": np.zeros(3)}, "float64 gradients", "new.weight"),
+        ({"float64 gradients/conv.weight": np.array([1, 1, np.nan])}, "float64 gradients", "conv.weight"),
+        ({"float64 gradients/conv.weight": np.ones((3, 1))}, "float64 gradients", "conv.weight"),
+        ({"optimiser, step 4/conv.weight": np.array([1, 1, 1 + 1e-5])}, "optimiser, step 4", "conv.weight"),
+        ({"whole step 5/conv.weight": np.array([1, 1, 1 + 1e-5])}, "whole step 5", "conv.weight"),
+    ],
+)
+def test_the_first_tensor_that_differs_is_named(changes, stage, tensor):
+    stages, found, worst = parity.compare(*traces(**changes))
+    assert (found, worst) == (stage, tensor)
+    assert len(stages) == [*parity.ALLOWED, "float32 gradients"].index(stage) + 1 if stage else len(parity.ALLOWED) + 1
+
+
+def test_rounding_noise_alone_is_no_difference():
+    """A gradient that is zero but for rounding moves no weight: the floor, and not a share of its norm."""
+    assert parity.error(np.full(3, 1e-17), np.zeros(3), 1e-9) < 1e-9
+    assert parity.error(np.full(3, 1e-11), np.zeros(3), 1e-9) > 1e-9
+
+
+@pytest.mark.parametrize(("others", "stage"), [(5e-6, ""), (1e-3, "float32 gradients")])
+def test_a_framework_that_is_quietly_less_precise_is_caught(others, stage):
+    """Its float32 is far from its own float64, the other's is not."""
+    a, b = traces()
+    for side, size in ((a, 2e-6), (b, others)):
+        side["float32 gradients/conv.weight"] = np.array([1, 1 + size, 1])
+    assert parity.compare(a, b)[1] == stage
 
 
 def check(found, expected):

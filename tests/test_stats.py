@@ -27,8 +27,8 @@ def test_a_true_difference_is_found():
     """5 % at the repeats that the noise asks for."""
     rng = np.random.default_rng(1)
     n = repeats_for(NOISE, 0.05)
-    found = [judge(*pairs(rng, n, ratio=1 / 1.05))[0] == "faster" for _ in range(400)]
-    assert np.mean(found) >= 0.93  # .95 is what n was chosen for; its standard error here is .011
+    found = [judge(*pairs(rng, n, ratio=1 / 1.05))[0] == "faster" for _ in range(2000)]
+    assert np.mean(found) >= 0.94  # .95 is what n was chosen for; two standard errors are .01
     assert 4 < n < 20
 
 
@@ -69,7 +69,7 @@ def test_the_bootstrap_against_the_known_standard_error():
 
 def test_the_paired_test_is_uniform_without_a_difference_and_small_with_one():
     rng = np.random.default_rng(5)
-    p = [paired_test(rng.normal(size=80), rng.normal(size=80), seed) for seed in range(300)]
+    p = [paired_test(rng.normal(size=25), rng.normal(size=25), seed) for seed in range(200)]
     assert scipy_stats.kstest(p, "uniform").pvalue > 0.01
     a = rng.normal(size=400)
     assert paired_test(a + 0.2, a + rng.normal(0, 0.5, 400)) < 0.01

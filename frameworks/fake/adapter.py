@@ -110,6 +110,9 @@ class Adapter:
         model.epoch = watch.epoch
         return total / feed.images
 
+    def receipt(self, model: Logistic, images: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        return receipt(images, labels, ids)
+
     def validated(self, model: Logistic, loss: float) -> None:
         if model.plateau:
             model.learning_rate *= model.plateau.factor(loss)
@@ -139,7 +142,7 @@ class Adapter:
 
     def activations(self, model: Logistic, pixels: np.ndarray, training: bool) -> dict[str, np.ndarray]:
         x = model.features(pixels)
-        return {"input": x, "logits": model.logits(x)}
+        return {"input": x, "head": model.logits(x), "logits": model.logits(x)}
 
     def apply(self, model: Logistic, gradients: dict[str, np.ndarray]) -> None:
         model.weight -= model.learning_rate * gradients[HEAD[0]]

@@ -145,7 +145,8 @@ def activations(network: keras.Model, pixels: np.ndarray, training: bool, name_o
     x = preprocess(ops.convert_to_tensor(pixels))
     frozen = not body.trainable_variables  # such a body runs in inference mode whole: see `build`
     values = keras.Model(body.input, [*inner.values(), body.output])(x, training=training and not frozen)
-    found = dict(zip(inner, values)) | {"logits": head(pool(values[-1]))}
+    logits = head(pool(values[-1]))
+    found = dict(zip(inner, values)) | {name_of(head.name): logits, "logits": logits}
     return {name: np.array(ops.convert_to_numpy(value)) for name, value in ({"input": x} | found).items()}
 
 

@@ -18,7 +18,7 @@ from jax.experimental import io_callback
 
 from common import receipts
 from common.types import ProcessSpec
-from frameworks.keras_common.adapter import KerasAdapter, Observed
+from frameworks.keras_common.adapter import KerasAdapter, Model, Observed
 
 # Receipts are 64-bit numbers, and the parity gate computes in float64; what Keras trains with stays float32.
 jax.config.update("jax_enable_x64", True)
@@ -33,6 +33,9 @@ def receipt(images: jax.Array, labels: jax.Array, ids: jax.Array) -> jax.Array:
     bits = jax.lax.bitcast_convert_type(labels.astype(jnp.float32), jnp.int32).astype(jnp.int64)
     hashes = [(x * receipts.weights(x.shape[1])).sum(axis=1) for x in (pixels, bits)]
     return jnp.stack([*hashes, ids.astype(jnp.int64)], axis=1)
+
+
+compiled_receipt = jax.jit(receipt)
 
 
 class Network(Observed):
@@ -68,6 +71,9 @@ class Adapter(KerasAdapter):
             raise InputError(f"JAX sees no device '{process.device}' ({error}); take --device cpu") from None
         keras.utils.set_random_seed(seed)
         self.deterministic = process.deterministic or process.device == "cpu"
+
+    def receipt(self, model: Model, images: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        return np.array(compiled_receipt(*map(jnp.asarray, (images, labels, ids))))
 
     def environment(self) -> dict[str, str]:
         threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

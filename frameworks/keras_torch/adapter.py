@@ -6,6 +6,7 @@ from typing import Any
 os.environ["KERAS_BACKEND"] = "torch"
 
 import keras
+import numpy as np
 import torch
 
 from common.types import BuildSpec, ProcessSpec
@@ -41,6 +42,10 @@ class Adapter(KerasAdapter):
         model = super().build(spec)
         model.network.receipt = torch_process.Receipt(spec.classes, spec.side, self.device)
         return model
+
+    def receipt(self, model: Model, images: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        batch = (torch.from_numpy(array).to(self.device) for array in (images, labels, ids))
+        return model.network.receipt(*batch).cpu().numpy()
 
     def backend_facts(self) -> dict[str, str]:
         return {"compiled": "no (eager)", **torch_process.facts()}

@@ -96,6 +96,10 @@ class Adapter:
         watch.took(torch.cat(taken).cpu().numpy())
         return float(total) / feed.images
 
+    def receipt(self, model: Model, images: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        batch = (torch.from_numpy(array).to(self.device) for array in (images, labels, ids))
+        return model.receipt(*batch).cpu().numpy()
+
     def validated(self, model: Model, loss: float) -> None:
         if model.schedule:
             model.schedule.step(loss)

@@ -1,0 +1,62 @@
+"""What the receipts cost: seconds of a batch's receipt over seconds of a training step."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.self.overhead import Silent
+from common import loading
+from common.child import ask
+from common.errors import InputError
+from common.prepare import make_run
+from common.records import read_trial
+from common.runner import run_trial
+from common.types import BuildSpec, Settings
+
+ABOUT = "a step's receipt over the step, of the lightest trial here: at most 1 %"
+LIMIT = 0.01
+MODEL = "efficientnet_lite0"  # its head trains 15 to 40 times as many images a second as a ResNet's last block
+
+
+def share(framework: str, options: argparse.Namespace) -> float:
+    """Median step of the later epochs; the receipt as a call of its own, its way to the device and back included."""
+    with tempfile.TemporaryDirectory() as parent:
+        settings = Settings(
+            frameworks=(framework,), models=(MODEL,), epochs=options.epochs, data=options.data,
+            image_size=options.image_size, results_dir=parent, name="receipts", device="cpu",
+        )  # fmt: skip
+        run, _, (spec,) = make_run(settings, lambda text: None, lambda done, total: None)
+        folder = Path(run) / "trials" / spec.name
+        run_trial(folder, spec, Silent())
+        record = read_trial(folder, str(run))
+        if record.status != "ok":
+            raise InputError(f"{framework}: {record.reason}")
+    batch = spec.recipe.batch_size
+    step = float(np.median([epoch.train_s / -(-epoch.images // batch) for epoch in record.epochs[1:]]))
+    build = BuildSpec(
+        model=spec.model, classes=spec.feed.classes, side=spec.feed.image_side, train=spec.recipe.train,
+        preprocessing=spec.weights.preprocessing, learning_rate=spec.recipe.learning_rate,
+    )  # fmt: skip
+    seconds = ask(framework, "receipt_seconds", spec.process.threads, spec=build.model_dump(), images=batch)
+    print(
+        f"{framework} {spec.model}, {batch} images at {spec.feed.image_side} pixels: receipt {1000 * seconds:.2f} ms, "
+        f"step {1000 * step:.1f} ms: {seconds / step:.2%}; limit {LIMIT:.0%}",
+        flush=True,
+    )
+    return seconds / step
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run_bench.py self receipts", description=ABOUT)
+    having = [c.NAME for c in loading.framework_cards().values() if MODEL in c.MODELS and c.DEFAULT_MODELS]
+    parser.add_argument("--frameworks", nargs="+", default=having)
+    parser.add_argument("--data", default="demo")
+    parser.add_argument("--image-size", type=int, default=None)
+    parser.add_argument("--epochs", type=int, default=4, help="at least 2: the first is left out")
+    options = parser.parse_args(arguments)
+    if options.epochs < 2:
+        parser.error("--epochs is at least 2")
+    shares = [share(loading.framework_card(name).NAME, options) for name in options.frameworks]
+    return int(max(shares) > LIMIT)
