@@ -108,30 +108,41 @@ def pairs(groups: list[Group], results: Results) -> list[Pair]:
 def attribution(a: Group, b: Group, groups: list[Group]) -> Attribution:
     """b's time over a's as architecture times framework, by both ways around: through a's framework on b's architecture,
     and through b's framework on a's. Seconds are an image's, so that rows of other balance can be taken."""
+    over, under = _crossing(a, b, groups), _crossing(b, a, groups)
     (f, m), (g, n) = (_place(x) for x in (a, b))
-    there = {_place(x): x for x in groups if x.rows and x.first.record.spec.feed.balance == "none"}
     ratio = _mean(b) / _mean(a)
-    lacking = [f"{fw} {model}" for fw, model in ((f, n), (g, m)) if (fw, model) not in there]
-    if lacking:
+    if over is None or under is None:
+        lacking = [f"{fw} {model}" for found, fw, model in ((over, f, n), (under, g, m)) if found is None]
         return Attribution(a=a.label, b=b.label, ratio=ratio, missing=", ".join(lacking))
-    over, under = _mean(there[f, n]), _mean(there[g, m])  # b's architecture on a's framework; a's on b's
-    t, u = _mean(a), _mean(b)
+    t, u, x, y = _mean(a), _mean(b), _mean(over), _mean(under)
     paths = (
-        ((f"{m} to {n} on {f}", over / t), (f"{f} to {g} with {n}", u / over)),
-        ((f"{f} to {g} with {m}", under / t), (f"{m} to {n} on {g}", u / under)),
-    )  # fmt: skip
-    return Attribution(a=a.label, b=b.label, ratio=ratio, paths=paths, interaction=(u / under) / (over / t))
+        ((f"{a.label} to {over.label}", x / t), (f"{over.label} to {b.label}", u / x)),
+        ((f"{a.label} to {under.label}", y / t), (f"{under.label} to {b.label}", u / y)),
+    )
+    return Attribution(a=a.label, b=b.label, ratio=ratio, paths=paths, interaction=(u / y) / (x / t))
 
 
 def crossed(groups: list[Group]) -> tuple[Group, Group] | None:
     """The first two rows, in the order of the run, that differ in framework and architecture, with both crossings."""
-    done = [g for g in groups if g.rows and g.first.record.spec.feed.balance == "none"]
-    there = {_place(g) for g in done}
-    for a, b in combinations(done, 2):
-        (f, m), (g, n) = _place(a), _place(b)
-        if f != g and m != n and {(f, n), (g, m)} <= there:
+    plain = [g for g in groups if g.rows and g.first.record.spec.feed.balance == "none"]
+    for a, b in combinations(plain, 2):
+        apart = all(one != other for one, other in zip(_place(a), _place(b)))
+        if apart and _crossing(a, b, groups) and _crossing(b, a, groups):
             return a, b
     return None
+
+
+def _crossing(of: Group, other: Group, groups: list[Group]) -> Group | None:
+    """The row of `of`'s framework on `other`'s architecture, not balanced: of its variant and trained part where there is
+    one, else the first."""
+    place = _place(of)[0], _place(other)[1]
+    there = [g for g in groups if g.rows and _place(g) == place and g.first.record.spec.feed.balance == "none"]
+    return next((g for g in there if _kind(g) == _kind(other)), there[0] if there else None)
+
+
+def _kind(group: Group) -> tuple:
+    spec = group.first.record.spec
+    return spec.model, spec.trained_part
 
 
 def _place(group: Group) -> tuple[str, str]:

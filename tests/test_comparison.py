@@ -201,6 +201,23 @@ def test_the_papers_ratio_is_the_product_along_both_ways():
     assert ("measured: time an image, over", "", "6.00") in rows and ("way 2", "product", "6.00") in rows
 
 
+def test_a_crossing_is_of_the_same_variant_where_there_is_one():
+    found = paper()
+    other = row("b", 9.0, model="small", formulas="library")
+    spec = other.record.spec.model_copy(update={"model": ModelSpec(name="small", variant="v9")})
+    decoy = other.model_copy(update={"record": other.record.model_copy(update={"spec": spec})})
+    everything = groups(found.model_copy(update={"rows": (decoy, *found.rows, decoy)}))
+    a = next(g for g in everything if g.label == "a small")
+    b = next(g for g in everything if g.label == "b large")
+    assert [[round(f, 6) for _, f in path] for path in attribution(a, b, everything).paths] == [[3.0, 2.0], [2.5, 2.4]]
+
+
+def test_matched_rows_are_compared_model_by_model():
+    rows = [row(f, 0.1, model=m) for f in "ab" for m in ("small", "large")]
+    titles = [t.title for t in tables(results(*rows, gates=(gate("small"), gate("large"))))]
+    assert not any("architecture" in title for title in titles)
+
+
 def test_without_the_crossed_rows_nothing_is_attributed():
     found = paper(("a", "large"))
     assert crossed(groups(found)) is None

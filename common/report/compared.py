@@ -103,7 +103,9 @@ def verdict(p: Pair) -> str:
 
 
 def _control(p: Pair) -> str:
-    return "no repeats" if p.control is None else f"{p.control.estimate:.3f} {_words(p.control, '.3f')}"
+    if p.control is None:
+        return "no repeats"
+    return f"{p.control.estimate:.3f} " + ("(one pair)" if np.isinf(p.control.high) else _words(p.control, ".3f"))
 
 
 def _f1_words(p: Pair) -> str:
@@ -140,9 +142,9 @@ def attribution_table(found: Attribution) -> Table:
     )
     notes = (
         "Seconds an image in training, later epochs, each row with its own trained part. Architecture means everything that "
-        "the two rows of one framework do not have in common, their trained part among it. The rows are the libraries' own "
-        "models with the libraries' own formulas, and nothing proves that two of them do the same work: these factors say "
-        "what the paper's ratio is made of, not which framework is faster.",
+        "the two rows of one framework do not have in common, their trained part among it. The rows are as their libraries "
+        "have them, in variant, padding and batch norm too: these factors say what a ratio between such rows is made of, "
+        "not which framework is faster.",
     )
     return Table(title, ("", "what", "factor"), tuple(rows), notes)
 
@@ -151,7 +153,9 @@ def tables(results: Results, a: str = "", b: str = "") -> list[Table]:
     """Everything that can be compared in a run, or two of its rows. InputError for a row that it has not."""
     everything = groups(results)
     if not a:
-        found, cross = pairs(everything, results), crossed(everything)
+        found = pairs(everything, results)
+        matched = any(g.first.record.spec.recipe.formulas == "matched" for g in everything)
+        cross = None if matched else crossed(everything)  # matched rows are compared model by model
         shown = [speed_table(results, everything)]
         shown += [gates_table(results.gates)] if results.gates else []
         shown += [pairs_table(results, found)] if found else []
