@@ -196,3 +196,15 @@ def announce(console: Console, run: RunRecord, specs: list[TrialSpec]) -> None:
             run.notes,
         ),
     )
+
+
+class Silent:
+    """A display that says nothing."""
+
+    def begin(self, *_: object) -> None: ...
+
+    def reused(self, *_: object) -> None: ...
+
+    def event(self, *_: object) -> None: ...
+
+    def finish(self, *_: object) -> None: ...

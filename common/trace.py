@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from common.errors import InputError, listed
 from common.feed import Feed
 from common.initial import initialise
 from common.types import BuildSpec, WeightsSpec
@@ -67,7 +68,12 @@ class Tracer:
         odds = np.linspace(0.5, 2, spec.classes)  # the head's bias is then not zero, and shows in the logits
         initialise(self.adapter, model, self.weights, Path("/"), odds, 0, matched=spec.formulas == "matched")
         self.adapter.load(model, off_kinks(self.adapter.dump(model)))
-        return model, self.adapter.dump(model)
+        before = self.adapter.dump(model)
+        if found := {str(array.dtype) for array in before.values()} - {spec.precision}:
+            raise InputError(
+                f"the model was to be built in {spec.precision}, and has tensors in {listed(sorted(found))}"
+            )
+        return model, before
 
     def step(self, model: Any, number: int) -> float:
         """One training step on the images of that number; its loss."""

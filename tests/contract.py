@@ -233,11 +233,16 @@ def test_the_gate_sees_every_layer(adapter, build, feed):
     assert np.allclose(found["logits"], logits, rtol=1e-4, atol=1e-4 * np.abs(logits).max())
 
 
-def test_the_gate_computes_in_float64(adapter, build, feed):
-    model = build(precision="float64")
-    assert {array.dtype for array in adapter.dump(model).values()} == {np.dtype(np.float64)}
-    assert adapter.facts(model)["precision"] == "float64"
-    assert adapter.activations(model, PIXELS[:2], training=False)["logits"].dtype == np.float64
+def test_the_gate_computes_in_either_precision(adapter, build):
+    for precision in ("float32", "float64", "float32"):  # in this order: one may leave something behind
+        model = build(precision=precision)
+        assert {str(array.dtype) for array in adapter.dump(model).values()} == {precision}
+        assert adapter.facts(model)["precision"] == precision
+        logits = adapter.activations(model, PIXELS[:2], training=False)["logits"]
+        assert logits.dtype == precision
+    exact = adapter.activations(build(precision="float64"), PIXELS[:2], training=False)["logits"]
+    apart = np.linalg.norm(exact - logits) / np.linalg.norm(exact)
+    assert 1e-12 < apart < 1e-4  # and they are not one and the same under two names
 
 
 def test_gradient_descent_moves_by_the_gradient(adapter, build):

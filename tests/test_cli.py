@@ -65,7 +65,7 @@ def test_list_names_everything(bench):
         ),
         (["--frameworks", "fake", "--device", "cuda"], "--device cuda: the fake framework has no device 'cuda'"),
         (["--frameworks", "fake", "--limit", "2"], "2 images cannot be split"),
-        (["bench"], "no verb 'bench'; there are: list, data, report, compare, parity, check, self"),
+        (["bench"], "no verb 'bench'; there are: list, data, report, compare, parity, check, check-adapter, self"),
         (["report", "nowhere"], "no run at 'nowhere'"),
         (["--resume", ""], "--resume needs the folder of a run"),
         (["--epochs", "0"], "0 is not 1 or more"),

@@ -87,7 +87,7 @@ def test_the_guide_ends_in_a_row_of_the_table(house, tmp_path):
          "test_a_restored_model_goes_on_as_if_nothing_had_been"),
         ("c.coef_[0], c.intercept_[0] = weight, bias", "c.coef_[0], c.intercept_[0] = weight, 0",
          "test_dump_after_load_gives_the_same_bytes"),
-        ("np.dtype(spec.precision)", "np.dtype('float32')", "test_the_gate_computes_in_float64"),
+        ("np.dtype(spec.precision)", "np.dtype('float32')", "test_the_gate_computes_in_either_precision"),
         ("c.coef_[0] -= c.eta0 * weight", "c.coef_[0] -= weight", "test_gradient_descent_moves_by_the_gradient"),
     ],
 )  # fmt: skip

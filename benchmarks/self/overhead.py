@@ -14,24 +14,13 @@ from common.child import environment
 from common.errors import InputError
 from common.files import PROJECT
 from common.prepare import make_run
+from common.progress import Silent
 from common.records import read_trial
 from common.runner import run_trial
 from common.types import Settings, TrialSpec
 
 ABOUT = "epoch time in the harness over a bare loop's, in turn: at most 3 % more"
 LIMIT = 1.03
-
-
-class Silent:
-    """A display that says nothing."""
-
-    def begin(self, *_: object) -> None: ...
-
-    def reused(self, *_: object) -> None: ...
-
-    def event(self, *_: object) -> None: ...
-
-    def finish(self, *_: object) -> None: ...
 
 
 def bare_seconds(spec: TrialSpec, run: Path, folder: str) -> list[float]:

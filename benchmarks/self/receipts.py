@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.self.overhead import Silent
 from common import loading
 from common.child import ask
 from common.errors import InputError
 from common.prepare import make_run
+from common.progress import Silent
 from common.records import read_trial
 from common.runner import run_trial
 from common.types import BuildSpec, Settings

@@ -51,6 +51,7 @@ def _compute_in(precision: str) -> None:
     """Keras promotes float64 to float32 on every backend but TensorFlow, whatever it was told to compute in: so its
     batch norm would. The parity gate asks for float64 throughout."""
     keras.config.set_floatx(precision)
+    keras.config.set_dtype_policy(precision)  # once asked for, the policy no longer follows floatx
     if precision == "float64":
         dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 
