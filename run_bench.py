@@ -247,9 +247,10 @@ def check_adapter_command(arguments: list[str]) -> int:
     from common.machine import cores
 
     name = loading.framework_card(options.framework).NAME
-    command = [sys.executable, "-m", "pytest", "tests/contract.py", "-o", "addopts=", "--tb=short", "-v", "--no-header",
+    command = [sys.executable, "-m", "pytest", "tests/contract.py", "-o", "addopts=", "--tb=short", "-v", "--no-header", "-W", "ignore",
                "--framework", name, "--model", options.model]  # fmt: skip
-    return min(subprocess.run(command, cwd=PROJECT, env=environment(cores(), "cpu")).returncode, 1)
+    code = subprocess.run(command, cwd=PROJECT, env=environment(cores(), "cpu")).returncode
+    return code if code in (0, 1) else 2  # pytest was stopped, or could not begin
 
 
 def compare_command(arguments: list[str]) -> int:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 
 from common.stats import Interval, over_seeds
-from common.types import SCHEMA_VERSION, Results, Row, Value
+from common.types import SCHEMA_VERSION, Recipe, Results, Row, Value
 
 FINE, WORSE, NOT_COMPARABLE, NOTHING = 0, 1, 3, 4  # exit codes; 2 is bad input, as everywhere
 SHARE = 0.01  # an F1, precision, recall or mAP may fall by so much where the baseline has no repeats
@@ -202,11 +202,17 @@ def _lost(old: Summary, new: Summary, seeds: list[str]) -> list[str]:
 def not_the_same(old: Summary, new: Summary) -> list[str]:
     """In what settings, and in which common seed's plan, two rows differ."""
     common = sorted(old.plans.keys() & new.plans.keys())
-    return _differing(old.settings, new.settings) + [
+    return _differing(*(_whole(row.settings) for row in (old, new))) + [
         f"plan of seed {seed} (images, split, balance, order or epochs)"
         for seed in common
         if old.plans[seed] != new.plans[seed]
     ]
+
+
+def _whole(settings: dict[str, Any]) -> dict[str, Any]:
+    """The recipe field by field, with the defaults of fields that are newer than the baseline."""
+    fields = Recipe.model_validate(settings["recipe"]).model_dump(mode="json")
+    return {k: v for k, v in settings.items() if k != "recipe"} | {f"recipe ({k})": v for k, v in fields.items()}
 
 
 def _no_seed(old: Summary, new: Summary) -> list[str]:

@@ -65,7 +65,7 @@ def unfair(a: Group, b: Group) -> str:
 def _given(row: Row) -> dict[str, Any]:
     spec, facts, environment = row.record.spec, row.record.facts, row.record.environment
     return {
-        "seed": spec.seed, "plan (split, order, balance, crops)": spec.feed.plan_hash, "labels": spec.feed.labels_hash,
+        "model": spec.model, "trained part": spec.trained_part, "seed": spec.seed, "plan (split, order, balance, crops)": spec.feed.plan_hash, "labels": spec.feed.labels_hash,
         "pixels": (spec.feed.pixels_hash, spec.feed.image_side), "initial weights": (spec.weights.sha256, spec.weights.source),
         "preprocessing": spec.weights.preprocessing, "recipe": spec.recipe, "loader workers": spec.feed.workers,
         "device": spec.process.device, "threads": (spec.process.threads, environment.get("threads", "").split(" ")[0]),

@@ -355,7 +355,7 @@ def test_a_run_of_other_seeds_is_appended(bench, good, tmp_path):
     assert unfinished.returncode == 2 and "no evidence" in unfinished.stderr
     assert bench(*flags(tmp_path, "other"), "--seed", "7", "--epochs", "2").returncode == 0
     other = bench("check", tmp_path / "other", "--baseline", base, "--append")
-    assert other.returncode == 2 and "other recipe than in the baseline" in other.stderr
+    assert other.returncode == 2 and "other recipe (epochs) than in the baseline" in other.stderr
     assert base.read_bytes() == before
 
 

@@ -125,11 +125,24 @@ def test_every_unfairness_is_named_and_refuses_the_ratio(change, named):
     assert any(named in note for note in table.notes)
 
 
-def test_another_balance_is_another_row_and_no_pair():
-    found = repeated(0.8, balance="oversample", plan_hash="b")
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"balance": "oversample", "plan_hash": "b"}, "plan (split, order, balance, crops)"),
+        ({"train": "all"}, "trained part"),
+        ({"model": "another"}, "model"),
+    ],
+)
+def test_another_job_is_another_row_and_no_pair(change, named):
+    """Also where the two rows are asked for by name, and each has passed its own gate."""
+    found = repeated(0.8, **change)
+    passed = tuple(
+        gate(name).model_copy(update={"train": train}) for name in (NET, "another") for train in ("head", "all")
+    )
+    found = found.model_copy(update={"gates": passed})
     assert compared(found) == []
     p = pair(*groups(found), found)
-    assert "plan (split, order, balance, crops)" in p.barred
+    assert named in p.barred and p.ratio is None
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ class Adapter:
         return {HEAD[0]: model.weight.copy(), HEAD[1]: model.bias.copy()}
 
     def load(self, model: Logistic, tensors: dict[str, np.ndarray]) -> None:
-        model.weight, model.bias = tensors[HEAD[0]].copy(), tensors[HEAD[1]].copy()
+        kind = model.weight.dtype
+        model.weight, model.bias = tensors[HEAD[0]].astype(kind), tensors[HEAD[1]].astype(kind)
 
     def train_epoch(self, model: Logistic, feed: Feed, watch: Watch) -> float:
         total = 0.0
