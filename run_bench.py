@@ -187,7 +187,9 @@ def check_command(arguments: list[str]) -> int:
         "--update-baseline", action="store_true", help="make this run the baseline, after the comparison"
     )
     change.add_argument(
-        "--append", action="store_true", help="add the run's further seeds to the baseline, unless it got worse"
+        "--append",
+        action="store_true",
+        help="add the run's further seeds to the baseline, unless it got worse on a seed of both",
     )
     parser.add_argument("--fail-on-times", action="store_true", help="seconds and memory fail the check too")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for a pull request")
@@ -284,14 +286,17 @@ def parity_command(arguments: list[str]) -> int:
 
     from rich.console import Console
 
-    from common import gate
+    from common import gate, loading
     from common.progress import Display
     from common.report.compared import gates_table
     from common.report.terminal import show
 
     console = Console()
     given = {k: v for k, v in words.items() if v not in (None, [])}
-    given |= {} if given.keys() & {"models", "frameworks"} else {"suite": "matched"}
+    if not given.keys() & {"models", "frameworks", "train"}:
+        given["suite"] = "matched"
+    elif "models" not in given:
+        given["models"] = list(dict.fromkeys(str(job.model) for job in loading.suite("matched").JOBS))
     settings = settings_of(given | {"recipe": "matched"}, [])
     findings = gate.asked(settings, Display(console).say)
     show(console, gates_table(tuple(findings)))

@@ -40,7 +40,7 @@ def read(file: Path, replaced: bool = False) -> Baseline | None:
 
 
 def appended(base: Baseline, run: Baseline) -> Baseline:
-    """The baseline with the run's further seeds, and rows that it has not. A seed that it has stays as it is.
+    """The baseline with the run's further seeds. A seed that it has stays as it is.
 
     InputError where a row is of other settings or did not finish, or where nothing would be added.
     """
@@ -49,8 +49,7 @@ def appended(base: Baseline, run: Baseline) -> Baseline:
     for row in run.rows:
         old = rows.get(row.label)
         if old is None:
-            rows[row.label], added = row, added + 1
-            continue
+            raise InputError(f"the baseline has no row '{row.label}'; --update-baseline makes one of this run")
         if names := not_the_same(old, row):
             raise InputError(f"{row.label}: other {', '.join(names)} than in the baseline: no evidence for it")
         fresh = {seed: plan for seed, plan in row.plans.items() if seed not in old.plans}

@@ -45,6 +45,7 @@ def seconds(group: Group) -> np.ndarray:
 
 def _seconds_an_image(row: Row) -> float:
     first, *later = row.record.epochs
+    later = [e for e in later if e.epoch - 1 not in row.record.resumed_after]  # a new process builds its graphs again
     rest = first.images - row.record.spec.recipe.batch_size
     if not later and rest > 0:
         return (first.train_s - first.first_step_s) / rest

@@ -10,6 +10,7 @@ from PIL import Image
 
 from common import device, parity, prepare, select
 from common.child import ask
+from common.decode import ImageError
 from common.errors import InputError
 from common.feed import Decoded, Stored
 from common.files import cache_folder, need_space, write_arrays, write_json
@@ -155,7 +156,7 @@ def asked(settings: Settings, say: Callable[[str], None]) -> list[Gate]:
     if not candidates:
         raise InputError("no model is on two of the frameworks; name others, or leave --frameworks out")
     rows = np.resize(np.arange(len(dataset)), STEPS * IMAGES)
-    return _all(candidates, Decoded(dataset.paths, SIDE).read(rows, None), dataset.labels[rows], on, say)
+    return _all(candidates, _decoded(dataset.paths, rows), dataset.labels[rows], on, say)
 
 
 def _first_images(folder: Path, spec: TrialSpec) -> tuple[np.ndarray, np.ndarray]:
@@ -168,4 +169,11 @@ def _first_images(folder: Path, spec: TrialSpec) -> tuple[np.ndarray, np.ndarray
         return batch(Stored(folder / feed.pixels).read(rows, None)), labels
     with np.load(folder / feed.files) as arrays:
         paths = np.array([str(folder / path) for path in arrays["paths"]])
-    return Decoded(paths, SIDE).read(rows, None), labels
+    return _decoded(paths, rows), labels
+
+
+def _decoded(paths: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    try:
+        return Decoded(paths, SIDE).read(rows, None)
+    except ImageError as error:
+        raise InputError(f"the parity gate takes the first images of the data, and {error}") from None

@@ -36,9 +36,10 @@ def groups(results: Results) -> list[Group]:
         Group(label, tuple(r for r in rows if r.record.status == "ok"), rows[0], len(rows))
         for label, rows in zip(labels, kinds.values())
     ]
-    if not any(g.first.record.spec.recipe.formulas == "matched" for g in found):
-        return found  # nothing was to be proven: the page says so once
-    return [replace(g, label=f"{g.label} {MARK}") if unproven(g, results.gates) else g for g in found]
+    matched = any(g.first.record.spec.recipe.formulas == "matched" for g in found)
+    # Of other runs nothing was to be proven, and the page says so once; but what their steps received can be at fault.
+    bad = [g for g in found if (unproven(g, results.gates) if matched else fault(g))]
+    return [replace(g, label=f"{g.label} {MARK}") if g in bad else g for g in found]
 
 
 def unproven(group: Group, gates: tuple[Gate, ...]) -> str:
@@ -52,17 +53,20 @@ def unproven(group: Group, gates: tuple[Gate, ...]) -> str:
         return "no parity gate was run for it"
     if not any(g.passed for g in of):
         return f"its parity gate failed ({of[0].failure})"
-    for row in group.rows:
-        if row.record.receipt_fault is None:
-            return "what its steps received was not looked at"
-        if row.record.receipt_fault:
-            return f"its steps did not receive what was planned ({row.record.receipt_fault})"
-    return ""
+    if any(row.record.receipt_fault is None for row in group.rows):
+        return "what its steps received was not looked at"
+    return fault(group)
+
+
+def fault(group: Group) -> str:
+    """Where the steps of a trial did not receive what was planned."""
+    found = [row.record.receipt_fault for row in group.rows if row.record.receipt_fault]
+    return f"its steps did not receive what was planned ({found[0]})" if found else ""
 
 
 def marked(lines: list[Group], gates: tuple[Gate, ...]) -> list[str]:
     """What the marks mean: each marked line, and why it enters no ratio."""
-    return [f"{g.label}: enters no ratio: {unproven(g, gates)}." for g in lines if g.label.endswith(MARK)]
+    return [f"{g.label}: enters no ratio: {fault(g) or unproven(g, gates)}." for g in lines if g.label.endswith(MARK)]
 
 
 def _labels(keys: list[tuple]) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common import checkpoint, prepare, weights
+from common import checkpoint, gate, prepare, weights
 from common.errors import InputError, readable
 from common.files import hash_arrays, hold, read_json, write_json
 from common.machine import cores, machine, made_by
@@ -43,6 +43,7 @@ def reopen(
         say(f"since the run began these changed: {words}; its {len(begun)} finished or begun trials are run anew")
         for spec in begun:
             disown(folder / "trials" / spec.name)
+        (folder / gate.FILE).unlink(missing_ok=True)  # it gated what ran then
     if changed:
         specs = [_on_this_machine(folder, spec) for spec in specs]
         run = run.model_copy(update={"made_by": made_by(), "machine": machine()})

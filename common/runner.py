@@ -86,6 +86,7 @@ class _Parent:
         self._before = before if self.resumed_after else {}
         if not self.resumed_after:
             clear(folder)
+        self.ended = 0.0
         self.memory: PeakMemory | None = None
         self.receipts: tuple[tuple[str, ...], str | None] = ((), None)  # hashes, and where they are not as planned
 
@@ -105,9 +106,16 @@ class _Parent:
         """Said while the trial runs; it is what remains where the parent is killed."""
         self.write("interrupted", "the harness was killed", self.memory.peak if self.memory else 0)
 
+    def prove(self) -> None:
+        """Hold what the steps received against the plan. What cannot be held against it is a fault too."""
+        try:
+            self.receipts = proven(self.folder, self.spec)
+        except Exception as error:  # e.g. a receipt that a full disk cut off: the row says so, and the others go on
+            self.receipts = (), f"it could not be looked at: {type(error).__name__}: {error}"
+
     @property
     def wall_s(self) -> float:
-        return time.monotonic() - self.began
+        return (self.ended or time.monotonic()) - self.began
 
 
 def run_trial(folder: Path, spec: TrialSpec, display: Display, resume: bool = False) -> None:
@@ -132,8 +140,9 @@ def run_trial(folder: Path, spec: TrialSpec, display: Display, resume: bool = Fa
             peak = parent.memory.stop() if parent.memory else 0
             if status == "killed":
                 reason += f"; its memory peaked at {size_text(peak)}"
+            parent.ended = time.monotonic()
             if status == "ok":
-                parent.receipts = proven(folder, spec)
+                parent.prove()
             parent.write(status, reason, peak)
             display.finish(status, reason, parent.wall_s)
 

@@ -13,6 +13,8 @@ def jobs(settings: Settings) -> tuple[list[Job], list[str]]:
     if settings.suite:
         return list(loading.suite(settings.suite).JOBS), []
     chosen, notes = _chosen(settings)
+    if settings.formulas == "matched":
+        chosen = [(card, _common_variant(model, [c for c, m in chosen if m == model])) for card, model in chosen]
     found = [
         Job(framework=card.NAME, model=with_variant(card, model), train=settings.train, balance=settings.balance)
         for card, model in chosen
@@ -37,6 +39,13 @@ def with_variant(card: ModuleType, model: ModelSpec) -> ModelSpec:
     if model.variant and model.variant not in known:
         raise unknown(f"variant of {model.name} on {card.NAME}", model.variant, known)
     return model if model.variant or not known else ModelSpec(name=model.name, variant=known[0])
+
+
+def _common_variant(model: ModelSpec, cards: list[ModuleType]) -> ModelSpec:
+    """The first variant that all frameworks of a matched run have, where none was asked for; else the model as it is."""
+    having = [card.MODELS[model.name].variants for card in cards if model.name in card.MODELS]
+    shared = [v for v in having[0] if all(v in variants for variants in having)] if having and not model.variant else []
+    return ModelSpec(name=model.name, variant=shared[0]) if shared else model
 
 
 def _named(cards: list[ModuleType], names: tuple[str, ...]) -> tuple[list[tuple[ModuleType, ModelSpec]], list[str]]:

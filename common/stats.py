@@ -7,7 +7,7 @@ import numpy as np
 
 from common.types import Value
 
-LEVEL = 0.99  # of a comparison's interval: "faster" by chance in one of a hundred
+LEVEL = 0.995  # of a comparison's interval: one of the two "faster" by chance in one of two hundred
 METRIC_LEVEL = 0.95
 DRAWS = 10_000  # of a bootstrap or permutation
 POWER = 0.95

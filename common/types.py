@@ -121,7 +121,7 @@ class WeightsSpec(Value):
     """Initial weights: a safetensors file under canonical names, or none (random)."""
 
     source: str  # packaged, imagenet, random, or the file's name
-    path: str = ""  # from the run folder; empty: random, the library's own initialisation
+    path: str = ""  # from the run folder; empty: random, by the library's own initialisation, or drawn
     sha256: str = ""
     preprocessing: Preprocessing | None = None  # None: not resolved yet
     note: str = ""  # why it is not what was asked for, or what was assumed

@@ -101,3 +101,79 @@ def test_each_broken_promise_fails_its_test(house, old, new, test):
     finally:
         file.write_text(whole)
     assert (done.returncode, f"FAILED tests/contract.py::{test}" in done.stdout) == (1, True), done.stdout[-3000:]
+
+
+@pytest.fixture
+def twin(house):
+    """A second framework, the guide's adapter under another name, with a mistake where one is given."""
+    first, folder = house / "frameworks" / "scikit", house / "frameworks" / "twin"
+
+    def call_with(old="", new=""):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(first, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        for file in folder.glob("*.py"):
+            text = (
+                file.read_text()
+                .replace('NAME = "sklearn"', 'NAME = "twin"')
+                .replace("frameworks.scikit", "frameworks.twin")
+            )
+            file.write_text(text.replace(old, new) if old else text)
+        assert not old or new in (folder / "adapter.py").read_text()
+
+    yield call_with
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+MATCHED = ("--frameworks", "sklearn", "twin", "--models", "colours", "--recipe", "matched", "--limit", "200")
+WRONG_INPUT = ("/ 128 - 1", "/ 100 - 1")
+
+
+def test_parity_passes_and_fails_by_its_exit_code(house, twin):
+    twin()
+    done = call(house, "parity", "colours", "--frameworks", "sklearn", "twin")
+    assert done.returncode == 0 and "passed" in done.stdout, done.stdout + done.stderr
+    twin(*WRONG_INPUT)
+    done = call(house, "parity", "colours", "--frameworks", "sklearn", "twin")
+    assert done.returncode == 1 and "failed: float64 forward: input differs by" in done.stdout
+    one = call(house, "parity", "colours", "--frameworks", "twin")
+    assert one.returncode == 2 and "no model is on two of the frameworks" in one.stderr
+
+
+def test_a_matched_run_is_gated_first_and_its_rows_are_compared(house, twin, tmp_path):
+    twin()
+    done = call(house, *MATCHED, "--repeats", "3", "--results-dir", tmp_path, "--name", "run")
+    assert done.returncode == 0 and "parity of colours (all trains): sklearn and twin" in done.stdout, done.stderr
+    page = (tmp_path / "run" / "results.md").read_text()
+    assert "| colours | sklearn, twin | passed |" in page and "\u2020" not in page
+    assert "| sklearn colours | twin colours |" in page and "no ratio" not in page
+
+
+def test_a_failed_gate_marks_the_rows(house, twin, tmp_path):
+    twin(*WRONG_INPUT)
+    call(house, *MATCHED, "--results-dir", tmp_path, "--name", "run")
+    page = (tmp_path / "run" / "results.md").read_text()
+    assert "| colours | sklearn, twin | FAILED |" in page and "| twin colours \u2020 |" in page
+    assert "no ratio" in page and "its parity gate failed (float64 forward: input differs" in page
+    assert "is faster" not in page
+
+
+@pytest.mark.parametrize("recipe", ["matched", "default"])
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        (
+            "receipt(pixels ^ (ids % 5 == 0).astype(np.uint8)[:, None, None, None], labels, ids)",
+            "the pixels of row ",
+        ),
+        ("receipt(pixels, np.where((ids % 5 == 0)[:, None], 1 - labels, labels), ids)", "the labels of row "),
+        ("receipt(pixels[::-1], labels[::-1], ids[::-1])", "was received where row"),
+    ],
+)
+def test_steps_that_took_something_else_mark_the_row_in_every_run(house, twin, tmp_path, new, said, recipe):
+    twin("receipt(pixels, labels, ids)", new)
+    words = [recipe if word == "matched" else word for word in MATCHED]
+    call(house, *words, "--seed", "1", "--results-dir", tmp_path, "--name", "run")
+    page = (tmp_path / "run" / "results.md").read_text()
+    assert "| twin colours \u2020 |" in page
+    assert "its steps did not receive what was planned (epoch 1, batch" in page and said in page
+    assert "is faster" not in page

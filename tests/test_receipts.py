@@ -32,13 +32,13 @@ def naive(values, factors):
 def test_the_hash_is_the_sum_of_value_times_weight():
     """In Python's integers of any size, from the bytes."""
     image = PIXELS[0].tobytes()
-    numbers = [int.from_bytes(image[at : at + WORD], "little") for at in range(0, len(image), WORD)]
+    numbers = [int.from_bytes(image[at : at + WORD], "little", signed=True) for at in range(0, len(image), WORD)]
     factors = [int(w) % 2**64 for w in weights(len(numbers))]
     assert all(w % 2 for w in factors) and len(set(factors)) == len(factors)
     assert int(of_pixels(PIXELS[:1])[0]) % 2**64 == naive(numbers, factors)
     odd = RNG.integers(0, 256, (1, 5, 5, 3), np.uint8)  # 75 bytes: the last number is filled up
-    filled = odd.tobytes() + b"\0" * 5
-    numbers = [int.from_bytes(filled[at : at + WORD], "little") for at in range(0, 80, WORD)]
+    filled = odd.tobytes() + b"\0"
+    numbers = [int.from_bytes(filled[at : at + WORD], "little", signed=True) for at in range(0, 76, WORD)]
     assert int(of_pixels(odd)[0]) % 2**64 == naive(numbers, [int(w) % 2**64 for w in weights(words(75))])
 
 
@@ -47,6 +47,16 @@ def test_any_one_changed_byte_changes_it():
     for place in RNG.integers(0, image.size, 500):
         other = image.copy()
         other.flat[place] ^= 1 << RNG.integers(8)
+        assert of_pixels(other) != of_pixels(image)
+
+
+def test_two_changed_top_bits_do_not_cancel():
+    """With 8-byte numbers they would: 2^63 times the sum of two odd weights is 0 modulo 2^64."""
+    image = PIXELS[:1]
+    for first, second in RNG.integers(0, image.size // WORD, (500, 2)):
+        other = image.copy()
+        for word in {first, second}:
+            other.flat[WORD * word + WORD - 1] ^= 0x80
         assert of_pixels(other) != of_pixels(image)
 
 

@@ -19,8 +19,7 @@ def pairs(rng, n, ratio=1.0, drift=0.3):
 def test_a_against_a_is_called_faster_in_at_most_one_of_a_hundred():
     rng = np.random.default_rng(0)
     words = [judge(*pairs(rng, 10))[0] for _ in range(1000)]
-    assert words.count("faster") + words.count("slower") <= 2 * 10  # 1 % each way
-    assert words.count("faster") <= 10
+    assert words.count("faster") + words.count("slower") <= 10  # 1 %, either of the two
 
 
 def test_a_true_difference_is_found():

@@ -7,7 +7,7 @@ from common.errors import unknown
 from common.groups import MARK, Group, groups, marked
 from common.report.differences import differences
 from common.report.table import NONE, Table, number
-from common.stats import WORTH, Interval, median_interval
+from common.stats import LEVEL, WORTH, Interval, median_interval
 from common.types import Gate, Results
 
 REAL = 0.01  # a difference of F1 is called real where the paired test says so at this level, corrected for how many
@@ -85,11 +85,11 @@ def pairs_table(results: Results, found: list[Pair]) -> Table:
             )
     notes.append(
         "time ratio: the first row's training seconds an image over the second's, repeats paired in turn, geometric mean "
-        "with its 99 % interval (Student's t on the logarithms). control: the second row's odd repeats over its even ones, "
-        "the same interval: what this machine makes of no difference at all. F1: the largest difference over the "
-        f"percentiles and seeds, and p of the paired test over the same images, times the number of tests; real below {REAL:g}."
+        f"with its {LEVEL:.1%} interval (Student's t on the logarithms). control: of the second row, each second repeat over the one before, "
+        "the same interval: what this machine makes of no difference at all. F1: the difference whose paired test "
+        f"over the same images has the smallest p, over percentiles and seeds, and that p times the number of tests; real below {REAL:g}."
     )
-    header = ("row", "against", "time ratio", "99 % interval", "verdict", "control", "F1")
+    header = ("row", "against", "time ratio", "interval", "verdict", "control", "F1")
     return Table("One model, two frameworks", header, tuple(rows), tuple(notes))
 
 
@@ -113,8 +113,7 @@ def _f1_words(p: Pair) -> str:
         return NONE
     worst = min(p.f1, key=lambda t: (t.p, -abs(t.difference)))
     corrected = min(1.0, worst.p * len(p.f1))
-    largest = max(p.f1, key=lambda t: abs(t.difference)).difference
-    return f"{largest:+.4f}, p {corrected:.2g}" + (" (real)" if corrected < REAL else "")
+    return f"{worst.difference:+.4f}, p {corrected:.2g}" + (" (real)" if corrected < REAL else "")
 
 
 def _words(interval: Interval, form: str) -> str:

@@ -29,9 +29,9 @@ def receipt(images: jax.Array, labels: jax.Array, ids: jax.Array) -> jax.Array:
     flat = images.reshape(len(images), -1)
     words = receipts.words(flat.shape[1])
     flat = jnp.pad(flat, ((0, 0), (0, words * receipts.WORD - flat.shape[1])))
-    pixels = jax.lax.bitcast_convert_type(flat.reshape(len(images), words, receipts.WORD), jnp.int64)
-    bits = jax.lax.bitcast_convert_type(labels.astype(jnp.float32), jnp.int32).astype(jnp.int64)
-    hashes = [(x * receipts.weights(x.shape[1])).sum(axis=1) for x in (pixels, bits)]
+    pixels = jax.lax.bitcast_convert_type(flat.reshape(len(images), words, receipts.WORD), jnp.int32)
+    bits = jax.lax.bitcast_convert_type(labels.astype(jnp.float32), jnp.int32)
+    hashes = [(x.astype(jnp.int64) * receipts.weights(x.shape[1])).sum(axis=1) for x in (pixels, bits)]
     return jnp.stack([*hashes, ids.astype(jnp.int64)], axis=1)
 
 

@@ -22,9 +22,8 @@ def receipt(images: tf.Tensor, labels: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
     image_bytes = images.shape[1] * images.shape[2] * images.shape[3]
     words = receipts.words(image_bytes)
     flat = tf.pad(tf.reshape(images, [-1, image_bytes]), [[0, 0], [0, words * receipts.WORD - image_bytes]])
-    pixels = tf.bitcast(tf.reshape(flat, [-1, words, receipts.WORD]), tf.int64)
-    bits = tf.cast(tf.bitcast(labels, tf.int32), tf.int64)
-    hashes = [tf.reduce_sum(x * receipts.weights(x.shape[1]), axis=1) for x in (pixels, bits)]
+    numbers = tf.bitcast(tf.reshape(flat, [-1, words, receipts.WORD]), tf.int32), tf.bitcast(labels, tf.int32)
+    hashes = [tf.reduce_sum(tf.cast(x, tf.int64) * receipts.weights(x.shape[1]), axis=1) for x in numbers]
     return tf.stack([*hashes, tf.cast(ids, tf.int64)], axis=1)
 
 

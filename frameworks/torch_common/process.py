@@ -64,6 +64,6 @@ class Receipt:
     def __call__(self, images: torch.Tensor, labels: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """int64 [n, 3] of uint8 [n, h, w, 3], float32 [n, classes] and int64 [n]."""
         flat = torch.nn.functional.pad(images.reshape(len(images), -1), (0, self.missing))
-        pixels = (flat.view(torch.int64) * self.words).sum(dim=1)
+        pixels = (flat.view(torch.int32).to(torch.int64) * self.words).sum(dim=1)
         truth = (labels.contiguous().view(torch.int32).to(torch.int64) * self.bits).sum(dim=1)
         return torch.stack([pixels, truth, ids.to(torch.int64)], dim=1)
