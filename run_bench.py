@@ -244,11 +244,14 @@ def check_adapter_command(arguments: list[str]) -> int:
 
     import subprocess
 
-    from common import loading
+    from common import loading, select
     from common.child import PROJECT, environment
     from common.machine import cores
+    from common.types import Settings
 
     name = loading.framework_card(options.framework).NAME
+    if options.model:
+        select.jobs(Settings(frameworks=(name,), models=(options.model,)))  # bad input where there is no such model
     command = [sys.executable, "-m", "pytest", "tests/contract.py", "-o", "addopts=", "--tb=short", "-v", "--no-header", "-W", "ignore",
                "--framework", name, "--model", options.model]  # fmt: skip
     code = subprocess.run(command, cwd=PROJECT, env=environment(cores(), "cpu")).returncode

@@ -22,19 +22,20 @@ OWN_ERRORS = 10.0  # float32 gradients: so many times what float32 costs either 
 ROUNDING = "float32 rounding"
 LEAST = 1e-8  # what storing a float64 result as float32 costs; computing in float32 costs 1e-7 and more
 STAGES = (*ALLOWED, ROUNDING, "float32 gradients")
-FLOOR = 1e-12  # of a norm, float64; a gradient of that size moves no weight
+FLOOR = 1e-12  # of a norm, float64; rounding noise of a gradient that is zero
 FLOOR_32 = 1e-6  # the same in float32
+LARGEST = 2.0  # of an error: the two have opposite signs; also where they cannot be subtracted, or are no numbers
 Arrays = Mapping[str, np.ndarray]
 
 
 def error(a: np.ndarray, b: np.ndarray, allowed: float, floor: float = FLOOR) -> float:
     """0 where equal; above `allowed` where they differ by more than that share of the larger norm and the floor."""
     if a.shape != b.shape:
-        return float("inf")
+        return LARGEST
     a, b = a.astype(np.float64), b.astype(np.float64)
     apart, size = float(np.linalg.norm(a - b)), max(float(np.linalg.norm(a)), float(np.linalg.norm(b)))
     if not np.isfinite(apart):
-        return float("inf")
+        return LARGEST
     return apart / (size + floor / allowed if allowed else size or 1.0) if apart else 0.0
 
 
@@ -60,7 +61,7 @@ def _held(name: str, a: Arrays, b: Arrays) -> Stage:
         layers = {tensor.rpartition(".")[0] for tensor in _tensors(a, "initial weights")}
         lacking = sorted(layers - set(names))
     if lacking:
-        return _stage(name, 0, lacking[0], float("inf"), 0.0)
+        return _stage(name, 0, lacking[0], LARGEST, 0.0)
     floor, worst = (FLOOR_32 if name.startswith("float32") else FLOOR), ("", 0.0, 0.0)
     nearness = -1.0
     for tensor in names:

@@ -35,6 +35,8 @@ def test_the_frameworks_here_keep_the_contract(bench, framework, model):
 def test_an_unknown_framework_is_bad_input(bench):
     done = bench("check-adapter", "torhc")
     assert done.returncode == 2 and "torch" in done.stderr and "Traceback" not in done.stderr
+    done = bench("check-adapter", "fake", "--model", "logisitc")
+    assert done.returncode == 2 and "logistic" in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -157,16 +159,20 @@ def test_a_failed_gate_marks_the_rows(house, twin, tmp_path):
     assert "is faster" not in page
 
 
-@pytest.mark.parametrize("recipe", ["matched", "default"])
 @pytest.mark.parametrize(
-    ("new", "said"),
+    ("new", "said", "recipe"),
     [
         (
             "receipt(pixels ^ (ids % 5 == 0).astype(np.uint8)[:, None, None, None], labels, ids)",
             "the pixels of row ",
+            "matched",
         ),
-        ("receipt(pixels, np.where((ids % 5 == 0)[:, None], 1 - labels, labels), ids)", "the labels of row "),
-        ("receipt(pixels[::-1], labels[::-1], ids[::-1])", "was received where row"),
+        (
+            "receipt(pixels, np.where((ids % 5 == 0)[:, None], 1 - labels, labels), ids)",
+            "the labels of row ",
+            "default",
+        ),
+        ("receipt(pixels[::-1], labels[::-1], ids[::-1])", "was received where row", "default"),
     ],
 )
 def test_steps_that_took_something_else_mark_the_row_in_every_run(house, twin, tmp_path, new, said, recipe):

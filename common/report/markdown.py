@@ -19,7 +19,7 @@ from common.types import Results
 
 NO_RANKING = (
     "No ranking of frameworks is given here: these rows differ in more than the framework (see below), and nothing proves "
-    "that they did the same work. `--recipe matched` and `--suite matched` do prove it."
+    "that they did the same work. `--recipe matched` and `--suite matched` put it to the proof."
 )
 
 

@@ -13,6 +13,7 @@ from common.errors import InputError
 from common.types import BuildSpec, ModelSpec, Preprocessing
 from frameworks.keras_common import efficientnet_lite, remade
 
+PROMOTED = dtypes.BIT64_TO_BIT32_DTYPE["float64"]  # Keras's own answer
 LITE = "efficientnet_lite0"
 RESNETS = ("resnet50", "resnext50_32x4d")
 LAST_BLOCKS = {
@@ -52,8 +53,7 @@ def _compute_in(precision: str) -> None:
     batch norm would. The parity gate asks for float64 throughout."""
     keras.config.set_floatx(precision)
     keras.config.set_dtype_policy(precision)  # once asked for, the policy no longer follows floatx
-    if precision == "float64":
-        dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64" if precision == "float64" else PROMOTED
 
 
 def build(spec: BuildSpec, network: type[keras.Model]) -> keras.Model:
