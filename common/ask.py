@@ -1,5 +1,6 @@
 """The CHILD that answers one question of the harness about a framework, then ends."""
 
+import os
 import sys
 import time
 import traceback
@@ -11,10 +12,12 @@ import numpy as np
 import common.trace
 from common.child import die_with_parent
 from common.errors import InputError
+from common.feed import Feed
 from common.files import read_json, write_json
 from common.initial import save_weights
 from common.loading import load_adapter
 from common.types import BuildSpec, ModelSpec, ProcessSpec, WeightsSpec
+from common.watch import Events, Watch
 
 
 def models(adapter: Any) -> list[str]:
@@ -64,9 +67,32 @@ def receipt_seconds(adapter: Any, spec: dict, images: int) -> float:
     return float(np.median(seconds[5:]))
 
 
+def step_seconds(adapter: Any, spec: dict, images: int, steps: int) -> dict[str, float]:
+    """Of one forward pass and one training step over the same batch, kept in memory: means over `steps`, of the second
+    pass over them, in which nothing is built any more."""
+    spec, rng = BuildSpec(**spec), np.random.default_rng(0)
+    source = common.trace.Held(rng.integers(0, 256, (images, spec.side, spec.side, 3), np.uint8))
+    rows = np.tile(np.arange(images, dtype=np.int32), steps)
+    feeds = {
+        "forward": Feed(source, rows, None, images, 0),
+        "step": Feed(source, rows, np.zeros((len(rows), spec.classes), np.uint8), images, 0),
+    }
+    model, passes = adapter.build(spec), {"forward": adapter.predict, "step": adapter.train_epoch}
+    seconds = {}
+    for what, feed in feeds.items():
+        for _ in range(2):
+            watch = Watch(Events(Path(os.devnull)), what, 1, steps)
+            adapter.fence()
+            began = time.perf_counter()
+            passes[what](model, feed, watch)
+            adapter.fence()
+            seconds[what] = (time.perf_counter() - began) / steps
+    return seconds
+
+
 QUESTIONS = {
     "models": models, "environment": environment, "preprocessing": preprocessing, "export": export, "trace": trace,
-    "receipt_seconds": receipt_seconds,
+    "receipt_seconds": receipt_seconds, "step_seconds": step_seconds,
 }  # fmt: skip
 
 

@@ -24,6 +24,7 @@ class Pair(Value):
     control: Interval | None = None  # b against itself: every second repeat over the one before
     f1: tuple[Paired, ...] = ()
     suspected: bool = False
+    drifts: bool = False  # the control's interval leaves out 1: the machine makes differences of its own
 
 
 class Attribution(Value):
@@ -86,9 +87,11 @@ def pair(a: Group, b: Group, results: Results) -> Pair:
     word, ratio, more = judge(mine, theirs)
     half = len(theirs) // 2
     control = ratio_interval(theirs[1 : 2 * half : 2], theirs[0 : 2 * half : 2]) if half else None
+    drifts = control is not None and control.excludes(1.0)  # then this interval does not mean what it says here
     far = max(ratio.estimate, 1 / ratio.estimate) >= SUSPICIOUS
     return Pair(
-        a=a.label, b=b.label, word=word, ratio=ratio, more=more, control=control, f1=f1, suspected=far,
+        a=a.label, b=b.label, word="inconclusive" if drifts else word, ratio=ratio, more=more, control=control, f1=f1,
+        suspected=far, drifts=drifts,
     )  # fmt: skip
 
 

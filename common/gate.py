@@ -17,6 +17,7 @@ from common.files import cache_folder, need_space, write_arrays, write_json
 from common.machine import cores
 from common.trace import RATE, STEPS
 from common.types import (
+    Balance,
     BuildSpec,
     Gate,
     ModelSpec,
@@ -39,6 +40,7 @@ class Candidate(Value):
 
     model: ModelSpec
     train: Train
+    weighted: bool  # positives weigh more in the loss
     frameworks: tuple[str, ...]
     weights: WeightsSpec  # its path absolute
 
@@ -54,9 +56,11 @@ def gate(
 ) -> list[Gate]:
     """One finding for each framework but the first. pixels: uint8 [30, SIDE, SIDE, 3]; labels: 0/1 [30, classes]."""
     assert candidate.weights.preprocessing is not None
+    classes = labels.shape[1]
     spec = BuildSpec(
-        model=candidate.model, classes=labels.shape[1], side=SIDE, preprocessing=candidate.weights.preprocessing,
+        model=candidate.model, classes=classes, side=SIDE, preprocessing=candidate.weights.preprocessing,
         train=candidate.train, learning_rate=RATE, formulas="matched",
+        positive_weights=tuple(np.linspace(1, 4, classes).tolist()) if candidate.weighted else (),
     )  # fmt: skip
     cache = cache_folder() / "parity"
     need_space(cache, TRACE_BYTES, "the parity gate")
@@ -73,8 +77,8 @@ def gate(
         found, first = [], None
         for other in others:
             say(f"parity of {candidate.model} ({candidate.train} trains): {reference} and {other}")
-            finding = Gate(model=candidate.model, train=candidate.train, reference=reference, other=other, passed=False,
-                           side=SIDE, images=IMAGES)  # fmt: skip
+            finding = Gate(model=candidate.model, train=candidate.train, weighted=candidate.weighted, reference=reference,
+                           other=other, passed=False, side=SIDE, images=IMAGES)  # fmt: skip
             try:
                 first = first or trace(reference)
                 mine = trace(other, first.file)
@@ -114,19 +118,19 @@ def before(folder: Path, specs: list[TrialSpec], say: Callable[[str], None]) -> 
     if not matched or (folder / FILE).exists():
         return
     pixels, labels = _first_images(folder, matched[0])
-    trials = [(spec.framework, spec.model, spec.recipe, spec.weights) for spec in matched]
+    trials = [(s.framework, s.model, s.recipe, s.feed.balance, s.weights) for s in matched]
     found = _all(_candidates(trials, folder), pixels, labels, matched[0].process.device, say)
     write_json(folder / FILE, [finding.model_dump() for finding in found])
 
 
-def _candidates(trials: Iterable[tuple[str, ModelSpec, Recipe, WeightsSpec]], base: Path) -> list[Candidate]:
+def _candidates(trials: Iterable[tuple[str, ModelSpec, Recipe, Balance, WeightsSpec]], base: Path) -> list[Candidate]:
     """The models that several frameworks have, each with its first framework as the reference."""
     kinds: dict[tuple, Candidate] = {}
-    for framework, model, recipe, weights in trials:
-        key = model, trained_part(recipe, weights)
+    for framework, model, recipe, balance, weights in trials:
+        key = model, trained_part(recipe, weights), balance == "weighted"
         path = str((base / weights.path).resolve()) if weights.path else ""
         found = kinds.setdefault(key, Candidate(
-            model=model, train=key[1], frameworks=(), weights=weights.model_copy(update={"path": path}),
+            model=model, train=key[1], weighted=key[2], frameworks=(), weights=weights.model_copy(update={"path": path}),
         ))  # fmt: skip
         names = tuple(dict.fromkeys((*found.frameworks, framework)))
         kinds[key] = found.model_copy(update={"frameworks": names})
@@ -151,7 +155,9 @@ def asked(settings: Settings, say: Callable[[str], None]) -> list[Gate]:
     on, _ = device.choose(settings.device, [job.framework for job in jobs])
     initial = prepare.find_weights(settings, jobs, {}, dataset, say)
     recipes = [(job, initial[settings.seed, job]) for job in jobs]
-    trials = [(job.framework, job.model, prepare.recipe(settings, job, found), found) for job, found in recipes]
+    trials = [
+        (job.framework, job.model, prepare.recipe(settings, job, found), job.balance, found) for job, found in recipes
+    ]
     candidates = _candidates(trials, Path())
     if not candidates:
         raise InputError("no model is on two of the frameworks; name others, or leave --frameworks out")

@@ -47,7 +47,8 @@ def unproven(group: Group, gates: tuple[Gate, ...]) -> str:
     spec = group.first.record.spec
     if spec.recipe.formulas != "matched":
         return "its formulas are its library's own"
-    mine = [g for g in gates if g.model == spec.model and g.train == spec.trained_part]
+    kind = spec.model, spec.trained_part, spec.feed.balance == "weighted"
+    mine = [g for g in gates if (g.model, g.train, g.weighted) == kind]
     of = [g for g in mine if spec.framework == g.other] or [g for g in mine if spec.framework == g.reference]
     if not of:
         return "no parity gate was run for it"

@@ -349,6 +349,7 @@ class Gate(Value):
 
     model: ModelSpec
     train: Train  # the part that trained in the whole steps
+    weighted: bool = False  # positives weighed in the loss
     reference: str  # framework
     other: str
     passed: bool

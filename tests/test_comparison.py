@@ -97,6 +97,17 @@ def test_too_few_repeats_are_inconclusive_and_say_how_many_would_do():
     assert one.word == "inconclusive" and one.control is None
 
 
+def test_a_machine_whose_control_differs_makes_nobody_faster():
+    """b slows down by half from each repeat to the next but one; a keeps its lead in every pair."""
+    rows = []
+    for i in range(12):
+        slow = 0.1 * (1.5 if i % 2 else 1.0) * (1 + 0.001 * (i % 3))
+        rows += [row("a", 0.8 * slow, i), row("b", slow, i)]
+    (p,) = compared(results(*rows))
+    assert p.ratio.high < 1 and p.control.low > 1 and p.word == "inconclusive"
+    assert "the control alone differs" in " ".join(pairs_table(results(*rows), [p]).rows[0])
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -164,6 +175,14 @@ def test_a_row_that_nothing_proves_is_marked_in_every_table_and_enters_no_ratio(
     assert why in p.barred and p.ratio is None
     for table in tables(found):
         assert all("a net" not in row or f"a net {MARK}" in row for row in table.rows)
+
+
+def test_a_gate_of_the_plain_loss_proves_nothing_of_the_weighted_one():
+    found = repeated(0.8, n=2, balance="weighted")
+    assert "no parity gate was run for it" in pair(*groups(found), found).barred
+    plain, weighted = gate(), gate().model_copy(update={"weighted": True})
+    found = found.model_copy(update={"gates": (plain, weighted)})
+    assert "parity gate" not in pair(*groups(found), found).barred
 
 
 def test_formulas_of_the_librarys_own_are_unproven_beside_matched_ones():

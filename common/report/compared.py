@@ -97,6 +97,8 @@ def verdict(p: Pair) -> str:
     """In words; "faster" only where the interval leaves out 1."""
     if p.word in ("faster", "slower"):
         return f"{p.a if p.word == 'faster' else p.b} is faster"
+    if p.drifts:
+        return "inconclusive: the control alone differs, so the machine is not steady"
     if p.word == "inconclusive":
         return f"inconclusive: {p.more} more repeats would show a difference of {WORTH:.0%}"
     return "no difference shown"

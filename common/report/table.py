@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from common.comparison import seconds
 from common.errors import listed
 from common.files import size_text
 from common.groups import Group, groups, marked
@@ -169,14 +170,13 @@ def _comparison_row(group: Group, top: str) -> tuple[str, ...]:
         reason = f"{shown.status}: {shown.reason}"
         return (*identity, *size, *([NONE] * 8), reason[:60], NONE, NONE)
     later = [e for r in records for e in r.epochs[1:]]
-    speeds = [e.images_per_s for e in (later or [e for r in records for e in r.epochs])]
     device = max(r.peak_device_bytes for r in records)
     values = (
         number(group.mean(r.epochs[0].train_s for r in records), ".1f"),
         number(group.mean(e.train_s for e in later), ".1f"),
         number(group.mean(e.validation_s for r in records for e in r.epochs), ".1f"),
         number(group.mean(r.prediction_s for r in records), ".1f"),
-        number(group.mean(speeds), ".1f"),
+        f"{np.median(1 / seconds(group)):.1f}",
         number(group.mean(sum(e.wait_s for e in r.epochs) for r in records), ".1f"),
         size_text(max(r.peak_memory_bytes for r in records)) if records[0].memory_method else NONE,
         size_text(device) if device else NONE,
@@ -191,7 +191,7 @@ def _comparison_notes(results: Results) -> tuple[str, ...]:
     methods = sorted({r.record.memory_method for r in results.rows if r.record.memory_method})
     notes = [
         "GMAC: multiply-accumulates of one image's forward pass, in 1e9.",
-        "images/s: training, later epochs (the first where there is one only).",
+        "images/s: training, later epochs (of a single one: without its first step); median over the repeats.",
         "peak memory: trial process and its workers" + (f", {' and '.join(methods)}." if methods else "."),
         "wait s: training steps waiting for data, all epochs without their first step.",
         "val loss: the lowest of the epochs, whose weights made the scores.",

@@ -66,8 +66,8 @@ class KerasAdapter:
     jit = False
 
     @abstractmethod
-    def backend_facts(self) -> dict[str, str]:
-        """Precision flags, compilation and determinism, read from the backend."""
+    def backend_facts(self, network: Observed) -> dict[str, str]:
+        """Precision flags, compilation and determinism, read from the backend and the network."""
 
     def models(self) -> list[str]:
         return models.names()
@@ -153,9 +153,9 @@ class KerasAdapter:
             "parameters": sum(int(np.prod(v.shape)) for layer in leaves for v in _parameters(layer)),
             "trainable_parameters": sum(int(np.prod(v.shape)) for v in network.trainable_variables),
             "gmac": models.gmac(network),
-            "precision": str(network.trainable_variables[0].dtype),
+            "precision": models.precision_words(network),
             "initialisation": "of Keras's layers",
-            "layout": keras.config.image_data_format().replace("_", " "),
+            "layout": models.layout_words(network),
             "optimiser": optimisers.words(network.optimizer),
             "loss": models.loss_words(network.loss),
             "batch norm": "; ".join([f"{moving} of {len(norms)} in training mode", *forms]),
@@ -164,7 +164,7 @@ class KerasAdapter:
             if model.plateau
             else "constant",
             "loader": "PyDataset; workers are threads, at least two",
-            **self.backend_facts(),
+            **self.backend_facts(network),
         } | ({"not as the recipe says": DRIFT_NOT} if model.spec.frozen_norm == "drift" else {})
 
     def preprocessing(self, model: ModelSpec) -> Preprocessing:

@@ -78,7 +78,7 @@ class WeightedLoss(keras.losses.Loss):
 
     def __init__(self, positive_weights: tuple[float, ...]):
         super().__init__()
-        self.weights = np.array(positive_weights, np.float32)
+        self.weights = np.array(positive_weights, keras.config.floatx())
 
     def call(self, truth: Any, logits: Any) -> Any:
         factor = 1 + (self.weights - 1) * truth
@@ -172,6 +172,19 @@ def layer_facts(network: keras.Model, name_of: Any) -> dict[str, str]:
 def norm_words(layer: layers.BatchNormalization) -> str:
     form = "unbiased" if isinstance(layer, remade.UnbiasedNorm) else "biased"
     return f"eps {layer.epsilon:g}, momentum {1 - layer.momentum:g} of the new value, running variance {form}"
+
+
+def precision_words(network: keras.Model) -> str:
+    """What variables are stored in, and what layers compute in where that is another."""
+    forms = {(layer.variable_dtype, layer.compute_dtype) for layer in leaves(network) if layer.weights}
+    return "; ".join(sorted(stored if stored == used else f"{stored}, computed in {used}" for stored, used in forms))
+
+
+def layout_words(network: keras.Model) -> str:
+    """Of the convolutions."""
+    kinds = (layers.Conv2D, layers.DepthwiseConv2D)
+    found = {layer.data_format for layer in leaves(network) if isinstance(layer, kinds)}
+    return ", ".join(sorted(found)).replace("_", " ") or "no convolution"
 
 
 def leaves(model: keras.Model) -> list[layers.Layer]:

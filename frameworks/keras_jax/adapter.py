@@ -84,11 +84,11 @@ class Adapter(KerasAdapter):
             "threads": f"{threads} of XLA's pool",
         }
 
-    def backend_facts(self) -> dict[str, str]:
+    def backend_facts(self, network: Observed) -> dict[str, str]:
         precision = jax.config.jax_default_matmul_precision
         return {
             "TF32": f"matrix products and convolutions at JAX's precision '{precision}'",
-            "compiled": f"jax.jit, XLA {'on' if self.jit else 'off'}",
+            "compiled": "no (eager)" if network.run_eagerly or not network.jit_compile else "jax.jit, XLA on",
             "deterministic kernels": str(self.deterministic),
         }
 

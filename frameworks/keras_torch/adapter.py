@@ -47,8 +47,10 @@ class Adapter(KerasAdapter):
         batch = (torch.from_numpy(array).to(self.device) for array in (images, labels, ids))
         return model.network.receipt(*batch).cpu().numpy()
 
-    def backend_facts(self) -> dict[str, str]:
-        return {"compiled": "no (eager)", **torch_process.facts()}
+    def backend_facts(self, network: Observed) -> dict[str, str]:
+        # Keras on torch takes jit_compile for torch.compile of its train_step
+        compiled = "torch.compile" if network.jit_compile else torch_process.compiled(network)
+        return {"compiled": compiled, **torch_process.facts()}
 
     def fence(self) -> None:
         torch_process.fence(self.device)

@@ -80,11 +80,13 @@ class Adapter(KerasAdapter):
             "cpu kernels": f"oneDNN {'off' if os.environ.get('TF_ENABLE_ONEDNN_OPTS') == '0' else 'on (default)'}",
         }
 
-    def backend_facts(self) -> dict[str, str]:
+    def backend_facts(self, network: Observed) -> dict[str, str]:
         tf32 = "on" if tf.config.experimental.tensor_float_32_execution_enabled() else "off"
         return {
             "TF32": f"matrix products {tf32}, convolutions {tf32}",
-            "compiled": f"tf.function, XLA {'on' if self.jit else 'off'}",
+            "compiled": "no (eager)"
+            if network.run_eagerly
+            else f"tf.function, XLA {'on' if network.jit_compile else 'off'}",
             "deterministic kernels": str(is_op_determinism_enabled()),
         }
 

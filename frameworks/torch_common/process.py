@@ -40,8 +40,25 @@ def facts() -> dict[str, str]:
     return {
         "TF32": f"matrix products {on[torch.backends.cuda.matmul.allow_tf32]}, "
         f"convolutions {on[torch.backends.cudnn.allow_tf32]}",
+        "float32 matrix products": torch.get_float32_matmul_precision(),
         "deterministic kernels": str(torch.are_deterministic_algorithms_enabled()),
     }
+
+
+def precision(stored: torch.dtype, device: torch.device) -> str:
+    """What parameters are stored in, and what the process computes in where that is another."""
+    name = str(stored).removeprefix("torch.")
+    if torch.is_autocast_enabled(device.type):
+        computed = str(torch.get_autocast_dtype(device.type)).removeprefix("torch.")
+    else:
+        computed = name
+    return name if computed == name else f"{name}, computed in {computed}"
+
+
+def compiled(network: torch.nn.Module) -> str:
+    """`torch.compile` wraps a module, or puts its compiled call into it."""
+    wrapped = hasattr(network, "_orig_mod") or getattr(network, "_compiled_call_impl", None) is not None
+    return "torch.compile" if wrapped else "no (eager)"
 
 
 def fence(device: torch.device) -> None:

@@ -1,0 +1,49 @@
+"""What a training step costs over its forward pass, by framework: the backward pass of everything, measured."""
+
+import argparse
+
+import numpy as np
+
+from common import loading, select
+from common.child import ask
+from common.machine import cores
+from common.types import BuildSpec, Settings
+from frameworks.contract import UNCHANGED
+
+ABOUT = "the forward pass and a training step of everything, from one batch in memory, in turn (no limit)"
+MODELS = ("resnet50:v1.5", "resnext50_32x4d")  # alike but for the grouped convolutions
+CLASSES = 20
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run_bench.py self steps", description=ABOUT)
+    having = [c.NAME for c in loading.framework_cards().values() if c.DEFAULT_MODELS]
+    parser.add_argument("--frameworks", nargs="+", default=having)
+    parser.add_argument("--models", nargs="+", default=MODELS, help=f"default: {' '.join(MODELS)}")
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=2, help="batches of a pass, of which the second is measured")
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args(arguments)
+    if min(options.image_size, options.batch_size, options.steps, options.repeats) < 1:
+        parser.error("every number is at least 1")
+    settings = Settings(frameworks=tuple(options.frameworks), models=tuple(options.models), formulas="matched")
+    jobs, notes = select.jobs(settings)
+    print(*notes, sep="\n", end="\n" if notes else "")
+    seconds: dict[str, list[dict[str, float]]] = {}
+    for _ in range(options.repeats):
+        for job in jobs:
+            spec = BuildSpec(model=job.model, classes=CLASSES, side=options.image_size, preprocessing=UNCHANGED,
+                             train="all", learning_rate=1e-3, formulas="matched")  # fmt: skip
+            values = {"spec": spec.model_dump(), "images": options.batch_size, "steps": options.steps}
+            label = f"{job.framework} {job.model}"
+            seconds.setdefault(label, []).append(ask(job.framework, "step_seconds", cores(), **values))
+            forward, step = (seconds[label][-1][what] for what in ("forward", "step"))
+            print(f"{label}: forward {forward:.3f} s, step {step:.3f} s", flush=True)
+    print(f"\nmedians of {options.repeats}, {options.batch_size} images at {options.image_size} pixels, seconds")
+    print("| row | forward | training step | the rest of it: backward, optimiser | of the forward pass |")
+    print("| --- | --- | --- | --- | --- |")
+    for label, found in seconds.items():
+        forward, step = (float(np.median([f[what] for f in found])) for what in ("forward", "step"))
+        print(f"| {label} | {forward:.3f} | {step:.3f} | {step - forward:.3f} | {(step - forward) / forward:.1f} x |")
+    return 0
