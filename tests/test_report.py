@@ -206,3 +206,15 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(width, last):
     show(console, Table("T", ("row", "first", "second"), (("a row", "12.345", "67.891"),)))
     shown = console.file.getvalue()
     assert "12.345" in shown and ("67.891" in shown) == last and ("Too wide" in shown) != last
+
+
+def test_a_narrow_terminal_cuts_no_cell_and_names_what_it_leaves_out():
+    """Left to itself, rich shrank columns below their longest word and cut the last ones off."""
+    words = ("torch efficientnet_lite0", "a verdict of many words that may break", "1009.8 MiB", "efficientnet_lite0")
+    t = Table("T", ("row", "what is said", "peak memory", "model"), (words, words))
+    for width in range(42, 130):
+        console = Console(width=width, file=io.StringIO())
+        show(console, t)
+        text = console.file.getvalue()
+        assert "…" not in text and max(map(len, text.splitlines())) <= width
+        assert ("1009.8 MiB" in text) != ("Too wide for this terminal: memory" in text or "peak memory" in text)

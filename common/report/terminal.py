@@ -22,8 +22,9 @@ def show(console: Console, t: Table, notes: bool = True) -> None:
     """The table, without its last columns where the terminal is too narrow for them: cut cells would be other numbers."""
     widths = [_width(t, i) for i in range(len(t.header))]
     shown = len(t.header)
-    while shown > 2 and sum(widths[:shown]) + shown > console.width:
+    while shown > 2 and sum(widths[:shown]) + shown + 1 > console.width:  # a space before each column, one after
         shown -= 1
+    widths = _widened(t, widths[:shown], console.width - shown - 1)
     hidden = t.header[shown:] if t.rows else ()
     t = Table(t.title, t.header[:shown], tuple(row[:shown] for row in t.rows), t.notes)
     rich = RichTable(
@@ -36,7 +37,7 @@ def show(console: Console, t: Table, notes: bool = True) -> None:
     )
     for i, name in enumerate(t.header):
         justify = "right" if _numeric(t, i) else "left"
-        rich.add_column(SHORT.get(name, name), justify=justify, min_width=widths[i])
+        rich.add_column(SHORT.get(name, name), justify=justify, width=widths[i])
     for row in t.rows:
         rich.add_row(*map(escape, row))
     console.print(rich if t.rows else f"[bold]{escape(t.title)}")
@@ -57,6 +58,20 @@ def _width(t: Table, column: int) -> int:
     pieces = cells if _numeric(t, column) else [word for cell in cells for word in cell.split()]
     name = t.header[column]
     return min(max(map(len, [*pieces, *SHORT.get(name, name).split()]), default=0), WIDEST)
+
+
+def _widened(t: Table, widths: list[int], room: int) -> list[int]:
+    """The widths, each as much larger as its longest cell wants, while there is room: the one that lacks least first.
+
+    Left to itself, rich shrinks columns below their least width, and cuts the last ones off.
+    """
+    columns = [[SHORT.get(name, name), *(row[i] for row in t.rows)] for i, name in enumerate(t.header)]
+    lacks = [max(map(len, cells)) - width for cells, width in zip(columns, widths)]
+    widths = list(widths)
+    for i in sorted(range(len(widths)), key=lambda i: lacks[i]):
+        given = max(0, min(lacks[i], room - sum(widths)))
+        widths[i] += given
+    return widths
 
 
 def scores_by_row(results: Results) -> Table:
