@@ -4,8 +4,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from common.results import Results, Row
 from common.stats import Interval, over_seeds
-from common.types import SCHEMA_VERSION, Recipe, Results, Row, Value
+from common.types import SCHEMA_VERSION, Recipe, Value
 
 FINE, WORSE, NOT_COMPARABLE, NOTHING = 0, 1, 3, 4  # exit codes; 2 is bad input, as everywhere
 SHARE = 0.01  # an F1, precision, recall or mAP may fall by so much where the baseline has no repeats

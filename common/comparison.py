@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from common.groups import Group, unproven
+from common.results import Paired, Results, Row
 from common.stats import Interval, Word, judge, ratio_interval
-from common.types import Paired, Results, Row, Value
+from common.types import Value
 
 SUSPICIOUS = 2.0  # on one model, between frameworks: so far apart they are by a setting, not by skill
 

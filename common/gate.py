@@ -15,11 +15,11 @@ from common.errors import InputError
 from common.feed import Decoded, Stored
 from common.files import cache_folder, need_space, write_arrays, write_json
 from common.machine import cores
+from common.results import Gate
 from common.trace import RATE, STEPS
 from common.types import (
     Balance,
     BuildSpec,
-    Gate,
     ModelSpec,
     Recipe,
     Settings,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from common.types import Gate, Results, Row
+from common.results import Gate, Results, Row
 
 MARK = "†"  # behind a row that enters no ratio
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from common.types import Stage
+from common.results import Stage
 
 # Shares of a tensor's norm. Float64 rounds at 1e-16: 1e-9 leaves seven digits for a network's depth. In float32 two
 # orders of summation differ by 1e-5 in the forward pass of 50 layers.

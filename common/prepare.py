@@ -19,6 +19,7 @@ from common.files import PROJECT, hash_arrays, hold, write_arrays, write_json
 from common.images import check_names
 from common.machine import cores, machine, made_by
 from common.pixels import store
+from common.results import RunRecord
 from common.types import (
     Balance,
     Dataset,
@@ -28,7 +29,6 @@ from common.types import (
     PlanSpec,
     ProcessSpec,
     Recipe,
-    RunRecord,
     Settings,
     TrialSpec,
     WeightsSpec,

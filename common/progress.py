@@ -10,7 +10,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRe
 from common.files import size_text, time_text
 from common.report.table import Table, images_words
 from common.report.terminal import show
-from common.types import RunRecord, TrialSpec
+from common.results import RunRecord
+from common.types import TrialSpec
 
 ESTIMATE_AT_STEP = 5
 WORTH_SAYING_S = 10.0  # a shorter trial is over before the line is read

@@ -10,9 +10,10 @@ import numpy as np
 
 from common.errors import InputError, OtherSchema, readable
 from common.files import read_json
+from common.results import EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord
 from common.scores import at_percentile, image_f1, oracle_scores, picks, prior_scores, score, share_of_way
 from common.stats import bootstrap_mean, paired_test
-from common.types import SCHEMA_VERSION, EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord, TrialSpec
+from common.types import SCHEMA_VERSION, TrialSpec
 from common.watch import read_events
 
 LISTED = 5  # runs named where the asked one is not there

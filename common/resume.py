@@ -10,9 +10,10 @@ from common.errors import InputError, readable
 from common.files import hash_arrays, hold, read_json, write_json
 from common.machine import cores, machine, made_by
 from common.records import read_run
+from common.results import RunRecord
 from common.runner import disown, finished
 from common.trial import read_plan
-from common.types import Job, RunRecord, Settings, TrialSpec
+from common.types import Job, Settings, TrialSpec
 
 
 def reopen(

@@ -6,21 +6,8 @@ import pytest
 from common.comparison import attribution, crossed, pair, pairs
 from common.groups import MARK, groups
 from common.report.compared import attribution_table, pairs_table, tables
-from common.types import (
-    EpochRecord,
-    FeedSpec,
-    Gate,
-    ModelSpec,
-    Paired,
-    ProcessSpec,
-    Recipe,
-    Results,
-    Row,
-    RunRecord,
-    TrialRecord,
-    TrialSpec,
-    WeightsSpec,
-)
+from common.results import EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord
+from common.types import FeedSpec, ModelSpec, ProcessSpec, Recipe, TrialSpec, WeightsSpec
 
 IMAGES, BATCH = 80, 8
 NET = "net"

@@ -11,21 +11,9 @@ from common.report.differences import differences
 from common.report.markdown import page
 from common.report.table import NONE, Table, coinciding, comparison_table, further_scores_table, groups, scores_table
 from common.report.terminal import scores_by_row, show
+from common.results import EpochRecord, Results, Row, RunRecord, TrialRecord
 from common.scores import score
-from common.types import (
-    EpochRecord,
-    FeedSpec,
-    ModelSpec,
-    ProcessSpec,
-    Recipe,
-    Results,
-    Row,
-    RunRecord,
-    Settings,
-    TrialRecord,
-    TrialSpec,
-    WeightsSpec,
-)
+from common.types import FeedSpec, ModelSpec, ProcessSpec, Recipe, Settings, TrialSpec, WeightsSpec
 
 RNG = np.random.default_rng(0)
 

@@ -7,8 +7,8 @@ from common.errors import unknown
 from common.groups import MARK, Group, groups, marked
 from common.report.differences import differences
 from common.report.table import NONE, Table, number
+from common.results import Gate, Results
 from common.stats import LEVEL, WORTH, Interval, median_interval
-from common.types import Gate, Results
 
 REAL = 0.01  # a difference of F1 is called real where the paired test says so at this level, corrected for how many
 

@@ -1,7 +1,7 @@
 """PURE: Results -> in words, everything that the rows do not have in common."""
 
 from common.groups import groups
-from common.types import Results, Row
+from common.results import Results, Row
 
 
 def differences(results: Results, only: tuple[str, ...] = ()) -> list[str]:

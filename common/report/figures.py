@@ -13,7 +13,7 @@ import numpy as np
 from common.files import replacing
 from common.groups import Group, groups
 from common.report.table import figures, percentile_names
-from common.types import Results
+from common.results import Results
 
 LINES = ("-", "--", "-.", ":")
 MARKS = "osD^vP*X"

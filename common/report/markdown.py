@@ -15,7 +15,7 @@ from common.report.table import (
     images_words,
     scores_table,
 )
-from common.types import Results
+from common.results import Results
 
 NO_RANKING = (
     "No ranking of frameworks is given here: these rows differ in more than the framework (see below), and nothing proves "

@@ -10,9 +10,9 @@ from common.comparison import seconds
 from common.errors import listed
 from common.files import size_text
 from common.groups import Group, groups, marked
+from common.results import Results, Row, RunRecord
 from common.scores import labels_picked, percentile_for
 from common.stats import over_seeds
-from common.types import Results, Row, RunRecord
 
 NONE = "–"
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from common.report.table import Table, comparison_table, data_figures, failures, figures, scores_table
-from common.types import Results
+from common.results import Results
 
 WHAT = ("row", "weights", "recipe", "GMAC", "trainable")
 COST = ("row", "epoch 1 s", "later epochs s", "validation s", "prediction s", "images/s", "peak memory")

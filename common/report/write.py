@@ -9,8 +9,8 @@ from common.files import write_json, write_text
 from common.records import read_results
 from common.report.figures import draw
 from common.report.markdown import page
+from common.results import Results
 from common.scores import picks
-from common.types import Results
 
 
 def write_report(folder: Path) -> Results:

@@ -1,0 +1,131 @@
+"""Every value that was measured: events and files of trials as records, rows and results; frozen, units in the names."""
+
+from typing import Any
+
+from common.types import SCHEMA_VERSION, ModelSpec, Status, Train, TrialSpec, Value
+
+
+class EpochRecord(Value):
+    """What the harness measured in one epoch."""
+
+    epoch: int  # from 1
+    train_s: float
+    first_step_s: float
+    wait_s: float  # the training step waiting for its data
+    images: int
+    images_per_s: float
+    train_loss: float
+    validation_s: float
+    validation_loss: float
+    improved: bool
+    load_average: float  # 1 minute, all processes of the machine
+
+
+class TrialRecord(Value):
+    """A finished or failed trial, read back from its folder."""
+
+    spec: TrialSpec
+    status: Status
+    reason: str = ""
+    log_tail: str = ""
+    repeat_command: str = ""
+    facts: dict[str, Any] = {}  # read from live objects by the adapter
+    environment: dict[str, str] = {}
+    received: dict[str, str] = {}  # the first training batch, as the step received it
+    weights_report: dict[str, int] = {}  # how many tensors were loaded, missing and unexpected
+    weights_names: dict[str, tuple[str, ...]] = {}  # the missing and the unexpected ones
+    start_s: float = 0.0  # process start to first epoch: import, build, load
+    epochs: tuple[EpochRecord, ...] = ()
+    prediction_s: float = 0.0
+    wall_s: float = 0.0
+    peak_memory_bytes: int = 0  # trial process and its workers
+    memory_method: str = ""
+    peak_device_bytes: int = 0
+    resumed_after: tuple[int, ...] = ()  # epochs after which it was taken up again
+    receipts: tuple[str, ...] = ()  # of each epoch: a hash of what the training steps received, in order
+    receipt_fault: str | None = None  # where that is not what the plan says; "": nowhere; None: not looked at
+
+
+class RunRecord(Value):
+    """What a run is about, written before its first trial."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    suite: str
+    command: str
+    started: str
+    dataset: str
+    published: dict[str, dict[str, dict[str, float]]] = {}  # others' rows on this data, by percentile
+    class_names: tuple[str, ...]
+    rows: int
+    image_side: int
+    percentiles: tuple[float, ...]
+    labels: str
+    splits: dict[str, dict[str, Any]]  # by seed: counts and hashes
+    audits: dict[str, dict[str, Any]]  # by plan: before and after balancing
+    machine: dict[str, str]
+    trials: tuple[str, ...]  # folder names, in order
+    notes: tuple[str, ...] = ()
+    folder: str = ""  # from the project's folder: the commands that repeat a trial name it so
+    asked_device: str = "auto"
+    pixels_hash: str = ""
+    predict_at: float = 90.0
+    first_rows: dict[str, tuple[int, ...]] = {}  # a few images' 0/1 rows
+    settings: dict[str, Any] = {}  # what the user asked for, to make the same run again
+    made_by: dict[str, str] = {}  # hash of the code, versions of the packages
+
+
+class Stage(Value):
+    """One thing that two frameworks were compared in: the worst of its tensors, in shares of its allowance."""
+
+    name: str
+    tensors: int
+    worst: str  # the tensor with the largest error
+    error: float  # of it: norm of the difference over the larger norm
+    allowed: float
+
+
+class Gate(Value):
+    """Whether two frameworks do the same arithmetic for one model: the parity gate's findings."""
+
+    model: ModelSpec
+    train: Train  # the part that trained in the whole steps
+    weighted: bool = False  # positives weighed in the loss
+    reference: str  # framework
+    other: str
+    passed: bool
+    stages: tuple[Stage, ...] = ()
+    failure: str = ""  # the first diverging tensor, its error, and both sides' facts about it
+    step_s: dict[str, float] = {}  # by framework: one float32 training step of everything
+    side: int = 0
+    images: int = 0
+
+
+class Paired(Value):
+    """Two rows' F1 on the same validation images."""
+
+    a: str  # trials
+    b: str
+    seed: int
+    percentile: str
+    difference: float  # a's mean less b's
+    p: float  # of the paired test over images (common/stats.py)
+
+
+class Row(Value):
+    """A trial's record with its scores: one line of a table."""
+
+    record: TrialRecord
+    scores: dict[str, Any]
+
+
+class Results(Value):
+    """Everything the tables and figures are made of."""
+
+    schema_version: int = SCHEMA_VERSION
+    run: RunRecord
+    rows: tuple[Row, ...]
+    gates: tuple[Gate, ...] = ()
+    paired: tuple[Paired, ...] = ()  # of one model, seed and feed on different frameworks
+    references: dict[str, dict[str, Any]]  # "prior" and "oracle", by seed
+    sample_rows: tuple[str, ...] = ()  # id and labels of each image in samples.npz; empty where that file was left out
