@@ -70,7 +70,7 @@ def _given(row: Row) -> dict[str, Any]:
     return {
         "model": spec.model, "trained part": spec.trained_part, "seed": spec.seed, "plan (split, order, balance, crops)": spec.feed.plan_hash, "labels": spec.feed.labels_hash,
         "pixels": (spec.feed.pixels_hash, spec.feed.image_side), "initial weights": (spec.weights.sha256, spec.weights.source),
-        "preprocessing": spec.weights.preprocessing, "recipe": spec.recipe, "loader workers": spec.feed.workers,
+        "lane": spec.lane, "preprocessing": spec.weights.preprocessing, "recipe": spec.recipe, "loader workers": spec.feed.workers,
         "device": spec.process.device, "threads": (spec.process.threads, environment.get("threads", "").split(" ")[0]),
         "precision": facts.get("precision"), "what the steps received": row.record.receipts,
     }  # fmt: skip
@@ -78,7 +78,7 @@ def _given(row: Row) -> dict[str, Any]:
 
 def pair(a: Group, b: Group, results: Results) -> Pair:
     """What may be said of a against b."""
-    reasons = [f"{g.label}: {why}" for g in (a, b) if (why := unproven(g, results.gates))]
+    reasons = [f"{g.label}: {why}" for g in (a, b) if (why := unproven(g, results))]
     if differing := unfair(a, b):
         reasons.append(f"they were not given the same {differing}")
     f1 = tuple(t for t in results.paired if t.a in _trials(a) and t.b in _trials(b))
@@ -101,7 +101,7 @@ def pairs(groups: list[Group], results: Results) -> list[Pair]:
 
     def key(g: Group) -> tuple:
         spec = g.first.record.spec
-        return spec.model, spec.trained_part, spec.feed.balance
+        return spec.model, spec.trained_part, spec.feed.balance, spec.lane
 
     def framework(g: Group) -> str:
         return g.first.record.spec.framework
@@ -129,7 +129,7 @@ def attribution(a: Group, b: Group, groups: list[Group]) -> Attribution:
 
 def crossed(groups: list[Group]) -> tuple[Group, Group] | None:
     """The first two rows, in the order of the run, that differ in framework and architecture, with both crossings."""
-    plain = [g for g in groups if g.rows and g.first.record.spec.feed.balance == "none"]
+    plain = [g for g in groups if g.rows and _plain(g)]
     for a, b in combinations(plain, 2):
         apart = all(one != other for one, other in zip(_place(a), _place(b)))
         if apart and _crossing(a, b, groups) and _crossing(b, a, groups):
@@ -141,8 +141,14 @@ def _crossing(of: Group, other: Group, groups: list[Group]) -> Group | None:
     """The row of `of`'s framework on `other`'s architecture, not balanced: of its variant and trained part where there is
     one, else the first."""
     place = _place(of)[0], _place(other)[1]
-    there = [g for g in groups if g.rows and _place(g) == place and g.first.record.spec.feed.balance == "none"]
+    there = [g for g in groups if g.rows and _place(g) == place and _plain(g)]
     return next((g for g in there if _kind(g) == _kind(other)), there[0] if there else None)
+
+
+def _plain(group: Group) -> bool:
+    """Not balanced, and in the default lane."""
+    spec = group.first.record.spec
+    return spec.feed.balance == "none" and spec.lane == "default"
 
 
 def _kind(group: Group) -> tuple:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from common.results import Gate, Results, Row
+from common.results import Paired, Results, Row
 
 MARK = "†"  # behind a row that enters no ratio
+REAL = 0.01  # a difference of F1 is called real where the paired test says so at this level, corrected for how many
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def groups(results: Results) -> list[Group]:
     kinds: dict[tuple, list[Row]] = {}
     for row in results.rows:
         spec = row.record.spec
-        key = (spec.framework, str(spec.model), spec.weights.source, spec.recipe.train, spec.feed.balance)
+        key = (spec.framework, str(spec.model), spec.weights.source, spec.recipe.train, spec.feed.balance, spec.lane)
         kinds.setdefault(key, []).append(row)
     labels = _labels(list(kinds))
     found = [
@@ -38,17 +39,17 @@ def groups(results: Results) -> list[Group]:
     ]
     matched = any(g.first.record.spec.recipe.formulas == "matched" for g in found)
     # Of other runs nothing was to be proven, and the page says so once; but what their steps received can be at fault.
-    bad = [g for g in found if (unproven(g, results.gates) if matched else fault(g))]
+    bad = [g for g in found if (unproven(g, results) if matched else fault(g, results.paired))]
     return [replace(g, label=f"{g.label} {MARK}") if g in bad else g for g in found]
 
 
-def unproven(group: Group, gates: tuple[Gate, ...]) -> str:
+def unproven(group: Group, results: Results) -> str:
     """Why nothing has proven that the group did the same work as others; "" where the gate and the receipts have."""
     spec = group.first.record.spec
     if spec.recipe.formulas != "matched":
         return "its formulas are its library's own"
     kind = spec.model, spec.trained_part, spec.feed.balance == "weighted"
-    mine = [g for g in gates if (g.model, g.train, g.weighted) == kind]
+    mine = [g for g in results.gates if (g.model, g.train, g.weighted) == kind]
     of = [g for g in mine if spec.framework == g.other] or [g for g in mine if spec.framework == g.reference]
     if not of:
         return "no parity gate was run for it"
@@ -56,25 +57,49 @@ def unproven(group: Group, gates: tuple[Gate, ...]) -> str:
         return f"its parity gate failed ({of[0].failure})"
     if any(row.record.receipt_fault is None for row in group.rows):
         return "what its steps received was not looked at"
-    return fault(group)
+    return fault(group, results.paired)
 
 
-def fault(group: Group) -> str:
-    """Where the steps of a trial did not receive what was planned."""
+def fault(group: Group, paired: tuple[Paired, ...]) -> str:
+    """Where the steps of a trial did not receive what was planned, or the tuned lane did not compute what the default lane
+    does."""
     found = [row.record.receipt_fault for row in group.rows if row.record.receipt_fault]
-    return f"its steps did not receive what was planned ({found[0]})" if found else ""
+    if found:
+        return f"its steps did not receive what was planned ({found[0]})"
+    gates = [gate for row in group.rows for gate in row.record.tuning.get("gate", ())]
+    if failed := [gate for gate in gates if not gate["passed"]]:
+        worst = max(failed, key=lambda gate: gate["error"])
+        return f"its logits are {worst['error']:.1%} of their spread from the default lane's (allowed {worst['allowed']:.0%})"
+    worst, corrected = smallest_p(lane_tests(group, paired))
+    if worst and corrected < REAL:
+        return f"its F1 at {worst.percentile} is not the default lane's ({worst.difference:+.4f}, p {corrected:.2g})"
+    return ""
 
 
-def marked(lines: list[Group], gates: tuple[Gate, ...]) -> list[str]:
+def lane_tests(group: Group, paired: tuple[Paired, ...]) -> list[Paired]:
+    """The paired tests of a tuned group against the default lane of its framework, on the same images."""
+    names = {row.record.spec.name for row in group.rows if row.record.spec.lane == "tuned"}
+    return [test for test in paired if test.lanes and names & {test.a, test.b}]
+
+
+def smallest_p(tests: Iterable[Paired]) -> tuple[Paired | None, float]:
+    """The test with the smallest p, and that p times how many there are (Bonferroni)."""
+    tests = list(tests)
+    worst = min(tests, key=lambda t: (t.p, -abs(t.difference)), default=None)
+    return worst, min(1.0, worst.p * len(tests)) if worst else 1.0
+
+
+def marked(lines: list[Group], results: Results) -> list[str]:
     """What the marks mean: each marked line, and why it enters no ratio."""
-    return [f"{g.label}: enters no ratio: {fault(g) or unproven(g, gates)}." for g in lines if g.label.endswith(MARK)]
+    bad = [g for g in lines if g.label.endswith(MARK)]
+    return [f"{g.label}: enters no ratio: {fault(g, results.paired) or unproven(g, results)}." for g in bad]
 
 
 def _labels(keys: list[tuple]) -> list[str]:
     """'torch resnet50:v1.5', with further words only where two would read the same."""
     labels = [f"{k[0]} {k[1]}" for k in keys]
-    keys = [(*k[:4], "not balanced" if k[4] == "none" else k[4]) for k in keys]
-    for place in (3, 4, 2):
+    keys = [(*k[:4], "not balanced" if k[4] == "none" else k[4], k[5]) for k in keys]
+    for place in (5, 3, 4, 2):
         kinds: dict[str, set[str]] = {}
         for label, key in zip(labels, keys):
             kinds.setdefault(label, set()).add(key[place])

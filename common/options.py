@@ -17,6 +17,7 @@ examples:
   run_bench.py report results/RUN                      make a run's tables and figures again
   run_bench.py parity resnet50:v1.5                    prove that both frameworks do the same arithmetic
   run_bench.py --suite matched --repeats 5             every architecture on both, the same work
+  run_bench.py --models efficientnet_lite0 --lane default tuned   how much faster, for the same scores
   run_bench.py compare results/RUN                     who is faster, and what of it is the framework's
   run_bench.py check results/RUN --baseline results/baselines/smoke.json
   run_bench.py self overhead                           the harness against a bare loop
@@ -104,6 +105,17 @@ def trials_parser() -> argparse.ArgumentParser:
     how.add_argument("--batch-size", type=positive, help="images a step; never changed by itself (default: 32)")
     how.add_argument("--learning-rate", type=positive_number, help="default: 3e-3 for a head alone, else 1e-3")
     how.add_argument("--train", choices=("head", "last-block", "all"), help="the part that trains (default: head)")
+    how.add_argument(
+        "--keep-frozen", action="store_true", default=None,
+        help="the frozen part stays frozen with random weights too: for its speed, not for its scores",
+    )  # fmt: skip
+    how.add_argument(
+        "--lane", nargs="+", choices=("default", "tuned"), dest="lanes", metavar="LANE",
+        help="how fast each framework is driven: default, tuned (the same mathematics as fast as it can), or both",
+    )  # fmt: skip
+    how.add_argument(
+        "--features", choices=("float16", "float32"), help="what the tuned lane keeps features in (default: float16)"
+    )
     how.add_argument(
         "--weights", nargs="+", metavar="CHOICE",
         help="auto, imagenet, random or a .safetensors, .pth or .weights.h5 file; MODEL=CHOICE for one model "

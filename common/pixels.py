@@ -1,13 +1,12 @@
 """Decode and resize once, for all frameworks: a uint8 store on disk, filled on all cores, read row by row."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -19,7 +18,7 @@ from PIL import __version__ as pillow_version
 
 from common.decode import fill_chunk
 from common.errors import InputError
-from common.files import cache_folder, need_space, read_json, size_text, write_json
+from common.files import Rows, cache_folder, locked, need_space, read_json, size_text, write_json
 from common.machine import cores
 
 CHUNK = 16  # images journalled at once
@@ -41,29 +40,17 @@ def _fingerprint(paths: np.ndarray, side: int) -> str:
 
 
 class PixelStore:
-    """uint8 [n, side, side, 3] in one file. Rows are read, not mapped: mapped pages would count as the reader's
-    memory, which would then grow with the data set."""
+    """uint8 [n, side, side, 3] in one file."""
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
         self.meta = read_json(self.folder / "store.json")
-        self.shape = (self.meta["side"], self.meta["side"], 3)
-        self._file = open(self.folder / "pixels.u8", "rb", buffering=0)
+        side = self.meta["side"]
+        self.read = Rows(self.folder / "pixels.u8", "uint8", (side, side, 3)).read
 
     @property
     def hash(self) -> str:
         return self.meta["hash"]
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """uint8 [len(rows), side, side, 3], in the order of `rows`. Safe in several threads at once."""
-        block = np.empty((len(rows), *self.shape), np.uint8)
-        n_bytes = block[:1].nbytes
-        for image, row in zip(block, rows):
-            if os.preadv(self._file.fileno(), [image.reshape(-1)], int(row) * n_bytes) != n_bytes:
-                raise OSError(
-                    f"{self.folder / 'pixels.u8'} ends before row {row}; remove the folder, and it is filled again"
-                )
-        return block
 
     def verify(self) -> bool:
         """Whether every chunk still has the hash it was written with; all cores."""
@@ -91,7 +78,7 @@ def store(
     """
     kind = "pixels" if keep else "decoded"
     folder = cache_folder() / kind / f"{name}-{len(paths)}x{side}-{_fingerprint(paths, side)}"
-    with _locked(folder):
+    with locked(folder):
         for _ in range(2):
             earlier = (folder / "store.json").exists() or (folder / "journal.jsonl").exists()
             if not (folder / "store.json").exists():
@@ -107,14 +94,6 @@ def store(
 def _still_bad(folder: Path, paths: np.ndarray, side: int) -> bool:
     """Whether no image that could not be decoded can be now: a missing right to read leaves no trace in a file's time."""
     return all(fill_chunk("", side, row, [paths[row]])[1] for row, _ in read_json(folder / "store.json")["bad"])
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def fill(

@@ -25,6 +25,7 @@ from common.types import (
     Dataset,
     FeedSpec,
     Job,
+    Lane,
     Plan,
     PlanSpec,
     ProcessSpec,
@@ -231,12 +232,13 @@ def write_specs(
     )  # fmt: skip
     specs = []
     for repeat in range(settings.repeats):
-        for job in jobs if repeat % 2 == 0 else reversed(jobs):
+        turns = [(job, lane) for job in jobs for lane in settings.lanes]
+        for job, lane in turns if repeat % 2 == 0 else reversed(turns):
             seed = settings.seed + repeat
             found = initial[seed, job]
             path = below(folder, Path(found.path)) if found.path else ""
             spec = TrialSpec(
-                name=trial_name(len(specs) + 1, job, seed), framework=job.framework, model=job.model,
+                name=trial_name(len(specs) + 1, job, lane, seed), lane=lane, features=settings.features, framework=job.framework, model=job.model,
                 weights=found.model_copy(update={"path": path}), recipe=recipe(settings, job, found),
                 feed=feeds[seed, job.balance], process=process, seed=seed, repeat=repeat,
             )  # fmt: skip
@@ -312,7 +314,8 @@ def run_name(settings: Settings, jobs: list[Job], dataset: Dataset) -> str:
     return f"{time.strftime('%Y-%m-%d-%H%M%S')}-{what}-{dataset.name}"
 
 
-def trial_name(number: int, job: Job, seed: int) -> str:
+def trial_name(number: int, job: Job, lane: Lane, seed: int) -> str:
     words = [f"{number:02}", job.framework, str(job.model), job.train]
     words += [job.balance] if job.balance != "none" else []
+    words += [lane] if lane != "default" else []
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join([*words, f"seed{seed}"]))

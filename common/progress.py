@@ -50,8 +50,9 @@ class Display:
     def begin(self, spec: TrialSpec, number: int, total: int) -> None:
         self._spec, self._best, self._first_step_s, self._estimated = spec, None, 0.0, False
         self._all = False
-        self._last_line = ("", 0, 0.0)  # phase, epoch and seconds of the last sign of life
-        self.say(f"\ntrial {number} of {total}: {spec.framework} {spec.model}", "bold")
+        self._last_line = ("", 0.0)  # pass and seconds of the last sign of life
+        lane = "" if spec.lane == "default" else f", {spec.lane} lane"
+        self.say(f"\ntrial {number} of {total}: {spec.framework} {spec.model}{lane}", "bold")
         everything = spec.trained_part != spec.recipe.train
         part = (
             f"all ({spec.recipe.train} was asked: random weights leave nothing to freeze)"
@@ -112,14 +113,32 @@ class Display:
         if event["done_epochs"]:
             self.say(f"  goes on after epoch {event['done_epochs']}")
 
+    def _on_tried(self, event: dict[str, Any], memory_bytes: int) -> None:
+        way = ", ".join(f"{setting} {value}" for setting, value in event["way"].items())
+        rate = f"{event['images_per_s']:.1f} images/s" if "images_per_s" in event else ""
+        self.say(f"  tried, {event['part']} part: {way}: {rate or event.get('skipped') or event['failed']}")
+
+    def _on_storing(self, event: dict[str, Any], memory_bytes: int) -> None:
+        self.say(f"  the frozen part runs once over {event['images']:,} images: {event['size']} of features")
+
+    def _on_features(self, event: dict[str, Any], memory_bytes: int) -> None:
+        self._moving(event, "features", event["done"], event["images"], event["done"], memory_bytes)
+
+    def _on_tuned(self, event: dict[str, Any], memory_bytes: int) -> None:
+        if event["why not"]:
+            self.say(f"  tuned lane: {event['why not']}", "yellow")
+        elif not event["filled"]:
+            self.say(f"  features of {event['dtype']} {event['shape']} are there from an earlier trial")
+        else:
+            rate = event["filled"] / event["fill_s"]
+            self.say(f"  {event['filled']:,} images to features in {time_text(event['fill_s'])}, {rate:.1f} images/s")
+
     def _on_received(self, event: dict[str, Any], memory_bytes: int) -> None:
         if event["phase"] == "train" and event["epoch"] == 1:
             forms = f"images {event['images']}, labels {event['labels']}"
             self.say(f"  the training step received: {forms}")
 
     def _on_step(self, event: dict[str, Any], memory_bytes: int) -> None:
-        rate = event["images"] / event["elapsed_s"] if event["elapsed_s"] else 0.0
-        left = (event["batches"] - event["step"]) * event["elapsed_s"] / event["step"]
         training = event["phase"] == "train"
         if training and event["epoch"] == 1:
             self._first_step_s = event["elapsed_s"] if event["step"] == 1 else self._first_step_s
@@ -130,19 +149,25 @@ class Display:
                     words = f"about {time_text(total)} from its first step on"
                     self.say(f"  expected time of this trial: {words}; {shorter(self._spec)} would shorten it")
         what = f"epoch {event['epoch']}/{self._spec.recipe.epochs}" if training else event["phase"]
-        tail = f"{rate:.1f} images/s  {size_text(memory_bytes)}  {time_text(left)} left"
-        if self._bar:
-            self._bar.update(self._task, description=what, total=event["batches"], completed=event["step"], tail=tail)
-        elif self._line_due(event):
-            self.say(f"  {what}, batch {event['step']}/{event['batches']}  {tail}")
+        self._moving(event, what, event["step"], event["batches"], event["images"], memory_bytes)
 
-    def _line_due(self, event: dict[str, Any]) -> bool:
-        phase, epoch, last_s = self._last_line
-        if (phase, epoch) != (event["phase"], event["epoch"]):
-            last_s = 0.0
-        due = event["elapsed_s"] - last_s > LINE_EVERY_S
+    def _moving(
+        self, event: dict[str, Any], what: str, done: int, total: int, images: int, memory_bytes: int
+    ) -> None:  # fmt: skip
+        """The bar, or a line now and then. what: the pass; done of total: batches, or images."""
+        elapsed = event["elapsed_s"]
+        rate = images / elapsed if elapsed else 0.0
+        tail = f"{rate:.1f} images/s  {size_text(memory_bytes)}  {time_text((total - done) * elapsed / done)} left"
+        if self._bar:
+            self._bar.update(self._task, description=what, total=total, completed=done, tail=tail)
+        elif self._line_due(what, elapsed):
+            self.say(f"  {what}, {'batch ' if total != event['images'] else ''}{done}/{total}  {tail}")
+
+    def _line_due(self, what: str, elapsed_s: float) -> bool:
+        last_what, last_s = self._last_line
+        due = elapsed_s - (last_s if what == last_what else 0.0) > LINE_EVERY_S
         if due:
-            self._last_line = (event["phase"], event["epoch"], event["elapsed_s"])
+            self._last_line = (what, elapsed_s)
         return due
 
     def _on_epoch(self, event: dict[str, Any], memory_bytes: int) -> None:

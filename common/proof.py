@@ -3,15 +3,18 @@
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from common import receipts
 from common.child import RECEIPTS
 from common.decode import decode
+from common.features import FeatureStore
 from common.pixels import PixelStore
 from common.trial import read_plan
 from common.types import Plan, TrialSpec
+from common.watch import read_events
 
 BLOCK_BYTES = 2**25  # of pixels hashed at once
 
@@ -22,16 +25,32 @@ def proven(trial: Path, spec: TrialSpec) -> tuple[tuple[str, ...], str]:
     drawn = read_plan(run / spec.feed.plan, spec.feed.plan_hash)
     with np.load(run / spec.feed.labels) as arrays:
         truth = receipts.of_labels(arrays["labels"].astype(np.float32))
-    hashes, fault = [], ""
+    hashes, fault, tuned = [], "", tuning(trial)
     for epoch in range(1, spec.recipe.epochs + 1):
         with np.load(trial / RECEIPTS / f"epoch{epoch}.npz") as arrays:
             found = arrays["received"]
         rows = drawn.orders[epoch - 1]
-        expected = np.stack([_pixels(run, spec, drawn, epoch), truth[rows], rows.astype(np.int64)], axis=1)
-        hashes.append(receipts.chained(found))
+        given = _features(run / tuned["store"], rows) if "store" in tuned else _pixels(run, spec, drawn, epoch)
+        expected = np.stack([given, truth[rows], rows.astype(np.int64)], axis=1)
+        # Features differ in their last digits from framework to framework: of them, each is held against its own store.
+        hashes.append(receipts.chained(found[:, 1:] if "store" in tuned else found))
         differs = receipts.fault(found, expected, spec.recipe.batch_size)
         fault = fault or (f"epoch {epoch}, {differs}" if differs else "")
     return tuple(hashes), fault
+
+
+def tuning(trial: Path) -> dict[str, Any]:
+    """What the tuned lane said of the trial; nothing in the default lane."""
+    return next((e for e in read_events(trial / "events.jsonl") if e["event"] == "tuned"), {})
+
+
+def _features(folder: Path, rows: np.ndarray) -> np.ndarray:
+    """int64: the hash of each visit's features, as they lie in the store."""
+    store = FeatureStore(folder)
+    used = np.unique(rows)
+    step = max(1, BLOCK_BYTES // store.read(used[:1]).nbytes)
+    blocks = [receipts.of_pixels(store.read(used[at : at + step])) for at in range(0, len(used), step)]
+    return np.concatenate(blocks)[np.searchsorted(used, rows)]
 
 
 def _pixels(run: Path, spec: TrialSpec, drawn: Plan, epoch: int) -> np.ndarray:

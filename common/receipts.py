@@ -35,8 +35,8 @@ def words(image_bytes: int) -> int:
 
 
 def of_pixels(pixels: np.ndarray) -> np.ndarray:
-    """int64 [n] of uint8 [n, h, w, 3], 4 bytes as one little-endian int32."""
-    flat = np.ascontiguousarray(pixels).reshape(len(pixels), -1)
+    """int64 [n] of uint8 [n, h, w, 3] (or features [n, ...]), 4 bytes as one little-endian int32."""
+    flat = np.ascontiguousarray(pixels).reshape(len(pixels), -1).view(np.uint8)
     n = words(flat.shape[1])
     if flat.shape[1] % WORD:
         flat = np.pad(flat, ((0, 0), (0, n * WORD - flat.shape[1])))

@@ -52,13 +52,13 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
     else:
         status, reason = "missing", "not run" if not events else "ended without a word"
     received = next((e for e in events if e["event"] == "received" and e["phase"] == "train"), {})
-    built = by_kind.get("built", {})
+    built, tuned = by_kind.get("built", {}), _tuning(events)
     ok = status == "ok"
     return TrialRecord(
         spec=spec, status=status, reason=reason,
         log_tail=parent.get("log_tail", ""),
         repeat_command="" if ok else repeat_command(run_folder, folder.name),
-        facts=built.get("facts", {}), environment=built.get("environment", {}),
+        facts=built.get("facts", {}) | tuned.get("facts", {}), tuning=tuned, environment=built.get("environment", {}),
         weights_report=built.get("weights_report", {}), weights_names=built.get("weights_names", {}),
         received={key: received[key] for key in ("images", "labels") if key in received},
         start_s=by_kind.get("ready", {}).get("start_s", 0.0),
@@ -69,6 +69,15 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
         memory_method=parent.get("memory_method", ""), resumed_after=parent.get("resumed_after", ()),
         receipts=parent.get("receipts", ()), receipt_fault=parent.get("receipt_fault"),
     )  # fmt: skip
+
+
+def _tuning(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the tuned lane did: its own words, what it tried, and what its gate found."""
+    found = {k: v for e in events if e["event"] == "tuned" for k, v in e.items() if k != "event"}
+    if found:
+        for kind, name in (("tried", "tried"), ("lane gate", "gate")):
+            found[name] = [{k: v for k, v in e.items() if k != "event"} for e in events if e["event"] == kind]
+    return found
 
 
 def repeat_command(run_folder: str, trial: str) -> str:
@@ -118,17 +127,20 @@ def _image_f1(trial: Path, truth: np.ndarray, percentiles: tuple[float, ...]) ->
 
 
 def _paired(specs: list[TrialSpec], each: dict[str, dict[str, np.ndarray]]) -> tuple[Paired, ...]:
-    """The paired test of every two frameworks on one model, trained part, seed and plan."""
+    """The paired test of one model, trained part, seed and plan on every two frameworks, and in both lanes of one."""
 
     def same(spec: TrialSpec) -> tuple:
         return spec.model, spec.trained_part, spec.seed, spec.feed.plan_hash
 
+    def worth_testing(a: TrialSpec, b: TrialSpec) -> bool:
+        return same(a) == same(b) and (a.framework != b.framework) != (a.lane != b.lane)
+
     return tuple(
         Paired(
-            a=a.name, b=b.name, seed=a.seed, percentile=p, p=paired_test(each[a.name][p], each[b.name][p]),
+            a=a.name, b=b.name, lanes=a.lane != b.lane, seed=a.seed, percentile=p, p=paired_test(each[a.name][p], each[b.name][p]),
             difference=float(np.mean(each[a.name][p] - each[b.name][p])),
         )
-        for a, b in itertools.combinations(specs, 2) if same(a) == same(b) and a.framework != b.framework
+        for a, b in itertools.combinations(specs, 2) if worth_testing(a, b)
         for p in each[a.name]
     )  # fmt: skip
 

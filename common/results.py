@@ -42,6 +42,7 @@ class TrialRecord(Value):
     memory_method: str = ""
     peak_device_bytes: int = 0
     resumed_after: tuple[int, ...] = ()  # epochs after which it was taken up again
+    tuning: dict[str, Any] = {}  # what the tuned lane tried, chose, kept and found at its gate (common/lane.py)
     receipts: tuple[str, ...] = ()  # of each epoch: a hash of what the training steps received, in order
     receipt_fault: str | None = None  # where that is not what the plan says; "": nowhere; None: not looked at
 
@@ -106,6 +107,7 @@ class Paired(Value):
 
     a: str  # trials
     b: str
+    lanes: bool = False  # of both lanes of one framework; else of two frameworks
     seed: int
     percentile: str
     difference: float  # a's mean less b's

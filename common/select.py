@@ -16,7 +16,13 @@ def jobs(settings: Settings) -> tuple[list[Job], list[str]]:
     if settings.formulas == "matched":
         chosen = [(card, _common_variant(model, [c for c, m in chosen if m == model])) for card, model in chosen]
     found = [
-        Job(framework=card.NAME, model=with_variant(card, model), train=settings.train, balance=settings.balance)
+        Job(
+            framework=card.NAME,
+            model=with_variant(card, model),
+            train=settings.train,
+            balance=settings.balance,
+            keep_frozen=settings.keep_frozen,
+        )
         for card, model in chosen
     ]
     found = list(dict.fromkeys(found))  # resnet50 and resnet50:v1.5 are one

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from common import checkpoint
+from common import checkpoint, lane
 from common.balance import positive_weights
 from common.child import RECEIPTS, clear, die_with_parent, environment
 from common.decode import ImageError
@@ -28,7 +28,7 @@ from common.pixels import PixelStore
 from common.plan import plan_hash
 from common.scores import bce_with_logits
 from common.types import BuildSpec, Plan, TrialSpec
-from common.watch import Events, Lie, Watch, check_loss, load_average
+from common.watch import Events, Lie, Watch, check_loss, load_average, read_events
 
 NO_MEMORY = re.compile(r"out of memory|can't allocate memory|\bOOM\b")  # as the frameworks' own errors say it
 RESUME = "--resume"  # said by the parent, which has taken the events back to the last checkpoint
@@ -85,6 +85,11 @@ class Trial:
             weights_names={what: names for what, names in report.items() if what != "loaded"},
         )  # fmt: skip
         self.done = checkpoint.Progress()
+        self.tuned: lane.Tuned | None = None
+        if spec.lane == "tuned":
+            self.tuned = lane.Tuned(self)
+            earlier = {e["event"]: e for e in read_events(folder / "events.jsonl")}.get("tuned", {})
+            self.tuned.prepare(self.stored or self.decoded, self.plan, earlier)
 
     @staticmethod
     def _check(what: str, planned: str, found: str) -> None:
@@ -97,6 +102,8 @@ class Trial:
         recipe, workers = self.spec.recipe, self.spec.feed.workers
         cropped = crops if len(crops) else None
         source = self.decoded if cropped is not None or self.stored is None else self.stored
+        if self.tuned and self.tuned.source:
+            source = self.tuned.source
         assert source is not None
         return Feed(source, rows, labels, recipe.batch_size, workers, cropped)
 
@@ -155,6 +162,8 @@ class Trial:
         if len(self.plan.test_rows):
             arrays["test"], _ = self.predict(self.plan.test_rows, self.plan.test_crops, self.spec.recipe.epochs, "test")
         write_arrays(self.folder / "logits.npz", **arrays)
+        if self.tuned:
+            self.tuned.check(self.plan, logits)
         assert self.spec.weights.preprocessing is not None
         file = self.folder / "weights.safetensors"
         save_weights(file, self.done.best, self.spec.model, self.spec.weights.preprocessing)

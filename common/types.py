@@ -17,6 +17,9 @@ Schedule = Literal["constant", "plateau"]
 FrozenNorm = Literal["inference", "drift"]
 Formulas = Literal["library", "matched"]
 Precision = Literal["float32", "float64"]
+Lane = Literal["default", "tuned"]  # how fast a framework is driven, the mathematics being the same
+Stored = Literal["float16", "float32"]  # what features are kept in
+Way = dict[str, str | int]  # one way to run a part of a model: setting -> value
 Device = Literal["cpu", "cuda"]
 Status = Literal["ok", "failed", "killed", "timeout", "stalled", "interrupted", "missing"]
 
@@ -209,6 +212,9 @@ class Settings(Value):
     repeats: int = 1
     percentiles: Percentiles = (80.0, 85.0, 90.0, 95.0)
     predict_at: float = 90.0  # the paper's percentile, for predictions.csv
+    lanes: tuple[Lane, ...] = ("default",)
+    features: Stored = "float16"
+    keep_frozen: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     deterministic: bool = False
     workers: int | None = None  # none where the pixels are stored, one for every 4 cores where they are decoded
@@ -245,6 +251,8 @@ class TrialSpec(Value):
     recipe: Recipe
     feed: FeedSpec
     process: ProcessSpec
+    lane: Lane = "default"
+    features: Stored = "float16"  # the tuned lane's
     seed: int
     repeat: int
 

@@ -8,6 +8,7 @@ A folder `frameworks/<folder>/` is a framework:
 - `adapter.py` has a class `Adapter` that fulfils the protocol below. Only a child process imports it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from common.feed import Feed
-from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec
+from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
 from common.watch import Watch
 
 TORCHVISION = Preprocessing(
@@ -128,3 +129,26 @@ class Adapter(Protocol):
     def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
         """Canonical tensors of `source` ('imagenet': the library's own loader; else a file that READS names),
         and the preprocessing that belongs to them."""
+
+
+class Tunable(Protocol):
+    """What an adapter may offer beside `Adapter`: the tuned lane, the same mathematics as fast as the framework can do it.
+
+    A way is a value for each setting; the first of a setting's values is where the search begins. Two settings mean
+    something to the harness: "micro batch" is how many images `extractor` is called with, and values of "compiler" after
+    the first may take half a minute to build, so that they are tried only where they can pay back.
+    """
+
+    def frozen_ways(self, model: Any) -> dict[str, tuple[str | int, ...]]:
+        """Setting -> values for the frozen part; empty where nothing is frozen, or where it ends is not known."""
+
+    def extractor(self, model: Any, way: Way) -> Callable[[np.ndarray], np.ndarray]:
+        """A function of uint8 [n, side, side, 3] -> float32 [n, ...]: the frozen part, in inference mode."""
+
+    def training_ways(self, model: Any, from_features: bool) -> dict[str, tuple[str | int, ...]]:
+        """Setting -> values for what trains; empty where there is nothing to choose. from_features: the frozen part is
+        not run with it."""
+
+    def run_as(self, model: Any, way: Way, example: np.ndarray | None) -> None:
+        """From now on `train_epoch` and `predict` run in this way ({}: as in the default lane), on batches of features like
+        the example [1, ...] (None: of pixels). Weights, optimiser and names stay as they are."""

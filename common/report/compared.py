@@ -4,13 +4,12 @@ import numpy as np
 
 from common.comparison import Attribution, Pair, attribution, crossed, pair, pairs, seconds
 from common.errors import unknown
-from common.groups import MARK, Group, groups, marked
+from common.groups import MARK, REAL, Group, groups, marked, smallest_p
 from common.report.differences import differences
+from common.report.lanes import lanes, lanes_table
 from common.report.table import NONE, Table, number
 from common.results import Gate, Results
 from common.stats import LEVEL, WORTH, Interval, median_interval
-
-REAL = 0.01  # a difference of F1 is called real where the paired test says so at this level, corrected for how many
 
 
 def speed_table(results: Results, chosen: list[Group]) -> Table:
@@ -26,7 +25,7 @@ def speed_table(results: Results, chosen: list[Group]) -> Table:
         "images/s: training, later epochs; median over the repeats, and the interval that holds it (order statistics, 95 % "
         "or as much as so few can: 1 - 2 / 2^n for n repeats). GMAC/s: the forward pass alone; a backward pass costs about "
         "twice as much where everything trains, nothing where the layers are frozen.",
-        *marked(chosen, results.gates),
+        *marked(chosen, results),
     )
     header = ("row", "repeats", "images/s", "interval", "GMAC an image", "GMAC/s")
     return Table("Speed", header, tuple(rows), notes)
@@ -111,10 +110,9 @@ def _control(p: Pair) -> str:
 
 
 def _f1_words(p: Pair) -> str:
-    if not p.f1:
+    worst, corrected = smallest_p(p.f1)
+    if worst is None:
         return NONE
-    worst = min(p.f1, key=lambda t: (t.p, -abs(t.difference)))
-    corrected = min(1.0, worst.p * len(p.f1))
     return f"{worst.difference:+.4f}, p {corrected:.2g}" + (" (real)" if corrected < REAL else "")
 
 
@@ -160,6 +158,7 @@ def tables(results: Results, a: str = "", b: str = "") -> list[Table]:
         shown = [speed_table(results, everything)]
         shown += [gates_table(results.gates)] if results.gates else []
         shown += [pairs_table(results, found)] if found else []
+        shown += [lanes_table(results, both)] if (both := lanes(everything)) else []
         return shown + ([attribution_table(attribution(*cross, everything))] if cross else [])
     one, other = (_named(name, everything) for name in (a, b))
     shown = [speed_table(results, [one, other])]

@@ -203,7 +203,7 @@ def _comparison_notes(results: Results) -> tuple[str, ...]:
         )
     short = [g for g in groups(results) if len(g.rows) < g.asked]
     notes += [f"{g.label}: {g.asked - len(g.rows)} of {g.asked} trials did not finish (see below)." for g in short]
-    notes += marked(groups(results), results.gates)
+    notes += marked(groups(results), results)
     notes += [
         f"{g.label}: {g.first.record.spec.weights.note}." for g in groups(results) if g.first.record.spec.weights.note
     ]

@@ -1,5 +1,6 @@
 """Logistic regression in NumPy behind the same contract as the real frameworks."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from common.errors import InputError
 from common.feed import Feed
 from common.receipts import receipt
 from common.scores import bce_with_logits
-from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec
+from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
 from common.watch import Watch
 from frameworks.fake import MODELS
 from frameworks.fake.faults import AT_STEP, FAULTY_STEP, asked
@@ -30,6 +31,7 @@ class Logistic:
         self.weight = np.zeros((spec.classes, GRID * GRID * 3), spec.precision)
         self.bias = np.zeros(spec.classes, spec.precision)
         self.epoch = 0
+        self.given = self.features  # pixels to features; in the tuned lane batches hold features already
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [n, h, w, 3] -> [n, 48] around 0, in the weights' precision."""
@@ -97,7 +99,7 @@ class Adapter:
             asked(f"{watch.epoch}:{step}")
             if step == FAULTY_STEP and model.kind in AT_STEP:
                 AT_STEP[model.kind]()
-            x = model.features(pixels)
+            x = model.given(pixels)
             z = model.logits(x)
             loss = float("nan") if model.kind == "nan" else bce_with_logits(z, labels, model.positive_weights)
             p, w = 1 / (1 + np.exp(-z)), 1 if model.positive_weights is None else model.positive_weights
@@ -137,9 +139,24 @@ class Adapter:
     def predict(self, model: Logistic, feed: Feed, watch: Watch) -> np.ndarray:
         parts = []
         for (pixels,) in watch.fetch(map(feed.batch, range(feed.batches))):
-            parts.append(model.logits(model.features(pixels)))
+            parts.append(model.logits(model.given(pixels)))
             watch.stepped(len(pixels))
         return np.concatenate(parts)[: feed.images - (model.kind == "lie")]
+
+    def frozen_ways(self, model: Logistic) -> dict[str, tuple[str | int, ...]]:
+        return {"precision": ("float32", "float16"), "micro batch": (32, 8)}
+
+    def extractor(self, model: Logistic, way: Way) -> Callable[[np.ndarray], np.ndarray]:
+        asked(f"extractor:{way['micro batch']}")
+        return lambda pixels: model.features(pixels).astype(str(way["precision"])).astype(np.float32)
+
+    def training_ways(self, model: Logistic, from_features: bool) -> dict[str, tuple[str | int, ...]]:
+        return {"precision": ("float32", "float16"), "compiler": ("none", "another")}
+
+    def run_as(self, model: Logistic, way: Way, example: np.ndarray | None) -> None:
+        if way.get("precision") == "float16":
+            raise ValueError("the fake framework trains in float32 alone")
+        model.given = model.features if example is None else lambda features: features.astype(model.weight.dtype)
 
     def activations(self, model: Logistic, pixels: np.ndarray, training: bool) -> dict[str, np.ndarray]:
         x = model.features(pixels)

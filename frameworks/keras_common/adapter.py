@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import numpy as np
 
 from common.errors import InputError
 from common.feed import Feed
-from common.types import BuildSpec, ModelSpec, Preprocessing
+from common.types import BuildSpec, ModelSpec, Preprocessing, Way
 from common.watch import Watch
 from frameworks.contract import EFFICIENTNET_LITE0
-from frameworks.keras_common import models, optimisers, weights
+from frameworks.keras_common import models, optimisers, tuned, weights
 from frameworks.keras_common.data import Batches, Tell
 
 EXPORT_SIDE = 224
@@ -32,11 +33,11 @@ class Observed(keras.Model):
     watch: Any = None
     images_taken: int = 0  # in the last step
 
-    def tell(self, side: int, receipt: np.ndarray) -> None:
+    def tell(self, receipt: np.ndarray) -> None:
         """receipt: int64 [n, 3], computed from the step's own tensors."""
-        n, classes = len(receipt), self.output_shape[-1]
+        n, classes, given = len(receipt), self.output_shape[-1], self.inputs[0]
         self.images_taken = n
-        images, labels = Form("uint8", (n, side, side, 3)), Form("float32", (n, classes))
+        images, labels = Form(given.dtype, (n, *given.shape[1:])), Form("float32", (n, classes))
         self.watch.received(images, labels, Form("int64", (n,)))
         self.watch.took(receipt)
 
@@ -49,6 +50,7 @@ class Model:
 
     def __init__(self, network: Observed, spec: BuildSpec):
         self.network, self.architecture, self.spec = network, spec.model.name, spec
+        self.runs = network  # in steps and predictions: the network, or what trains of it
         self.plateau = None
         if spec.schedule == "plateau":  # Keras's patience counts one epoch less than torch's: 3 is torch's 2
             self.plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.1, patience=3, min_delta=1e-4)
@@ -75,12 +77,9 @@ class KerasAdapter:
     def build(self, spec: BuildSpec) -> Model:
         network = models.build(spec, self.Network)
         loss = models.loss(spec.positive_weights)
-        network.compile(optimizer=optimisers.optimiser(spec), loss=loss, jit_compile=self.jit)
-        network.optimizer.build(network.trainable_variables)
-        # Unless its loss is built, `fit` takes the first batch from the queue to build it, and on torch and jax does not
-        # put it back: the first epoch then trained on the batches 2, 3, ..., 1, as the receipts showed.
-        nothing = keras.ops.zeros((1, spec.classes))
-        network.compute_loss(y=nothing, y_pred=nothing)
+        optimiser = optimisers.optimiser(spec)
+        optimiser.build(network.trainable_variables)
+        _compile(network, optimiser, loss, self.jit)
         return Model(network, spec)
 
     def head(self, model: Model) -> tuple[str, str]:
@@ -99,8 +98,8 @@ class KerasAdapter:
         weights.load(model.network, model.architecture, tensors)
 
     def train_epoch(self, model: Model, feed: Feed, watch: Watch) -> float:
-        model.network.watch = watch
-        history = model.network.fit(Batches(feed), epochs=1, shuffle=False, verbose=0, callbacks=[Tell(watch)])
+        model.runs.watch = watch
+        history = model.runs.fit(Batches(feed), epochs=1, shuffle=False, verbose=0, callbacks=[Tell(watch)])
         return history.history["loss"][0]
 
     def validated(self, model: Model, loss: float) -> None:
@@ -124,7 +123,25 @@ class KerasAdapter:
                 setattr(model.plateau, key, arrays[key].item())
 
     def predict(self, model: Model, feed: Feed, watch: Watch) -> np.ndarray:
-        return model.network.predict(Batches(feed), verbose=0, callbacks=[Tell(watch)])
+        return model.runs.predict(Batches(feed), verbose=0, callbacks=[Tell(watch)])
+
+    def frozen_ways(self, model: Model) -> dict[str, tuple[str | int, ...]]:
+        spec = model.spec
+        frozen = spec.train != "all" and spec.frozen_norm == "inference" and tuned.cut(model.network) is not None
+        return tuned.FROZEN if frozen else {}
+
+    def extractor(self, model: Model, way: Way) -> Callable[[np.ndarray], np.ndarray]:
+        return tuned.extractor(model.network, way)
+
+    def training_ways(self, model: Model, from_features: bool) -> dict[str, tuple[str | int, ...]]:
+        head_alone = from_features and model.spec.train == "head"
+        return {} if head_alone else tuned.TRAINED
+
+    def run_as(self, model: Model, way: Way, example: np.ndarray | None) -> None:
+        network = model.network
+        plain = {"precision": "float32", "compiler": "XLA" if self.jit else "none"}
+        model.runs = tuned.rest(network, self.Network, plain | way, example)
+        _compile(model.runs, network.optimizer, network.loss, (plain | way)["compiler"] == "XLA")
 
     def activations(self, model: Model, pixels: np.ndarray, training: bool) -> dict[str, np.ndarray]:
         return models.activations(model.network, pixels, training, model.name_of)
@@ -179,6 +196,14 @@ class KerasAdapter:
         else:
             body = models.library_body(model.name, EXPORT_SIDE, weights="imagenet")
         return weights.dump(body, model.name), self.preprocessing(model)
+
+
+def _compile(network: Observed, optimiser: keras.optimizers.Optimizer, loss: keras.losses.Loss, jit: bool) -> None:
+    network.compile(optimizer=optimiser, loss=loss, jit_compile=jit)
+    # Unless its loss is built, `fit` takes the first batch from the queue to build it, and on torch and jax does not
+    # put it back: the first epoch then trained on the batches 2, 3, ..., 1, as the receipts showed.
+    nothing = keras.ops.zeros((1, network.output_shape[-1]))
+    network.compute_loss(y=nothing, y_pred=nothing)
 
 
 def _state(network: Observed) -> list[keras.Variable]:

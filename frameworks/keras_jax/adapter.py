@@ -26,7 +26,7 @@ jax.config.update("jax_enable_x64", True)
 
 def receipt(images: jax.Array, labels: jax.Array, ids: jax.Array) -> jax.Array:
     """common/receipts.py in JAX's operations."""
-    flat = images.reshape(len(images), -1)
+    flat = jax.lax.bitcast_convert_type(images.reshape(len(images), -1), jnp.uint8).reshape(len(images), -1)
     words = receipts.words(flat.shape[1])
     flat = jnp.pad(flat, ((0, 0), (0, words * receipts.WORD - flat.shape[1])))
     pixels = jax.lax.bitcast_convert_type(flat.reshape(len(images), words, receipts.WORD), jnp.int32)
@@ -43,8 +43,7 @@ class Network(Observed):
 
     def train_step(self, state: Any, data: Any) -> Any:
         images, labels, ids = data
-        side = images.shape[1]
-        io_callback(lambda taken: self.tell(side, np.array(taken)), None, receipt(images, labels, ids), ordered=True)
+        io_callback(lambda taken: self.tell(np.array(taken)), None, receipt(images, labels, ids), ordered=True)
         return super().train_step(state, (images, labels))
 
     def settle(self) -> None:

@@ -21,7 +21,7 @@ class Network(Observed):
 
     def train_step(self, data: Any) -> Any:
         images, labels, ids = data
-        self.tell(images.shape[1], self.receipt(images, labels, ids).cpu().numpy())
+        self.tell(self.receipt(images, labels, ids).cpu().numpy())
         return super().train_step((images, labels))
 
 
@@ -40,7 +40,7 @@ class Adapter(KerasAdapter):
 
     def build(self, spec: BuildSpec) -> Model:
         model = super().build(spec)
-        model.network.receipt = torch_process.Receipt(spec.classes, spec.side, self.device)
+        model.network.receipt = torch_process.Receipt(spec.classes, self.device)
         return model
 
     def receipt(self, model: Model, images: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """PyTorch behind the contract: eager, float32, channels last as the pixels come and as TensorFlow computes."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,9 @@ import torchvision
 from torch import nn
 
 from common.feed import Feed
-from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec
+from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
 from common.watch import Watch
-from frameworks.pytorch import MODELS, models
+from frameworks.pytorch import MODELS, models, tuned
 from frameworks.pytorch.data import loader
 from frameworks.torch_common import process as torch_process
 
@@ -29,9 +31,15 @@ class Model:
         self.loss = nn.BCEWithLogitsLoss(pos_weight=weights if spec.positive_weights else None)
         trained = [p for p in built.network.parameters() if p.requires_grad]
         self.optimiser = OPTIMISERS[spec.optimiser](trained, lr=spec.learning_rate)
-        self.receipt = torch_process.Receipt(spec.classes, spec.side, device)
+        self.receipt = torch_process.Receipt(spec.classes, device)
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
         self.schedule = plateau(self.optimiser, patience=2) if spec.schedule == "plateau" else None
+        self.parts = tuned.split(built, spec.train) if spec.frozen_norm == "inference" else None
+        self.run: Callable[[torch.Tensor], torch.Tensor] = self.whole  # what a step and a prediction compute
+
+    def whole(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 [n, side, side, 3] -> logits [n, classes]: the default lane."""
+        return self.network(self.preprocess(pixels))
 
     @property
     def network(self) -> nn.Module:
@@ -88,7 +96,7 @@ class Adapter:
             images, labels, ids = (tensor.to(self.device, non_blocking=True) for tensor in batch)
             taken.append(model.receipt(images, labels, ids))
             model.optimiser.zero_grad()
-            loss = model.loss(model.network(model.preprocess(images)), labels.to(model.dtype))
+            loss = model.loss(model.run(images), labels.to(model.dtype))
             loss.backward()
             model.optimiser.step()
             total += loss.detach() * len(images)
@@ -133,9 +141,27 @@ class Adapter:
             for (images,) in watch.fetch(loader(feed, pin=self.device.type == "cuda")):
                 watch.received(images)
                 images = images.to(self.device, non_blocking=True)
-                parts.append(model.network(model.preprocess(images)))
+                parts.append(model.run(images))
                 watch.stepped(len(images))
         return torch.cat(parts).cpu().numpy()
+
+    def frozen_ways(self, model: Model) -> dict[str, tuple[str | int, ...]]:
+        return tuned.FROZEN if model.parts else {}
+
+    def extractor(self, model: Model, way: Way) -> Callable[[np.ndarray], np.ndarray]:
+        assert model.parts
+        return tuned.extractor(model.parts[0], model.preprocess, way, self.device)
+
+    def training_ways(self, model: Model, from_features: bool) -> dict[str, tuple[str | int, ...]]:
+        head_alone = from_features and isinstance(model.parts[1], nn.Linear)
+        return {} if head_alone else tuned.TRAINED
+
+    def run_as(self, model: Model, way: Way, example: np.ndarray | None) -> None:
+        way = {setting: values[0] for setting, values in tuned.TRAINED.items()} | way
+        network = model.network if example is None else model.parts[1]
+        run = tuned.forward(network, way, self.device)
+        prepare = model.preprocess if example is None else partial(_features, model.dtype)
+        model.run = lambda x: run(prepare(x))
 
     def activations(self, model: Model, pixels: np.ndarray, training: bool) -> dict[str, np.ndarray]:
         if training:
@@ -196,6 +222,11 @@ class Adapter:
         state = models.pretrained(model) if source == "imagenet" else models.from_file(model, source)
         tensors = {n: t.detach().cpu().numpy().astype(np.float32) for n, t in state.items() if t.is_floating_point()}
         return tensors, MODELS[model.name].preprocessing if model.name in MODELS else self.preprocessing(model)
+
+
+def _features(dtype: torch.dtype, x: torch.Tensor) -> torch.Tensor:
+    """As they lie in the store, [n, h, w, c] or [n, features], to what the network takes: a view, not a copy."""
+    return (x.permute(0, 3, 1, 2) if x.dim() == 4 else x).to(dtype)
 
 
 def _optimiser_words(optimiser: torch.optim.Optimizer) -> str:

@@ -1,5 +1,6 @@
 """TensorFlow under Keras 3 behind the contract."""
 
+import math
 import os
 from typing import Any
 
@@ -18,10 +19,11 @@ from frameworks.keras_common.adapter import KerasAdapter, Model, Observed
 
 
 def receipt(images: tf.Tensor, labels: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-    """common/receipts.py in TensorFlow's operations."""
-    image_bytes = images.shape[1] * images.shape[2] * images.shape[3]
+    """common/receipts.py in TensorFlow's operations. images: uint8 [n, h, w, 3], or features [n, ...]."""
+    image_bytes = math.prod(images.shape[1:]) * images.dtype.size
     words = receipts.words(image_bytes)
-    flat = tf.pad(tf.reshape(images, [-1, image_bytes]), [[0, 0], [0, words * receipts.WORD - image_bytes]])
+    flat = tf.reshape(tf.bitcast(images, tf.uint8), [-1, image_bytes])
+    flat = tf.pad(flat, [[0, 0], [0, words * receipts.WORD - image_bytes]])
     numbers = tf.bitcast(tf.reshape(flat, [-1, words, receipts.WORD]), tf.int32), tf.bitcast(labels, tf.int32)
     hashes = [tf.reduce_sum(tf.cast(x, tf.int64) * receipts.weights(x.shape[1]), axis=1) for x in numbers]
     return tf.stack([*hashes, tf.cast(ids, tf.int64)], axis=1)
@@ -35,8 +37,7 @@ class Network(Observed):
 
     def train_step(self, data: Any) -> Any:
         images, labels, ids = data
-        side = images.shape[1]
-        told = tf.numpy_function(lambda taken: self.tell(side, taken), [receipt(images, labels, ids)], [])
+        told = tf.numpy_function(self.tell, [receipt(images, labels, ids)], [])
         with tf.control_dependencies([told]):
             images = tf.identity(images)
         return super().train_step((images, labels))

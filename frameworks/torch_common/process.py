@@ -73,14 +73,19 @@ def peak_bytes(device: torch.device) -> int:
 class Receipt:
     """common/receipts.py on torch's tensors, on their device."""
 
-    def __init__(self, classes: int, side: int, device: torch.device):
-        self.missing = -(side * side * 3) % receipts.WORD
-        self.words = torch.from_numpy(receipts.weights(receipts.words(side * side * 3)).copy()).to(device)
-        self.bits = torch.from_numpy(receipts.weights(classes).copy()).to(device)
+    def __init__(self, classes: int, device: torch.device):
+        self.device, self.words = device, self._weights(0)
+        self.bits = self._weights(classes)
+
+    def _weights(self, n: int) -> torch.Tensor:
+        return torch.from_numpy(receipts.weights(n).copy()).to(self.device)
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        """int64 [n, 3] of uint8 [n, h, w, 3], float32 [n, classes] and int64 [n]."""
-        flat = torch.nn.functional.pad(images.reshape(len(images), -1), (0, self.missing))
-        pixels = (flat.view(torch.int32).to(torch.int64) * self.words).sum(dim=1)
+        """int64 [n, 3] of uint8 [n, h, w, 3] (or features [n, ...]), float32 [n, classes] and int64 [n]."""
+        flat = images.reshape(len(images), -1).view(torch.uint8)
+        flat = torch.nn.functional.pad(flat, (0, -flat.shape[1] % receipts.WORD)).view(torch.int32)
+        if len(self.words) != flat.shape[1]:
+            self.words = self._weights(flat.shape[1])
+        pixels = (flat.to(torch.int64) * self.words).sum(dim=1)
         truth = (labels.contiguous().view(torch.int32).to(torch.int64) * self.bits).sum(dim=1)
         return torch.stack([pixels, truth, ids.to(torch.int64)], dim=1)

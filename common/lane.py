@@ -1,0 +1,252 @@
+"""The CHILD's tuned lane: the frozen part once per image, into a store; each part run in the way a measurement finds.
+
+The mathematics stays the default lane's: at the end both lanes' logits are computed with the trained weights and compared.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common import features
+from common.errors import InputError
+from common.feed import Source
+from common.files import cache_folder, hash_arrays, need_space, replacing, size_text
+from common.types import Plan, TrialSpec, Way
+from common.watch import STEP_EVENT_S, Events, Watch
+
+MEASURED_S = 0.7  # of each way of the frozen part
+STEPS, STEPS_S = 20, 2.0  # a way of what trains is tried for so many steps, or so long, but at least for three
+WORTH_COMPILING_S = (
+    90.0  # a compiler takes up to half a minute, and has saved a third: tried where so much is still to run
+)
+SAMPLE = 128  # images on which both lanes' logits are compared
+ALLOWED = 0.05  # of the logits' spread over the sample; bfloat16 rounds at 0.004, once a layer
+
+
+class Tuned:
+    """What the tuned lane does for one trial: `source` is what its feeds read from (None: pixels, as ever)."""
+
+    def __init__(self, trial: Any):
+        self.trial, self.spec, self.adapter, self.model = trial, trial.spec, trial.adapter, trial.model
+        self.events: Events = trial.events
+        self.source: features.FeatureStore | None = None
+        self.said: dict[str, Any] = {"why not": why_not(self.spec, self.adapter, self.model)}
+
+    def prepare(self, pixels: Source, plan: Plan, earlier: dict[str, Any]) -> None:
+        """Choose the ways, fill the store, and have the model run so. earlier: what was said before a kill: the trial goes
+        on in the ways it began with."""
+        began = time.perf_counter()
+        if not hasattr(self.adapter, "run_as"):
+            self._finish(began)
+            return
+        rows = np.unique(np.concatenate([plan.train_rows, plan.validation_rows, plan.test_rows]))
+        if not self.said["why not"]:
+            self._features(pixels, rows, earlier.get("frozen"))
+        if ways := self.adapter.training_ways(self.model, self.source is not None):
+            self.said["trained"] = earlier.get("trained") or self._search(
+                "trained", ways, self._steps_tried(plan), plan.orders.size
+            )
+        self._run_as(self.said.get("trained", {}))
+        self._finish(began)
+
+    def _finish(self, began: float) -> None:
+        frozen, trained = (self.said.get(part, {}).get("precision", "float32") for part in ("frozen", "trained"))
+        kept = (
+            f"frozen part once per image in {frozen}, kept as {self.spec.features}" if self.source else "nothing kept"
+        )
+        self.said["facts"] = {"lane": f"tuned: {kept}; training in {trained}"}
+        if (frozen, trained) != ("float32", "float32"):
+            self.said["facts"]["precision"] = f"float32; frozen part in {frozen}, training computed in {trained}"
+        self.said["tuning_s"] = time.perf_counter() - began - self.said.get("fill_s", 0.0)
+        self.events.write("tuned", **self.said)
+
+    def _run_as(self, way: Way) -> None:
+        self.adapter.run_as(self.model, way, None if self.source is None else self.source.read(np.zeros(1, np.int32)))
+
+    # the frozen part
+
+    def _features(self, pixels: Source, rows: np.ndarray, way: Way | None) -> None:
+        ways = self.adapter.frozen_ways(self.model)
+        for precision in dict.fromkeys(ways.get("precision", ("",))) if way is None else ():
+            folder = self._folder({"precision": precision}, rows)
+            if features.complete(folder, rows):  # filled by an earlier trial: nothing is left to choose
+                way = {setting: values[0] for setting, values in ways.items()} | {"precision": precision}
+                self.said["frozen"] = {"precision": precision}
+                break
+        way = way or self._search("frozen", ways, self._rate_of_frozen(pixels, rows), len(rows))
+        self.said.setdefault("frozen", way)
+        folder, began = self._folder(way, rows), time.perf_counter()
+        extract, shape = None, ()
+        if not features.complete(folder, rows):
+            extract = self.adapter.extractor(self.model, way)
+            shape = extract(pixels.read(rows[:1], None)).shape[1:]
+            total = int(np.prod(shape)) * np.dtype(self.spec.features).itemsize * len(rows)
+            need_space(folder, total, f"the feature store of {len(rows)} images")
+            self.events.write("storing", images=len(rows), size=size_text(total))
+        last = [began]
+
+        def progress(done: int, images: int) -> None:
+            now = time.perf_counter()
+            if now - last[0] > STEP_EVENT_S or done == images:
+                last[0] = now
+                self.events.write("features", done=done, images=images, elapsed_s=now - began)
+
+        size = int(way.get("micro batch", 32))
+        with ThreadPoolExecutor(1) as reader:  # the next images are read while these are computed
+            compute = _ahead(pixels, extract, size, reader)
+            filled = features.fill(folder, rows, int(rows.max()) + 1, compute, shape, self.spec.features, progress)
+        self.source = features.FeatureStore(folder)
+        self.said |= {
+            "store": os.path.relpath(folder, self.trial.folder.parent.parent.resolve()), "filled": filled,
+            "shape": self.source.meta["shape"], "dtype": self.source.meta["dtype"], "fill_s": time.perf_counter() - began,
+            "store_bytes": len(rows) * int(np.prod(self.source.meta["shape"])) * np.dtype(self.source.meta["dtype"]).itemsize,
+        }  # fmt: skip
+
+    def _folder(self, way: Way, rows: np.ndarray) -> Path:
+        """Of the store of all that the features depend on: no seed, split or balance is among it."""
+        trained = self.adapter.trainable(self.model)
+        frozen = {n: a for n, a in self.adapter.dump(self.model).items() if n not in trained}
+        name = features.key(
+            pixels=self.spec.feed.pixels_hash, side=self.spec.feed.image_side, rows=hash_arrays(rows),
+            weights=hash_arrays(*frozen.values()), names=sorted(frozen), model=str(self.spec.model),
+            cut=self.spec.trained_part, preprocessing=self.spec.weights.preprocessing.model_dump(),
+            formulas=self.spec.recipe.formulas, precision=way.get("precision", ""), dtype=self.spec.features,
+            framework=self.spec.framework, versions=self.adapter.environment().get("framework", ""),
+        )  # fmt: skip
+        return cache_folder() / "features" / name
+
+    def _rate_of_frozen(self, pixels: Source, rows: np.ndarray) -> Callable[[Way], tuple[float, float]]:
+        images = pixels.read(np.resize(rows, 64), None)
+
+        def measure(way: Way) -> tuple[float, float]:
+            began, size = time.perf_counter(), int(way.get("micro batch", 32))
+            extract = self.adapter.extractor(self.model, way)
+            extract(images[:size])
+            built, done = time.perf_counter(), 0
+            while time.perf_counter() - built < MEASURED_S:
+                extract(images[done % 64 : done % 64 + size])
+                done += size
+            return done / (time.perf_counter() - built), built - began
+
+        return measure
+
+    # what trains
+
+    def _steps_tried(self, plan: Plan) -> Callable[[Way], tuple[float, float]]:
+        """Training steps, after which the model is as it was before."""
+        batch = self.spec.recipe.batch_size
+
+        def measure(way: Way) -> tuple[float, float]:
+            with replacing(self.trial.folder / "tried.state") as state:
+                self.adapter.save(self.model, state)
+                try:
+                    began = time.perf_counter()
+                    self._run_as(way)
+                    self._train(plan, 1)
+                    built = time.perf_counter()
+                    done, least = 0, 3
+                    while done < least or (done < STEPS and time.perf_counter() - built < STEPS_S):
+                        self._train(plan, least)
+                        done += least
+                    return done * batch / (time.perf_counter() - built), built - began
+                finally:
+                    self.adapter.restore(self.model, state)
+                    self.adapter.run_as(self.model, {}, None)
+
+        return measure
+
+    def _train(self, plan: Plan, steps: int) -> None:
+        rows = np.resize(plan.orders[0], steps * self.spec.recipe.batch_size)
+        feed = self.trial.feed(rows, self.trial.labels[rows], np.empty(0))
+        self.adapter.train_epoch(self.model, feed, Watch(Events(Path(os.devnull)), "train", 1, feed.batches))
+        self.adapter.fence()
+
+    def _search(
+        self, part: str, ways: dict[str, tuple], measure: Callable[[Way], tuple[float, float]], images: int
+    ) -> Way:
+        """The fastest way for so many images, found setting by setting, each in the best way so far; what was tried is an
+        event each."""
+
+        def tried(way: Way) -> float:
+            try:
+                rate, build_s = measure(way)
+            except Exception as error:  # a way that this machine or library does not have
+                self.events.write("tried", part=part, way=way, failed=f"{type(error).__name__}: {error}"[:300])
+                return 0.0
+            self.events.write("tried", part=part, way=way, images_per_s=rate, build_s=build_s)
+            return rate
+
+        best = {setting: values[0] for setting, values in ways.items()}
+        rate = tried(best)
+        for setting, values in ways.items():
+            for value in values[1:]:
+                left = images / max(rate, 1e-9)
+                if setting == "compiler" and left < WORTH_COMPILING_S:
+                    self.events.write(
+                        "tried",
+                        part=part,
+                        way=best | {setting: value},
+                        skipped=f"{left:.0f} s are left to run: not worth compiling",
+                    )
+                    break
+                now = tried(best | {setting: value})
+                if now <= rate:
+                    break  # values stand in order: what follows goes further the same way
+                best, rate = best | {setting: value}, now
+        return best
+
+    # the gate
+
+    def check(self, plan: Plan, logits: np.ndarray) -> None:
+        """Both lanes' logits with the trained weights, on the first validation images. logits: the tuned lane's."""
+        if self.said["why not"] and not self.said.get("trained"):
+            return
+        rows = plan.validation_rows[:SAMPLE]
+        if hasattr(self.adapter, "run_as"):
+            self.adapter.run_as(self.model, {}, None)
+        self.source = None
+        plain = self.trial.predict(rows, np.empty(0), self.spec.recipe.epochs, "gate")[0]
+        apart = float(np.linalg.norm(logits[: len(rows)] - plain) / np.linalg.norm(plain - plain.mean(axis=0)))
+        self.events.write("lane gate", images=len(rows), error=apart, allowed=ALLOWED, passed=bool(apart <= ALLOWED))
+
+
+def why_not(spec: TrialSpec, adapter: Any, model: Any) -> str:
+    """Why the frozen part is not run once per image; "" where it is."""
+    if not hasattr(adapter, "run_as"):
+        return f"{spec.framework} offers no tuned lane"
+    if spec.trained_part == "all":
+        return "nothing is frozen, so nothing can be kept"
+    if spec.feed.augment != "none":
+        return "the pixels are augmented, so no image comes twice"
+    if spec.recipe.frozen_norm == "drift":
+        return "frozen batch norm drifts, so the frozen part changes with every step"
+    if not adapter.frozen_ways(model):
+        return f"where the frozen part of {spec.model} ends is not known on {spec.framework}"
+    return ""
+
+
+def _ahead(
+    pixels: Source, extract: Callable[[np.ndarray], np.ndarray] | None, size: int, reader: ThreadPoolExecutor
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Row numbers -> features, `size` images at a time; always as many, so that nothing is built anew for a short rest."""
+
+    def compute(rows: np.ndarray) -> np.ndarray:
+        if extract is None:
+            raise InputError("the feature store was complete a moment ago; run again")
+        parts = [rows[at : at + size] for at in range(0, len(rows), size)]
+        coming = reader.submit(pixels.read, parts[0], None)
+        found = []
+        for i, part in enumerate(parts):
+            images = coming.result()
+            if i + 1 < len(parts):
+                coming = reader.submit(pixels.read, parts[i + 1], None)
+            padded = np.resize(images, (size, *images.shape[1:])) if len(images) < size else images
+            found.append(extract(padded)[: len(part)])
+        return np.concatenate(found)
+
+    return compute

@@ -1,0 +1,122 @@
+"""The tuned lane on torch: the network cut in two, its frozen part folded and in a lower precision."""
+
+import copy
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from common.types import Train, Way
+from frameworks.pytorch.models import NORMS, Built, Preprocess
+
+# The first value of each: how the search begins.
+FROZEN = {"precision": ("float32", "bfloat16"), "micro batch": (32, 16, 8, 4), "compiler": ("none", "inductor")}
+TRAINED = {"precision": ("float32", "bfloat16"), "compiler": ("none", "inductor")}
+ALIKE = (
+    1e-3  # of the folded network's output on noise: a network whose norms do not follow its convolutions is not folded
+)
+
+
+def split(built: Built, train: Train) -> tuple[nn.Module, nn.Module] | None:
+    """The frozen part and the rest, sharing the network's modules; None where nothing is frozen or the cut is not known."""
+    network, at = built.network, built.last_block[0].rstrip(".") if built.last_block else ""
+    if train == "head" and hasattr(network, "forward_head"):  # timm's
+        return Pooled(network), network.get_submodule(built.head)
+    if train == "all" or (train == "last-block" and hasattr(network, "forward_head") and not at.startswith("blocks.")):
+        return None
+    if hasattr(network, "forward_head"):  # timm's EfficientNet: its blocks are numbered
+        first = int(at.partition(".")[2])
+        frozen = [network.conv_stem, network.bn1, *network.blocks[:first]]
+        rest = [*network.blocks[first:], network.conv_head, network.bn2, network.global_pool, network.classifier]
+        return nn.Sequential(*frozen), nn.Sequential(*rest)
+    modules = dict(network.named_children())
+    if "layer3" in modules:  # its dropout acts where layer4 trains, and is drawn anew in every step
+        modules["layer3"] = nn.Sequential(*(m for m in network.layer3.children() if m is not built.dropout))
+        modules = _before(modules, "layer4", "dropout", built.dropout or nn.Identity())
+        modules = _before(modules, "fc", "flatten", nn.Flatten(1))
+        first = "fc" if train == "head" else "dropout"
+    else:
+        first = built.head if train == "head" else next(n for n in modules if n.startswith(at))
+    names = list(modules)
+    cut = names.index(first)
+    parts = ([modules[n] for n in chosen if train != "head" or n != "dropout"] for chosen in (names[:cut], names[cut:]))
+    frozen, rest = (nn.Sequential(*part) for part in parts)
+    return frozen, rest
+
+
+def _before(modules: dict[str, nn.Module], place: str, name: str, module: nn.Module) -> dict[str, nn.Module]:
+    items = list(modules.items())
+    at = list(modules).index(place)
+    return dict([*items[:at], (name, module), *items[at:]])
+
+
+class Pooled(nn.Module):
+    """A timm network up to what its classifier takes."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.network.forward_head(self.network.forward_features(x), pre_logits=True)
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A copy in inference mode, each batch norm folded into the convolution before it; unfolded where that would change
+    what it computes."""
+    plain = copy.deepcopy(network).eval()
+    copied = copy.deepcopy(plain)
+    for parent in list(copied.modules()):
+        children = list(parent.named_children())
+        for (_, conv), (name, norm) in pairwise(children):
+            if type(norm) in NORMS and isinstance(conv, nn.Conv2d) and conv.out_channels == norm.num_features:
+                _fold(conv, norm)
+                after = nn.Sequential(norm.drop, norm.act) if hasattr(norm, "act") else nn.Identity()
+                setattr(parent, name, after) if not isinstance(parent, nn.Sequential) else parent.__setitem__(
+                    int(name), after
+                )
+    like = next(plain.parameters())
+    noise = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(like)
+    with torch.no_grad():
+        before, after = plain(noise), copied(noise)
+    return copied if (before - after).norm() <= ALIKE * before.norm() else plain
+
+
+def _fold(conv: nn.Conv2d, norm: nn.Module) -> None:
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    bias = torch.zeros_like(scale) if conv.bias is None else conv.bias
+    conv.weight = nn.Parameter(conv.weight * scale.view(-1, 1, 1, 1), requires_grad=False)
+    conv.bias = nn.Parameter((bias - norm.running_mean) * scale + norm.bias, requires_grad=False)
+
+
+def extractor(
+    frozen: nn.Module, preprocess: Preprocess, way: Way, device: torch.device
+) -> Callable[[np.ndarray], np.ndarray]:
+    """uint8 [n, side, side, 3] -> float32 [n, h, w, c] or [n, features]. The pixels are normalised in float32: they would lose digits else."""
+    dtype = getattr(torch, str(way["precision"]))
+    network = folded(frozen).to(device, dtype=dtype, memory_format=torch.channels_last)
+    run = torch.compile(network, options={"freezing": True}) if way["compiler"] == "inductor" else network
+
+    def extract(pixels: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            x = run(preprocess(torch.from_numpy(pixels).to(device)).to(dtype)).float()
+            return (x.permute(0, 2, 3, 1) if x.dim() == 4 else x).cpu().numpy()
+
+    return extract
+
+
+def forward(network: nn.Module, way: Way, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+    """How the part that trains runs: in a lower precision (its weights stay as they are), compiled, or plainly."""
+    run: Any = torch.compile(network) if way["compiler"] == "inductor" else network
+    if way["precision"] == "float32":
+        return run
+    kind = getattr(torch, str(way["precision"]))
+
+    def lower(x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(device.type, kind):
+            return run(x).float()
+
+    return lower
