@@ -38,7 +38,7 @@ def run_trials_command(arguments: list[str]) -> int:
         runner.run_trials(folder, specs, Display(console), "resume" in given)
     except KeyboardInterrupt:
         stopped = True
-    except OSError as error:  # a full disk, most likely: what the trial has done so far is kept
+    except (OSError, InputError) as error:  # a full disk, most likely: what the trial has done so far is kept
         raise InputError(f"{error}; when that is mended, go on with: {resume_line(folder)}") from error
 
     from common.report.terminal import show_results
@@ -137,9 +137,12 @@ def report_command(arguments: list[str]) -> int:
 
     from rich.console import Console
 
+    from common.records import read_run
     from common.report.terminal import show_results
     from common.report.write import write_report
+    from common.runner import prove_alone
 
+    prove_alone(options.run, read_run(options.run).trials)
     show_results(Console(), write_report(options.run), options.run)
     return 0
 

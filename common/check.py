@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 
 from common.results import Results, Row
-from common.stats import Interval, over_seeds
+from common.stats import WORTH, over_seeds
 from common.types import SCHEMA_VERSION, Recipe, Value
 
 FINE, WORSE, NOT_COMPARABLE, NOTHING = 0, 1, 3, 4  # exit codes; 2 is bad input, as everywhere
@@ -224,26 +224,16 @@ def _no_seed(old: Summary, new: Summary) -> list[str]:
 def _line(row: str, name: str, old: Metric, new: Metric, seeds: list[str]) -> Line:
     before, now = (np.array([metric.values[s] for s in seeds]) for metric in (old, new))
     falls = before - now if old.lower_is_worse else now - before
-    spread = None if old.exact or old.kind == "time" else over_seeds(falls, LEVEL)  # None: too few seeds to tell
+    spread = None if old.exact else over_seeds(falls, LEVEL)  # None: too few seeds to tell
+    down, up = ("worse", "better") if old.kind == "score" else ("slower", "faster")
     if spread is not None:
-        allowed, verdict = _by_interval(spread, old.tolerance)
+        # The fall may be chance. Where it may also be larger than the metric's own tolerance, that is no proof of
+        # anything, and fails nothing: inconclusive.
+        noise, floor = spread.estimate - spread.low, FLOOR if old.kind == "score" else WORTH * before.mean()
+        fall, allowed = spread.estimate, float(max(floor, noise))
+        within: Verdict = "inconclusive" if spread.high > max(old.tolerance, floor) else "same"
     else:
         allowed, fall = 0.0 if old.exact else old.tolerance, float(falls.max() if old.exact else falls.mean())
-        words: tuple[Verdict, Verdict] = ("worse", "better") if old.kind == "score" else ("slower", "faster")
-        verdict = words[1] if fall < -allowed else "same" if fall <= allowed else words[0]  # also NaN
+        within = "same"
+    verdict: Verdict = up if fall < -allowed else within if fall <= allowed else down  # NaN: down
     return Line(row=row, metric=name, before=before.mean(), now=now.mean(), tolerance=allowed, verdict=verdict)
-
-
-def _by_interval(fall: Interval, own: float) -> tuple[float, Verdict]:
-    """What the mean fall over the seeds must exceed to count, and what it is called.
-
-    "inconclusive": the fall may be chance, and the interval does not leave out one that is larger than the metric's own
-    tolerance. That is no proof of anything, and fails nothing.
-    """
-    noise = fall.estimate - fall.low
-    counts = max(FLOOR, noise)
-    if not fall.estimate <= counts:  # also NaN
-        return counts, "worse"
-    if fall.estimate < -counts:
-        return counts, "better"
-    return counts, "inconclusive" if fall.high > own else "same"

@@ -136,7 +136,9 @@ def _io_bytes(process: psutil.Process) -> int:
     return sum(process.io_counters()[2:6]) if hasattr(process, "io_counters") else 0
 
 
-def ask(framework: str, question: str, threads: int = 0, device: str = "cpu", **values: Any) -> Any:
+def ask(
+    framework: str, question: str, threads: int = 0, device: str = "cpu", deterministic: bool = False, **values: Any
+) -> Any:
     """The answer of a framework to one question (common/ask.py), from a process of its own.
 
     InputError with the framework's own words where it has none, or where its download has stalled.
@@ -144,7 +146,7 @@ def ask(framework: str, question: str, threads: int = 0, device: str = "cpu", **
     with tempfile.TemporaryDirectory() as folder:
         request, answer, log = (Path(folder) / name for name in ("request.json", "answer.json", "log.txt"))
         threads = threads or cores()
-        process = {"device": device, "deterministic": False, "threads": threads, "timeout_s": 0}
+        process = {"device": device, "deterministic": deterministic, "threads": threads, "timeout_s": 0}
         said = {"framework": framework, "question": question, "process": process, "values": values}
         request.write_text(json.dumps(said))
         with open(log, "wb") as stream:

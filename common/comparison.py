@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from common.groups import Group, unproven
+from common.groups import MARK, Group, unproven
 from common.results import Paired, Results, Row
 from common.stats import Interval, Word, judge, ratio_interval
 from common.types import Value
@@ -33,10 +33,10 @@ class Attribution(Value):
 
     a: str
     b: str
-    ratio: float  # b's seconds an image over a's
+    ratio: float = 0.0  # b's seconds an image over a's
     paths: tuple[tuple[tuple[str, float], tuple[str, float]], ...] = ()  # two ways from a to b, each a product
     interaction: float = 1.0
-    missing: str = ""
+    refused: str = ""  # why there is no ratio
 
 
 def seconds(group: Group) -> np.ndarray:
@@ -82,14 +82,15 @@ def pair(a: Group, b: Group, results: Results) -> Pair:
     if differing := unfair(a, b):
         reasons.append(f"they were not given the same {differing}")
     f1 = tuple(t for t in results.paired if t.a in _trials(a) and t.b in _trials(b))
-    if reasons:
-        return Pair(a=a.label, b=b.label, barred="; ".join(reasons), f1=f1)
     mine, theirs = seconds(a), seconds(b)
+    apart = _mean(a) / _mean(b)
+    far = a.first.record.spec.model == b.first.record.spec.model and max(apart, 1 / apart) >= SUSPICIOUS
+    if reasons:
+        return Pair(a=a.label, b=b.label, barred="; ".join(reasons), f1=f1, suspected=far)
     word, ratio, more = judge(mine, theirs)
     half = len(theirs) // 2
     control = ratio_interval(theirs[1 : 2 * half : 2], theirs[0 : 2 * half : 2]) if half else None
     drifts = control is not None and control.excludes(1.0)  # then this interval does not mean what it says here
-    far = max(ratio.estimate, 1 / ratio.estimate) >= SUSPICIOUS
     return Pair(
         a=a.label, b=b.label, word="inconclusive" if drifts else word, ratio=ratio, more=more, control=control, f1=f1,
         suspected=far, drifts=drifts,
@@ -112,36 +113,41 @@ def pairs(groups: list[Group], results: Results) -> list[Pair]:
 
 def attribution(a: Group, b: Group, groups: list[Group]) -> Attribution:
     """b's time over a's as architecture times framework, by both ways around: through a's framework on b's architecture,
-    and through b's framework on a's. Seconds are an image's, so that rows of other balance can be taken."""
+    and through b's framework on a's. Seconds are an image's, so that rows of other balance can be taken. A marked row
+    enters no ratio."""
     over, under = _crossing(a, b, groups), _crossing(b, a, groups)
     (f, m), (g, n) = (_place(x) for x in (a, b))
-    ratio = _mean(b) / _mean(a)
-    if over is None or under is None:
-        lacking = [f"{fw} {model}" for found, fw, model in ((over, f, n), (under, g, m)) if found is None]
-        return Attribution(a=a.label, b=b.label, ratio=ratio, missing=", ".join(lacking))
+    lacking = [f"{fw} {model}" for found, fw, model in ((over, f, n), (under, g, m)) if found is None]
+    bad = [x.label for x in (a, b) if x.label.endswith(MARK)]
+    if lacking or bad or over is None or under is None:
+        why = (
+            f"{' and '.join(bad)}: enters no ratio"
+            if bad
+            else f"the run has no {', '.join(lacking)} that may be compared"
+        )
+        return Attribution(a=a.label, b=b.label, refused=why)
     t, u, x, y = _mean(a), _mean(b), _mean(over), _mean(under)
     paths = (
-        ((f"{a.label} to {over.label}", x / t), (f"{over.label} to {b.label}", u / x)),
-        ((f"{a.label} to {under.label}", y / t), (f"{under.label} to {b.label}", u / y)),
+        ((f"architecture: {a.label} to {over.label}", x / t), (f"framework: {over.label} to {b.label}", u / x)),
+        ((f"framework: {a.label} to {under.label}", y / t), (f"architecture: {under.label} to {b.label}", u / y)),
     )
-    return Attribution(a=a.label, b=b.label, ratio=ratio, paths=paths, interaction=(u / y) / (x / t))
+    return Attribution(a=a.label, b=b.label, ratio=u / t, paths=paths, interaction=(u / y) / (x / t))
 
 
 def crossed(groups: list[Group]) -> tuple[Group, Group] | None:
-    """The first two rows, in the order of the run, that differ in framework and architecture, with both crossings."""
+    """The first two rows, in the order of the run, that differ in framework and architecture: with both crossings, where
+    there are such."""
     plain = [g for g in groups if g.rows and _plain(g)]
-    for a, b in combinations(plain, 2):
-        apart = all(one != other for one, other in zip(_place(a), _place(b)))
-        if apart and _crossing(a, b, groups) and _crossing(b, a, groups):
-            return a, b
-    return None
+    apart = [(a, b) for a, b in combinations(plain, 2) if all(x != y for x, y in zip(_place(a), _place(b)))]
+    whole = [(a, b) for a, b in apart if not attribution(a, b, groups).refused]
+    return next(iter(whole or apart), None)
 
 
 def _crossing(of: Group, other: Group, groups: list[Group]) -> Group | None:
-    """The row of `of`'s framework on `other`'s architecture, not balanced: of its variant and trained part where there is
-    one, else the first."""
+    """The row of `of`'s framework on `other`'s architecture, not balanced and not marked: of its variant and trained part
+    where there is one, else the first."""
     place = _place(of)[0], _place(other)[1]
-    there = [g for g in groups if g.rows and _place(g) == place and _plain(g)]
+    there = [g for g in groups if g.rows and _place(g) == place and _plain(g) and not g.label.endswith(MARK)]
     return next((g for g in there if _kind(g) == _kind(other)), there[0] if there else None)
 
 

@@ -21,6 +21,7 @@ from common.types import (
     Balance,
     BuildSpec,
     ModelSpec,
+    ProcessSpec,
     Recipe,
     Settings,
     Train,
@@ -52,7 +53,7 @@ def batch(pixels: np.ndarray) -> np.ndarray:
 
 
 def gate(
-    candidate: Candidate, pixels: np.ndarray, labels: np.ndarray, threads: int, on: str, say: Callable[[str], None]
+    candidate: Candidate, pixels: np.ndarray, labels: np.ndarray, process: ProcessSpec, say: Callable[[str], None]
 ) -> list[Gate]:
     """One finding for each framework but the first. pixels: uint8 [30, SIDE, SIDE, 3]; labels: 0/1 [30, classes]."""
     assert candidate.weights.preprocessing is not None
@@ -70,7 +71,8 @@ def gate(
 
         def trace(framework: str, recorded: str = "") -> Traced:
             file = f"{folder}/{framework}.npz"
-            said = ask(framework, "trace", threads, on, recorded=recorded, target=file, **asked)
+            how = process.threads, process.device, process.deterministic
+            said = ask(framework, "trace", *how, recorded=recorded, target=file, **asked)
             return Traced(framework=framework, file=file, facts=said["facts"], step_s=said["step_s"])
 
         reference, *others = candidate.frameworks
@@ -119,7 +121,7 @@ def before(folder: Path, specs: list[TrialSpec], say: Callable[[str], None]) -> 
         return
     pixels, labels = _first_images(folder, matched[0])
     trials = [(s.framework, s.model, s.recipe, s.feed.balance, s.weights) for s in matched]
-    found = _all(_candidates(trials, folder), pixels, labels, matched[0].process.device, say)
+    found = _all(_candidates(trials, folder), pixels, labels, matched[0].process, say)
     write_json(folder / FILE, [finding.model_dump() for finding in found])
 
 
@@ -138,11 +140,15 @@ def _candidates(trials: Iterable[tuple[str, ModelSpec, Recipe, Balance, WeightsS
 
 
 def _all(
-    candidates: list[Candidate], pixels: np.ndarray, labels: np.ndarray, on: str, say: Callable[[str], None]
+    candidates: list[Candidate],
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    process: ProcessSpec,
+    say: Callable[[str], None],
 ) -> list[Gate]:
     found = []
     for candidate in candidates:
-        found += gate(candidate, pixels, labels, cores(), on, say)
+        found += gate(candidate, pixels, labels, process, say)
     return found
 
 
@@ -162,7 +168,8 @@ def asked(settings: Settings, say: Callable[[str], None]) -> list[Gate]:
     if not candidates:
         raise InputError("no model is on two of the frameworks; name others, or leave --frameworks out")
     rows = np.resize(np.arange(len(dataset)), STEPS * IMAGES)
-    return _all(candidates, _decoded(dataset.paths, rows), dataset.labels[rows], on, say)
+    process = ProcessSpec(device=on, deterministic=settings.deterministic, threads=cores(), timeout_s=0)
+    return _all(candidates, _decoded(dataset.paths, rows), dataset.labels[rows], process, say)
 
 
 def _first_images(folder: Path, spec: TrialSpec) -> tuple[np.ndarray, np.ndarray]:

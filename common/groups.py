@@ -37,10 +37,15 @@ def groups(results: Results) -> list[Group]:
         Group(label, tuple(r for r in rows if r.record.status == "ok"), rows[0], len(rows))
         for label, rows in zip(labels, kinds.values())
     ]
-    matched = any(g.first.record.spec.recipe.formulas == "matched" for g in found)
-    # Of other runs nothing was to be proven, and the page says so once; but what their steps received can be at fault.
-    bad = [g for g in found if (unproven(g, results) if matched else fault(g, results.paired))]
+    bad = [g for g in found if excluded(g, results)]
     return [replace(g, label=f"{g.label} {MARK}") if g in bad else g for g in found]
+
+
+def excluded(group: Group, results: Results) -> str:
+    """Why the group enters no ratio; "" where it may. Of a run without matched rows nothing was to be proven, and the page
+    says so once; but what its steps received can be at fault."""
+    matched = any(row.record.spec.recipe.formulas == "matched" for row in results.rows)
+    return unproven(group, results) if matched else fault(group, results.paired)
 
 
 def unproven(group: Group, results: Results) -> str:
@@ -92,7 +97,7 @@ def smallest_p(tests: Iterable[Paired]) -> tuple[Paired | None, float]:
 def marked(lines: list[Group], results: Results) -> list[str]:
     """What the marks mean: each marked line, and why it enters no ratio."""
     bad = [g for g in lines if g.label.endswith(MARK)]
-    return [f"{g.label}: enters no ratio: {fault(g, results.paired) or unproven(g, results)}." for g in bad]
+    return [f"{g.label}: enters no ratio: {excluded(g, results)}." for g in bad]
 
 
 def _labels(keys: list[tuple]) -> list[str]:

@@ -78,7 +78,7 @@ def initialise(
     missing, unexpected = sorted(body.keys() - file.keys()), sorted(file.keys() - wanted.keys())
     if matched and found and (missing or unexpected):
         raise InputError(
-            f"{path.name} does not fit {weights.source} tensor by tensor, as matched trials need it: "
+            f"{path.name} does not fit the network tensor by tensor, as matched trials need it: "
             f"missing {listed(missing) or 'none'}; left over {listed(unexpected) or 'none'}; take a complete file"
         )
     if not found:

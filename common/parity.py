@@ -19,6 +19,7 @@ ALLOWED = {
     **{f"optimiser, step {k}": 1e-6 for k in range(1, 6)}, **{f"whole step {k}": 1e-6 for k in range(1, 6)},
 }  # fmt: skip
 OWN_ERRORS = 10.0  # float32 gradients: so many times what float32 costs either framework against its own float64
+MOST_32 = 0.1  # whatever float32 costs them: the largest difference seen was 5e-3 (EfficientNet-Lite0)
 ROUNDING = "float32 rounding"
 LEAST = 1e-8  # what storing a float64 result as float32 costs; computing in float32 costs 1e-7 and more
 STAGES = (*ALLOWED, ROUNDING, "float32 gradients")
@@ -90,7 +91,7 @@ def _own(a: Arrays, b: Arrays, tensor: str) -> float:
     framework and not in the other (EfficientNet-Lite0: 6e-3 and 6e-5 in the median over its tensors).
     """
     allowed = OWN_ERRORS * max(_cost(side, "gradients", tensor) for side in (a, b))
-    return min(allowed or FLOOR_32, 1.0)
+    return min(allowed or FLOOR_32, MOST_32)
 
 
 def _cost(side: Arrays, stage: str, tensor: str) -> float:

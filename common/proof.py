@@ -61,8 +61,16 @@ def _pixels(run: Path, spec: TrialSpec, drawn: Plan, epoch: int) -> np.ndarray:
         store = os.path.abspath(run / feed.pixels) if feed.pixels else ""
         files = "" if store else os.path.abspath(run / feed.files)
         return _whole(store, files, feed.image_side, used.tobytes())[np.searchsorted(used, rows)]
-    paths = _paths(run / feed.files)
-    return np.array([_decoded(paths[row], feed.image_side, draw) for row, draw in zip(rows, drawn.crops[epoch - 1])])
+    return _cropped(os.path.abspath(run / feed.files), feed.image_side, os.path.abspath(run / feed.plan), epoch)
+
+
+@cache  # the trials of a seed share their crops
+def _cropped(files: str, side: int, plan: str, epoch: int) -> np.ndarray:
+    """int64: the hash of each visit's crop."""
+    paths = _paths(Path(files))
+    with np.load(plan) as arrays:
+        rows, draws = arrays["orders"][epoch - 1], arrays["crops"][epoch - 1]
+    return np.array([_decoded(paths[row], side, draw) for row, draw in zip(rows, draws)])
 
 
 @cache  # the trials of a run share their images

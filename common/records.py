@@ -12,7 +12,7 @@ from common.errors import InputError, OtherSchema, readable
 from common.files import read_json
 from common.results import EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord
 from common.scores import at_percentile, image_f1, oracle_scores, picks, prior_scores, score, share_of_way
-from common.stats import bootstrap_mean, paired_test
+from common.stats import DRAWS, bootstrap_mean, paired_test
 from common.types import SCHEMA_VERSION, TrialSpec
 from common.watch import read_events
 
@@ -135,9 +135,11 @@ def _paired(specs: list[TrialSpec], each: dict[str, dict[str, np.ndarray]]) -> t
     def worth_testing(a: TrialSpec, b: TrialSpec) -> bool:
         return same(a) == same(b) and (a.framework != b.framework) != (a.lane != b.lane)
 
+    # As many tests are one family, whose smallest p is multiplied by their number: it must be able to stay small.
+    draws = max(DRAWS, 500 * len({s.seed for s in specs}) * len(next(iter(each.values()), {})))
     return tuple(
         Paired(
-            a=a.name, b=b.name, lanes=a.lane != b.lane, seed=a.seed, percentile=p, p=paired_test(each[a.name][p], each[b.name][p]),
+            a=a.name, b=b.name, lanes=a.lane != b.lane, seed=a.seed, percentile=p, p=paired_test(each[a.name][p], each[b.name][p], draws=draws),
             difference=float(np.mean(each[a.name][p] - each[b.name][p])),
         )
         for a, b in itertools.combinations(specs, 2) if worth_testing(a, b)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common import checkpoint, gate, prepare, weights
+from common import checkpoint, gate, prepare
 from common.errors import InputError, readable
 from common.files import hash_arrays, hold, read_json, write_json
 from common.machine import cores, machine, made_by
@@ -13,7 +13,7 @@ from common.records import read_run
 from common.results import RunRecord
 from common.runner import disown, finished
 from common.trial import read_plan
-from common.types import Job, Settings, TrialSpec
+from common.types import Dataset, Job, Settings, TrialSpec
 
 
 def reopen(
@@ -34,8 +34,8 @@ def reopen(
         specs = [TrialSpec.model_validate(read_json(folder / "trials" / name / "spec.json")) for name in run.trials]
         for spec in specs:
             read_plan(folder / spec.feed.plan, spec.feed.plan_hash)
-        pixels = _same_data(folder, run, say, progress)
-        specs = [_found_again(folder, spec, run, pixels, say) for spec in specs]
+        pixels, dataset = _same_data(folder, run, say, progress)
+        specs = _found_again(folder, specs, run, pixels, dataset, say)
     now, then = _made_by(made_by(), machine()), _made_by(run.made_by, run.machine)
     changed = sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
     begun = [s for s in specs if _begun(folder / "trials" / s.name, s)]
@@ -44,8 +44,8 @@ def reopen(
         say(f"since the run began these changed: {words}; its {len(begun)} finished or begun trials are run anew")
         for spec in begun:
             disown(folder / "trials" / spec.name)
-        (folder / gate.FILE).unlink(missing_ok=True)  # it gated what ran then
     if changed:
+        (folder / gate.FILE).unlink(missing_ok=True)  # it gated what ran then
         specs = [_on_this_machine(folder, spec) for spec in specs]
         run = run.model_copy(update={"made_by": made_by(), "machine": machine()})
         write_json(folder / "run.json", run.model_dump())
@@ -70,8 +70,8 @@ def _begun(trial: Path, spec: TrialSpec) -> bool:
 
 def _same_data(
     folder: Path, run: RunRecord, say: Callable[[str], None], progress: Callable[[int, int], None]
-) -> prepare.Pixels:
-    """The pixels, filled again where the store is gone. InputError where the data set is not what the run was planned
+) -> tuple[prepare.Pixels, Dataset]:
+    """The pixels, filled again where the store is gone, and the data set. InputError where the data set is not what the run was planned
     with."""
     settings = Settings.model_validate(run.settings)
     dataset = prepare.read_data(settings)
@@ -86,26 +86,40 @@ def _same_data(
         )
     if (folder / "files.npz").exists():
         prepare.write_paths(folder, dataset)  # the run folder may have been moved
-    return pixels
+    return pixels, dataset
 
 
 def _found_again(
-    folder: Path, spec: TrialSpec, run: RunRecord, pixels: prepare.Pixels, say: Callable[[str], None]
-) -> TrialSpec:
-    """The trial with the places where its pixels and initial weights lie now: a cache may have been emptied or moved."""
-    feed, weights_spec = spec.feed, spec.weights
-    if feed.pixels:
-        feed = feed.model_copy(update={"pixels": prepare.below(folder, pixels.folder)})
-    if weights_spec.path and not (folder / weights_spec.path).exists():
-        settings = Settings.model_validate(run.settings)
+    folder: Path,
+    specs: list[TrialSpec],
+    run: RunRecord,
+    pixels: prepare.Pixels,
+    dataset: Dataset,
+    say: Callable[[str], None],
+) -> list[TrialSpec]:
+    """The trials with the places where their pixels and initial weights lie now: a cache may have been emptied or moved."""
+
+    def job(spec: TrialSpec) -> Job:
+        return Job(framework=spec.framework, model=spec.model, train=spec.recipe.train, balance=spec.feed.balance,
+                   keep_frozen=spec.recipe.keep_frozen)  # fmt: skip
+
+    settings, initial = Settings.model_validate(run.settings), {}
+    if any(spec.weights.path and not (folder / spec.weights.path).exists() for spec in specs):
         if settings.init_from:
             raise InputError(f"the weights of '{settings.init_from}', from which {folder} started, are gone")
-        job = Job(framework=spec.framework, model=spec.model, train=spec.recipe.train, balance=spec.feed.balance)
-        found = weights.resolve(job, settings.weights, say)
-        if found.sha256 != weights_spec.sha256:
-            raise InputError(f"{spec.weights.source} of {spec.model} is not the file that {folder} started from")
-        weights_spec = weights_spec.model_copy(update={"path": prepare.below(folder, Path(found.path))})
-    moved = spec.model_copy(update={"feed": feed, "weights": weights_spec})
-    if moved != spec:
-        write_json(folder / "trials" / spec.name / "spec.json", moved.model_dump())
-    return moved
+        initial = prepare.find_weights(settings, list(dict.fromkeys(map(job, specs))), {}, dataset, say)
+    found = []
+    for spec in specs:
+        feed, start = spec.feed, spec.weights
+        if feed.pixels:
+            feed = feed.model_copy(update={"pixels": prepare.below(folder, pixels.folder)})
+        if start.path and initial:
+            now = initial[spec.seed, job(spec)]
+            if now.sha256 != start.sha256:
+                raise InputError(f"{start.source} of {spec.model} is not the file that {folder} started from")
+            start = start.model_copy(update={"path": prepare.below(folder, Path(now.path))})
+        moved = spec.model_copy(update={"feed": feed, "weights": start})
+        if moved != spec:
+            write_json(folder / "trials" / spec.name / "spec.json", moved.model_dump())
+        found.append(moved)
+    return found

@@ -18,6 +18,7 @@ from common.proof import proven
 from common.signals import uninterrupted
 from common.trial import RESUME
 from common.types import TrialSpec
+from common.watch import read_events
 
 LOOK_S = 0.1
 UNLOAD_S = 10.0  # a child that has said its last word and does not end is ended
@@ -64,6 +65,19 @@ def finished(trial: Path, spec: TrialSpec) -> bool:
         return False
 
 
+def prove_alone(folder: Path, names: tuple[str, ...]) -> None:
+    """Trials that were repeated alone, and so have no parent's word, are held against their plan here."""
+    for trial in (folder / "trials" / name for name in names):
+        if (trial / "parent.json").exists() or not any(
+            e["event"] == "done" for e in read_events(trial / "events.jsonl")
+        ):
+            continue
+        spec = TrialSpec.model_validate(read_json(trial / "spec.json"))
+        hashes, fault = _proven(trial, spec)
+        said = {"status": "ok", "reason": "", "receipts": hashes, "receipt_fault": fault, "spec": spec.identity()}
+        write_json(trial / "parent.json", said)
+
+
 def disown(trial: Path) -> None:
     """What the trial reached stays to be read until it is run anew; it is not gone on with."""
     write_json(trial / "parent.json", _said_before(trial) | {"spec": ""})
@@ -107,15 +121,19 @@ class _Parent:
         self.write("interrupted", "the harness was killed", self.memory.peak if self.memory else 0)
 
     def prove(self) -> None:
-        """Hold what the steps received against the plan. What cannot be held against it is a fault too."""
-        try:
-            self.receipts = proven(self.folder, self.spec)
-        except Exception as error:  # e.g. a receipt that a full disk cut off: the row says so, and the others go on
-            self.receipts = (), f"it could not be looked at: {type(error).__name__}: {error}"
+        self.receipts = _proven(self.folder, self.spec)
 
     @property
     def wall_s(self) -> float:
         return (self.ended or time.monotonic()) - self.began
+
+
+def _proven(folder: Path, spec: TrialSpec) -> tuple[tuple[str, ...], str | None]:
+    """What the steps received, held against the plan. What cannot be held against it is a fault too."""
+    try:
+        return proven(folder, spec)
+    except Exception as error:  # e.g. a receipt that a full disk cut off: the row says so, and the others go on
+        return (), f"it could not be looked at: {type(error).__name__}: {error}"
 
 
 def run_trial(folder: Path, spec: TrialSpec, display: Display, resume: bool = False) -> None:
@@ -130,7 +148,12 @@ def run_trial(folder: Path, spec: TrialSpec, display: Display, resume: bool = Fa
             words = [str(folder.resolve()), *([RESUME] if parent.resumed_after else [])]
             child = start("common.trial", words, spec.process.threads, spec.process.device, log)
         parent.memory = PeakMemory(child.pid)
-        status, reason = _watch(child, spec, tail, parent, display)
+        said = _watch(child, spec, tail, parent, display)
+        end(child)
+        parent.ended = time.monotonic()
+        if said[0] == "ok":
+            parent.prove()
+        status, reason = said
     except Exception as error:  # ours, while watching: this row says so, and the others go on
         status, reason = "failed", f"the harness itself: {type(error).__name__}: {error}"
     finally:
@@ -140,9 +163,7 @@ def run_trial(folder: Path, spec: TrialSpec, display: Display, resume: bool = Fa
             peak = parent.memory.stop() if parent.memory else 0
             if status == "killed":
                 reason += f"; its memory peaked at {size_text(peak)}"
-            parent.ended = time.monotonic()
-            if status == "ok":
-                parent.prove()
+            parent.ended = parent.ended or time.monotonic()
             parent.write(status, reason, peak)
             display.finish(status, reason, parent.wall_s)
 

@@ -28,6 +28,9 @@ def jobs(settings: Settings) -> tuple[list[Job], list[str]]:
     found = list(dict.fromkeys(found))  # resnet50 and resnet50:v1.5 are one
     for job in found:
         _last_block_known(job)
+        if settings.formulas == "matched" and job.model.name not in loading.framework_card(job.framework).MODELS:
+            known = ", ".join(loading.framework_card(job.framework).MODELS)
+            raise InputError(f"the recipe matched has one form of every formula for {known}, not for {job.model}")
     return found, notes
 
 

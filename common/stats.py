@@ -82,6 +82,9 @@ def repeats_for(spread: float, difference: float, level: float = LEVEL, power: f
 def judge(a: np.ndarray, b: np.ndarray, worth: float = WORTH, level: float = LEVEL) -> tuple[Word, Interval, int]:
     """Whether a took less time than b over pairs, the ratio's interval, and how many more pairs would show `worth`.
 
+    Assumes what `ratio_interval` does. The three-way answer is that of an equivalence test beside the test of a difference
+    (Schuirmann 1987): an interval that holds 1 is no proof of equality unless it also keeps within `worth`.
+
     "no difference shown": the interval holds 1 and nothing beyond `worth` either side; "inconclusive": it holds more.
     """
     ratio = ratio_interval(a, b, level)
@@ -108,7 +111,8 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0, level: float = METRIC_LEVE
 
 
 def over_seeds(values: np.ndarray, level: float = METRIC_LEVEL) -> Interval | None:
-    """Student's interval of the mean over seeds; None below three, where it says nothing. Assumes normal seeds."""
+    """Student's interval of the mean over seeds; None below three, where it says nothing. Assumes that the
+    seeds' means are independent and roughly normal (Student 1908; Bouthillier et al. 2021 for seeds as the unit)."""
     from scipy import stats  # a second to import, which only repeats should pay
 
     x = np.asarray(values, float)
@@ -118,8 +122,8 @@ def over_seeds(values: np.ndarray, level: float = METRIC_LEVEL) -> Interval | No
     return Interval(estimate=float(x.mean()), low=float(x.mean() - half), high=float(x.mean() + half), level=level)
 
 
-def paired_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
-    """p of the mean difference over the same images, by 10,000 random changes of sign.
+def paired_test(a: np.ndarray, b: np.ndarray, seed: int = 0, draws: int = DRAWS) -> float:
+    """p of the mean difference over the same images, by that many random changes of sign; at the least 1 / (draws + 1).
 
     Assumes only that without a difference each image's sign is arbitrary (Fisher 1935; Ernst 2004 for the +1).
     """
@@ -127,7 +131,7 @@ def paired_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
     if not d.any():
         return 1.0
     sizes, counts = np.unique(np.abs(d), return_counts=True)
-    positive = np.random.default_rng(seed).binomial(counts, 0.5, (DRAWS, len(counts)))  # of the images of each size
+    positive = np.random.default_rng(seed).binomial(counts, 0.5, (draws, len(counts)))  # of the images of each size
     sums = (2 * positive - counts) @ sizes
     extreme = np.abs(sums) >= abs(d.sum()) * (1 - 1e-12)
-    return float((extreme.sum() + 1) / (DRAWS + 1))
+    return float((extreme.sum() + 1) / (draws + 1))

@@ -76,7 +76,10 @@ class Trial:
         odds = smoothed_odds(positives, len(self.plan.visits), weights)
         matched = spec.recipe.formulas == "matched"
         report = initialise(self.adapter, self.model, spec.weights, run, odds, spec.seed, matched)
-        self.facts = self.adapter.facts(self.model) | {"trained part": spec.trained_part, "workers": str(feed.workers)}
+        self.facts = self.adapter.facts(self.model) | {
+            "trained part": spec.trained_part,
+            "workers asked": str(feed.workers),
+        }
         if matched or not spec.weights.random:
             self.facts.pop("initialisation", None)  # nothing of it is left but the head, which is drawn for all
         events.write(

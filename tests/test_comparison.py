@@ -1,11 +1,16 @@
 """What may be compared, and what is said: every unfairness refuses a ratio and is named; the paper's ratio taken apart."""
 
+import io
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from common.comparison import attribution, crossed, pair, pairs
 from common.groups import MARK, groups
 from common.report.compared import attribution_table, pairs_table, tables
+from common.report.table import epochs_table
+from common.report.write import csv
 from common.results import EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord
 from common.types import FeedSpec, ModelSpec, ProcessSpec, Recipe, TrialSpec, WeightsSpec
 
@@ -162,6 +167,9 @@ def test_a_row_that_nothing_proves_is_marked_in_every_table_and_enters_no_ratio(
     assert why in p.barred and p.ratio is None
     for table in tables(found):
         assert all("a net" not in row or f"a net {MARK}" in row for row in table.rows)
+    assert {name.endswith(MARK) for name, *_ in epochs_table(found).rows if name.startswith("a-")} == {True}
+    frame = pd.read_csv(io.StringIO(csv(found)), index_col="trial")
+    assert why in frame["enters_no_ratio"]["a-net-0"]
 
 
 def test_a_gate_of_the_plain_loss_proves_nothing_of_the_weighted_one():
@@ -231,6 +239,33 @@ def test_a_crossing_is_of_the_same_variant_where_there_is_one():
     assert [[round(f, 6) for _, f in path] for path in attribution(a, b, everything).paths] == [[3.0, 2.0], [2.5, 2.4]]
 
 
+def test_a_marked_row_enters_no_attribution():
+    """Its steps did not receive what was planned; the three others could still be put into a product."""
+    found = paper()
+    bad = row("b", 0.25, model="small", formulas="library", receipt_fault="epoch 1, batch 2, image 1: ...")
+    rows = tuple(bad if r.record.spec.name == bad.record.spec.name else r for r in found.rows)
+    everything = groups(found.model_copy(update={"rows": rows}))
+    a, b = (next(g for g in everything if g.label == name) for name in ("a small", "b large"))
+    refused = attribution(a, b, everything)
+    assert refused.refused == "the run has no b small that may be compared" and not refused.ratio
+    marked = next(g for g in everything if g.label == f"b small {MARK}")
+    assert attribution(marked, next(g for g in everything if g.label == "a large"), everything).refused.endswith(
+        "enters no ratio"
+    )
+
+
+def test_an_alarm_is_raised_also_where_no_ratio_may_be_given():
+    (p,) = [p for p in compared(paper()) if p.a == "a small"]
+    assert p.barred and p.suspected
+    notes = " ".join(pairs_table(paper(), [p]).notes)
+    assert "suspect a setup error" in notes and "2.5" not in notes
+
+
+def test_what_two_compared_rows_do_not_have_in_common_stands_under_the_table():
+    found = repeated(0.8)
+    assert any("**layout**: a's (a net); b's (b net)" in note for note in pairs_table(found, compared(found)).notes)
+
+
 def test_matched_rows_are_compared_model_by_model():
     rows = [row(f, 0.1, model=m) for f in "ab" for m in ("small", "large")]
     titles = [t.title for t in tables(results(*rows, gates=(gate("small"), gate("large"))))]
@@ -239,11 +274,10 @@ def test_matched_rows_are_compared_model_by_model():
 
 def test_without_the_crossed_rows_nothing_is_attributed():
     found = paper(("a", "large"))
-    assert crossed(groups(found)) is None
-    table = tables(found, "a small", "b large")[-2]
-    assert table.rows == () and "Not attributable: the run has no a large; run --suite paper" in table.notes[0]
-    assert "6.0" not in " ".join([table.title, *table.notes])
-    assert "architecture" not in " ".join(t.title for t in tables(found))
+    for table in (tables(found, "a small", "b large")[-2], tables(found)[-1]):
+        assert table.rows == ()
+        assert "Not attributable: the run has no a large that may be compared; run --suite paper" in table.notes[0]
+        assert "6.0" not in " ".join([table.title, *table.notes])
 
 
 def test_the_ledger_stands_below_two_compared_rows():

@@ -25,6 +25,7 @@ LITE0, RESNET = ModelSpec(name="efficientnet_lite0"), ModelSpec(name="resnet50",
 EXPECTED = {
     "nothing": ("", "", ""),
     "padding": ("float64 forward", "conv_stem", "torch: convolution 3x3, stride 2x2, padding 1x1"),
+    "stride": ("float64 forward", "blocks.1.0.conv_dw", "torch: convolution 3x3, stride 1x1"),
     "eps": ("float64 forward", "bn1", "torch: batch norm, eps 0.01,"),
     "mode": ("float64 training forward", "bn1", "inference mode"),
     "momentum": ("batch norm's statistics", "bn1.running_mean", "momentum 0.01 of the new value"),

@@ -15,6 +15,7 @@ from common.files import write_json
 from common.proof import proven
 from common.receipts import WORD, fault, of_pixels, receipt, weights, words
 from common.records import read_results
+from common.scores import picks
 
 SIDE, CLASSES, BATCH = 64, 20, 4
 RNG = np.random.default_rng(0)
@@ -89,6 +90,8 @@ def test_the_step_received_the_plan_and_workers_change_nothing(received):
         assert answers[f"loss {workers}"] == pytest.approx(answers["loss 0"], rel=1e-6)
         apart = np.abs(found[f"logits {workers}"] - found["logits 0"]).max()
         assert apart <= 1e-5 * np.abs(found["logits 0"]).max(), (framework, workers)
+        labels_picked = [picks(found[f"logits {n}"], 90.0) for n in (0, workers)]
+        assert np.array_equal(*labels_picked), (framework, workers)  # so every score is equal
 
 
 def test_every_fault_of_a_loader_is_caught_and_named(received):

@@ -18,8 +18,9 @@ def speed_table(results: Results, chosen: list[Group]) -> Table:
     for g in chosen:
         if g.rows:
             speed = median_interval(1 / seconds(g))
+            interval = _words(speed, ".1f") if len(g.rows) > 1 else "one repeat"
             gmac = g.rows[0].record.facts.get("gmac") or 0.0
-            rows.append((g.label, str(len(g.rows)), f"{speed.estimate:.1f}", _words(speed, ".1f"),
+            rows.append((g.label, str(len(g.rows)), f"{speed.estimate:.1f}", interval,
                          number(gmac, ".2f"), f"{speed.estimate * gmac:.1f}"))  # fmt: skip
     notes = (
         "images/s: training, later epochs; median over the repeats, and the interval that holds it (order statistics, 95 % "
@@ -49,7 +50,7 @@ def gates_table(gates: tuple[Gate, ...]) -> Table:
         notes.append(
             f"Parity gate: {images} images of the run at {side} pixels, the run's initial weights. Every layer's output, the "
             "loss, every gradient and batch norm's statistics in float64 agree to 1e-9 of their norm; the forward pass in "
-            "float32 to 1e-4 and its gradients to 10 times what float32 costs each framework; the optimiser alone and five "
+            "float32 to 1e-4 and its gradients to 10 times what float32 costs either framework, at most a tenth; the optimiser alone and five "
             "whole steps to 1e-6. step s: one training step of everything in float32, on either framework."
         )
     header = (
@@ -69,19 +70,17 @@ def pairs_table(results: Results, found: list[Pair]) -> Table:
     """One model on two frameworks: who is faster, if that can be said, and whether they came to the same F1."""
     rows, notes = [], []
     for p in found:
-        if p.barred:
-            rows.append((p.a, p.b, NONE, NONE, "no ratio", NONE, _f1_words(p)))
-            notes.append(f"{p.a} and {p.b}: no ratio, because {p.barred}.")
-            continue
-        assert p.ratio is not None
-        rows.append(
-            (p.a, p.b, f"{p.ratio.estimate:.3f}", _words(p.ratio, ".3f"), verdict(p), _control(p), _f1_words(p))
-        )
+        words = (NONE, NONE, "no ratio", NONE)
+        if p.ratio is not None:
+            words = (f"{p.ratio.estimate:.3f}", _words(p.ratio, ".3f"), verdict(p), _control(p))
+        rows.append((p.a, p.b, *words, _f1_words(p)))
+        notes += [f"{p.a} and {p.b}: no ratio, because {p.barred}."] if p.barred else []
         if p.suspected:
             notes.append(
-                f"{p.a} and {p.b} lie a factor of two apart on one model: suspect a setup error before a framework. What "
-                "could explain it: " + "; ".join(differences(results, (p.a, p.b))) + "."
+                f"{p.a} and {p.b} lie a factor of two or more apart on one model: suspect a setup error before a framework."
             )
+        if p.ratio is not None or p.suspected:
+            notes.append(f"{p.a} and {p.b} do not have in common: {'; '.join(differences(results, (p.a, p.b)))}.")
     notes.append(
         "time ratio: the first row's training seconds an image over the second's, repeats paired in turn, geometric mean "
         f"with its {LEVEL:.1%} interval (Student's t on the logarithms). control: of the second row, each second repeat over the one before, "
@@ -123,8 +122,8 @@ def _words(interval: Interval, form: str) -> str:
 def attribution_table(found: Attribution) -> Table:
     """The ratio as a product, along both ways around."""
     title = f"What of {found.b} over {found.a} is architecture, and what framework"
-    if found.missing:
-        note = f"Not attributable: the run has no {found.missing}; run --suite paper, which has the crossed rows."
+    if found.refused:
+        note = f"Not attributable: {found.refused}; run --suite paper, which has the crossed rows."
         return Table(title, (), (), (note,))
     rows = [("measured: time an image, over", "", f"{found.ratio:.2f}")]
     for number_, path in enumerate(found.paths, start=1):

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from common.files import replacing
-from common.groups import Group, groups
+from common.groups import MARK, Group, groups
 from common.report.table import figures, percentile_names
 from common.results import Results
 
@@ -20,12 +20,17 @@ MARKS = "osD^vP*X"
 MOST_LABELS = 80  # bars of the distribution that can still be read
 
 
+def _kind(group: Group) -> str:
+    """The label without the framework and the mark."""
+    return group.label.split(" ", 1)[1].removesuffix(f" {MARK}")
+
+
 def _style(all_groups: list[Group], group: Group) -> dict:
     """Colour by framework, line and mark by model: the same everywhere on the page. Every second framework's mark is
     small and full, the others' large and hollow, so that two rows at one point are both seen."""
     frameworks = list(dict.fromkeys(g.first.record.spec.framework for g in all_groups))
-    kinds = list(dict.fromkeys(g.label.split(" ", 1)[1] for g in all_groups))
-    kind = kinds.index(group.label.split(" ", 1)[1])
+    kinds = list(dict.fromkeys(_kind(g) for g in all_groups))
+    kind = kinds.index(_kind(group))
     place = frameworks.index(group.first.record.spec.framework)
     return {
         "color": f"C{place}", "linestyle": LINES[kind % len(LINES)], "marker": MARKS[kind % len(MARKS)],

@@ -9,7 +9,7 @@ import numpy as np
 from common.comparison import seconds
 from common.errors import listed
 from common.files import size_text
-from common.groups import Group, groups, marked
+from common.groups import MARK, Group, groups, marked
 from common.results import Results, Row, RunRecord
 from common.scores import labels_picked, percentile_for
 from common.stats import over_seeds
@@ -263,12 +263,14 @@ def further_scores_table(results: Results) -> Table:
 def epochs_table(results: Results) -> Table:
     """The paper's figure 12 for every trial."""
     rows = []
+    bad = {row.record.spec.name for g in groups(results) if g.label.endswith(MARK) for row in g.rows}
     for row in results.rows:
         record = row.record
+        name = record.spec.name + (f" {MARK}" if record.spec.name in bad else "")
         for e in record.epochs:
             rows.append(
                 (
-                    record.spec.name, str(e.epoch), f"{e.train_s:.1f}", f"{e.first_step_s:.2f}", f"{e.wait_s:.2f}",
+                    name, str(e.epoch), f"{e.train_s:.1f}", f"{e.first_step_s:.2f}", f"{e.wait_s:.2f}",
                     f"{e.validation_s:.1f}", f"{e.images_per_s:.1f}", f"{e.train_loss:.5f}", f"{e.validation_loss:.5f}",
                     "yes" if e.improved else "no", f"{e.load_average:.1f}",
                 )

@@ -37,7 +37,10 @@ def verdict_table(report: Report, fail_on_times: bool) -> Table:
         notes.append(
             "Differs in machine, versions or files, which is no reason to refuse: " + "; ".join(report.context) + "."
         )
+    title = WORDS[report.exit_code]
+    if report.exit_code == FINE and any(line.verdict == "inconclusive" for line in report.lines):
+        title = "inconclusive: nothing is shown to be worse"
     return Table(
-        f"Check: {WORDS[report.exit_code]}",
+        f"Check: {title}",
         ("row", "metric", "baseline", "now", "change", "tolerance", "verdict"), rows, tuple(notes),
     )  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from common.files import write_json, write_text
+from common.groups import excluded, groups
 from common.records import read_results
 from common.report.figures import draw
 from common.report.markdown import page
@@ -42,12 +43,14 @@ def write_predictions(folder: Path, results: Results) -> None:
 def csv(results: Results) -> str:
     """One line a trial, flat, for a spreadsheet."""
     lines = []
+    why = {row.record.spec.name: excluded(g, results) for g in groups(results) for row in (g.first, *g.rows)}
     for row in results.rows:
+        why.setdefault(row.record.spec.name, "")  # a trial that failed beside others that did not
         r, spec = row.record, row.record.spec
         line = {
             "trial": spec.name, "framework": spec.framework, "model": str(spec.model), "weights": spec.weights.source,
             "train": r.facts.get("trained part", spec.recipe.train), "balance": spec.feed.balance, "seed": spec.seed,
-            "status": r.status, "reason": r.reason, "gmac": r.facts.get("gmac"), "parameters": r.facts.get("parameters"),
+            "status": r.status, "reason": r.reason, "enters_no_ratio": why[spec.name], "gmac": r.facts.get("gmac"), "parameters": r.facts.get("parameters"),
             "trainable_parameters": r.facts.get("trainable_parameters"), "start_s": r.start_s,
             "prediction_s": r.prediction_s, "wall_s": r.wall_s, "peak_memory_bytes": r.peak_memory_bytes,
             "peak_device_bytes": r.peak_device_bytes,

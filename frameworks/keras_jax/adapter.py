@@ -24,6 +24,9 @@ from frameworks.keras_common.adapter import KerasAdapter, Model, Observed
 jax.config.update("jax_enable_x64", True)
 
 
+DETERMINISTIC = "--xla_gpu_deterministic_ops=true"  # on CPUs XLA is
+
+
 def receipt(images: jax.Array, labels: jax.Array, ids: jax.Array) -> jax.Array:
     """common/receipts.py in JAX's operations."""
     flat = jax.lax.bitcast_convert_type(images.reshape(len(images), -1), jnp.uint8).reshape(len(images), -1)
@@ -60,7 +63,7 @@ class Adapter(KerasAdapter):
         if hasattr(os, "sched_setaffinity"):  # XLA's pool has a thread for each core that the process may use
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: process.threads])
         if process.deterministic:
-            os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
+            os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + f" {DETERMINISTIC}"
         platforms = {"cpu": "cpu", "cuda": "cuda"}
         jax.config.update("jax_platforms", platforms[process.device])
         jax.config.update("jax_default_matmul_precision", "highest")  # else TF32 on GPUs: one setting for all
@@ -69,7 +72,6 @@ class Adapter(KerasAdapter):
         except RuntimeError as error:
             raise InputError(f"JAX sees no device '{process.device}' ({error}); take --device cpu") from None
         keras.utils.set_random_seed(seed)
-        self.deterministic = process.deterministic or process.device == "cpu"
 
     def receipt(self, model: Model, images: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
         return np.array(compiled_receipt(*map(jnp.asarray, (images, labels, ids))))
@@ -88,7 +90,9 @@ class Adapter(KerasAdapter):
         return {
             "TF32": f"matrix products and convolutions at JAX's precision '{precision}'",
             "compiled": "no (eager)" if network.run_eagerly or not network.jit_compile else "jax.jit, XLA on",
-            "deterministic kernels": str(self.deterministic),
+            "deterministic kernels": str(
+                self.device.platform == "cpu" or DETERMINISTIC in os.environ.get("XLA_FLAGS", "")
+            ),
         }
 
     def fence(self) -> None:
