@@ -24,8 +24,13 @@ STEPS, STEPS_S = 20, 2.0  # a way of what trains is tried for so many steps, or 
 WORTH_COMPILING_S = (
     90.0  # a compiler takes up to half a minute, and has saved a third: tried where so much is still to run
 )
+WORTH_TRYING_S = 5.0  # of other ways: a measurement takes one
+GAIN = 1.03  # less is this machine's noise
 SAMPLE = 128  # images on which both lanes' logits are compared
 ALLOWED = 0.05  # of the logits' spread over the sample; bfloat16 rounds at 0.004, once a layer
+
+Ways = dict[str, tuple[str | int, ...]]
+Measure = Callable[[Way], tuple[float, float]]  # images/s, and the seconds until the first were done
 
 
 class Tuned:
@@ -120,7 +125,7 @@ class Tuned:
         )  # fmt: skip
         return cache_folder() / "features" / name
 
-    def _rate_of_frozen(self, pixels: Source, rows: np.ndarray) -> Callable[[Way], tuple[float, float]]:
+    def _rate_of_frozen(self, pixels: Source, rows: np.ndarray) -> Measure:
         images = pixels.read(np.resize(rows, 64), None)
 
         def measure(way: Way) -> tuple[float, float]:
@@ -137,7 +142,7 @@ class Tuned:
 
     # what trains
 
-    def _steps_tried(self, plan: Plan) -> Callable[[Way], tuple[float, float]]:
+    def _steps_tried(self, plan: Plan) -> Measure:
         """Training steps, after which the model is as it was before."""
         batch = self.spec.recipe.batch_size
 
@@ -166,39 +171,10 @@ class Tuned:
         self.adapter.train_epoch(self.model, feed, Watch(Events(Path(os.devnull)), "train", 1, feed.batches))
         self.adapter.fence()
 
-    def _search(
-        self, part: str, ways: dict[str, tuple], measure: Callable[[Way], tuple[float, float]], images: int
-    ) -> Way:
-        """The fastest way for so many images, found setting by setting, each in the best way so far; what was tried is an
-        event each."""
-
-        def tried(way: Way) -> float:
-            try:
-                rate, build_s = measure(way)
-            except Exception as error:  # a way that this machine or library does not have
-                self.events.write("tried", part=part, way=way, failed=f"{type(error).__name__}: {error}"[:300])
-                return 0.0
-            self.events.write("tried", part=part, way=way, images_per_s=rate, build_s=build_s)
-            return rate
-
-        best = {setting: values[0] for setting, values in ways.items()}
-        rate = tried(best)
-        for setting, values in ways.items():
-            for value in values[1:]:
-                left = images / max(rate, 1e-9)
-                if setting == "compiler" and left < WORTH_COMPILING_S:
-                    self.events.write(
-                        "tried",
-                        part=part,
-                        way=best | {setting: value},
-                        skipped=f"{left:.0f} s are left to run: not worth compiling",
-                    )
-                    break
-                now = tried(best | {setting: value})
-                if now <= rate:
-                    break  # values stand in order: what follows goes further the same way
-                best, rate = best | {setting: value}, now
-        return best
+    def _search(self, part: str, ways: Ways, measure: Measure, images: int) -> Way:
+        way, rate = search(ways, measure, images, lambda **said: self.events.write("tried", part=part, **said))
+        self.said[f"forecast_{part}_s"] = images / max(rate, 1e-9)
+        return way
 
     # the gate
 
@@ -213,6 +189,38 @@ class Tuned:
         plain = self.trial.predict(rows, np.empty(0), self.spec.recipe.epochs, "gate")[0]
         apart = float(np.linalg.norm(logits[: len(rows)] - plain) / np.linalg.norm(plain - plain.mean(axis=0)))
         self.events.write("lane gate", images=len(rows), error=apart, allowed=ALLOWED, passed=bool(apart <= ALLOWED))
+
+
+def search(ways: Ways, measure: Measure, images: int, tell: Callable[..., None]) -> tuple[Way, float]:
+    """The fastest way for so many images and its images/s, found setting by setting, each in the best way so far.
+
+    What cannot pay back is not tried: the rest of the work is shorter than trying, or than compiling. `tell` is told of
+    every way: its rate and the seconds that it took to build, or why it failed, or why it was skipped.
+    """
+
+    def tried(way: Way) -> float:
+        try:
+            rate, build_s = measure(way)
+        except Exception as error:  # a way that this machine or library does not have
+            tell(way=way, failed=f"{type(error).__name__}: {error}"[:300])
+            return 0.0
+        tell(way=way, images_per_s=rate, build_s=build_s)
+        return rate
+
+    best = {setting: values[0] for setting, values in ways.items()}
+    rate = tried(best)
+    for setting, values in ways.items():
+        least_s = WORTH_COMPILING_S if setting == "compiler" else WORTH_TRYING_S
+        for value in values[1:]:
+            way, left_s = best | {setting: value}, images / max(rate, 1e-9)
+            if left_s < least_s:
+                tell(way=way, skipped=f"not worth trying, {left_s:.0f} s are to run")
+                break
+            now = tried(way)
+            if now < rate * GAIN:
+                break  # values stand in order: what follows goes further the same way
+            best, rate = way, now
+    return best, rate
 
 
 def why_not(spec: TrialSpec, adapter: Any, model: Any) -> str:

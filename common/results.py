@@ -18,6 +18,7 @@ class EpochRecord(Value):
     validation_s: float
     validation_loss: float
     improved: bool
+    parts: dict[str, float] = {}  # seconds of the training steps but the first, by what they did; empty: not told apart
     load_average: float  # 1 minute, all processes of the machine
 
 

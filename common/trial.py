@@ -13,11 +13,10 @@ import traceback
 from pathlib import Path
 
 import numpy as np
-import psutil
 
 from common import checkpoint, lane
 from common.balance import positive_weights
-from common.child import RECEIPTS, clear, die_with_parent, environment
+from common.child import RECEIPTS, STARTED, clear, die_with_parent, environment
 from common.decode import ImageError
 from common.errors import InputError
 from common.feed import Decoded, Feed, Stored
@@ -151,6 +150,7 @@ class Trial:
             "epoch", epoch=epoch, train_s=train_s, first_step_s=watch.first_step_s, wait_s=watch.wait_s,
             images=watch.images, images_per_s=watch.images / train_s, train_loss=train_loss,
             validation_s=validation_s, validation_loss=loss, improved=improved, load_average=load_average(),
+            parts=watch.parts,
         )  # fmt: skip
         done.epoch, done.logits[f"epoch{epoch}"] = epoch, logits
         if improved:
@@ -177,7 +177,7 @@ class Trial:
 def run(folder: Path, resume: bool) -> int:
     """Carry out the trial in `folder` (spec.json), from its last checkpoint where it may. 0: done; 1: failed, with
     the reason as an event."""
-    born = psutil.Process().create_time()
+    born = float(os.environ[STARTED])
     events = Events(folder / "events.jsonl")
     try:
         spec = TrialSpec.model_validate(read_json(folder / "spec.json"))

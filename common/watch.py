@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 
 STEP_EVENT_S = 0.25  # at most one step event in this time, so that tracing costs nothing
+FROZEN, TRAINED = "frozen forward", "trainable forward"  # parts of a step
+FORWARD = "forward"  # of both, where they are not told apart
+REST = "backward and optimiser"  # where the two are not told apart
 LOSS_CHECK_STEPS = 20  # reading a loss waits for the device: not every step
 
 
@@ -42,7 +45,7 @@ def read_events(path: Path) -> list[dict[str, Any]]:
 
 class Watch:
     """Times one pass (training or prediction) over a feed. Adapters call `wanted`, `received` and `stepped`, and in
-    training `took`."""
+    training `took`; `part` where a step's parts can be told apart."""
 
     def __init__(self, events: Events, phase: str, epoch: int, batches: int):
         self._events, self._phase, self.epoch, self._batches = events, phase, epoch, batches
@@ -50,9 +53,11 @@ class Watch:
         self.images = 0
         self.wait_s = 0.0
         self.first_step_s = 0.0
+        self.parts: dict[str, float] = {}  # seconds of the steps but the first
         self._receipts: list[np.ndarray] = []
         self._started = self._wanted = self._last_event = time.perf_counter()
         self._waiting = False
+        self._mark = self._started
 
     def wanted(self) -> None:
         """The step asks for its batch."""
@@ -63,10 +68,18 @@ class Watch:
         if self._waiting and self.steps:  # the first step builds graphs while it waits: it is reported apart
             self.wait_s += time.perf_counter() - self._wanted
         self._waiting = False
+        self._mark = time.perf_counter()
         if self.steps == 0 and arrays:
             forms = [f"{str(a.dtype).rpartition('.')[2]} {[int(n) for n in a.shape]}" for a in arrays]
             names = ("images", "labels", "ids")[: len(forms)]
             self._events.write("received", phase=self._phase, epoch=self.epoch, **dict(zip(names, forms)))
+
+    def part(self, name: str) -> None:
+        """What the step did since the last word was `name`. Not for work that a device does later than it is told to."""
+        now = time.perf_counter()
+        if self.steps:
+            self.parts[name] = self.parts.get(name, 0.0) + now - self._mark
+        self._mark = now
 
     def took(self, receipt: np.ndarray) -> None:
         """What training steps received, in order: int64 [images, 3] (common/receipts.py), after each step or at the end."""
@@ -89,8 +102,11 @@ class Watch:
             self.received()
             yield batch
 
-    def stepped(self, images: int, loss: Any = None) -> None:
-        """A step over `images` images is done (on a GPU: handed over). `loss`: anything that float() takes."""
+    def stepped(self, images: int, loss: Any = None, rest: str = "other") -> None:
+        """A step over `images` images is done (on a GPU: handed over). `loss`: anything that float() takes. rest: the part
+        that ends here."""
+        if self.parts or self.steps == 0:
+            self.part(rest)
         now = time.perf_counter()
         self.steps += 1
         self.images += images

@@ -13,7 +13,9 @@ import numpy as np
 from common.files import replacing
 from common.groups import MARK, Group, groups
 from common.report.table import figures, percentile_names
+from common.report.timing import by_part, shown
 from common.results import Results
+from common.timing import PARTS
 
 LINES = ("-", "--", "-.", ":")
 MARKS = "osD^vP*X"
@@ -165,10 +167,29 @@ def samples(images: np.ndarray, words: tuple[str, ...], path: Path) -> None:
     _save(figure, path)
 
 
+def where_time_went(results: Results, path: Path) -> None:
+    """Stacked bars: seconds of a whole trial by what they went into, one bar a row of the tables."""
+    rows = shown(results)
+    found = [by_part(g) for g in rows]
+    figure, axes = plt.subplots(figsize=(9, 1.4 + 0.45 * len(rows)))
+    left, place = np.zeros(len(rows)), np.arange(len(rows))
+    names = [name for name in PARTS if any(name in f for f in found)]
+    for name in names:
+        widths = np.array([max(f.get(name, 0.0), 0.0) for f in found])
+        axes.barh(place, widths, left=left, label=name, color=plt.get_cmap("tab20")(PARTS.index(name) / len(PARTS)))
+        left += widths
+    axes.set_yticks(place, [g.label for g in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel("seconds")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncol=4, fontsize=8)
+    _save(figure, path)
+
+
 DRAWN = {
     "figures/by_percentile.png": by_percentile,
     "figures/by_epoch.png": by_epoch,
     "figures/time_against_f1.png": time_against_f1,
+    "figures/where_time_went.png": where_time_went,
 }
 
 

@@ -15,6 +15,7 @@ from common.report.table import (
     images_words,
     scores_table,
 )
+from common.report.timing import shown, timing_table
 from common.results import Results
 
 NO_RANKING = (
@@ -47,6 +48,7 @@ def page(results: Results) -> str:
     parts = ["\n".join(head), table(scores_table(results)), table(comparison_table(results))]
     matched = any(row.record.spec.recipe.formulas == "matched" for row in results.rows)
     parts += [table(t) for t in compared.tables(results)] + ([] if matched else [NO_RANKING])
+    parts += [table(timing_table(results))] if shown(results) else []
     parts += [linked(figures(results))]
     parts += [_failures(results)] if failures(results) else []
     different = differences(results)

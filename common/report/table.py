@@ -288,13 +288,16 @@ def epochs_table(results: Results) -> Table:
 
 def figures(results: Results) -> dict[str, str]:
     """File below the run folder -> what it shows; none where no trial finished."""
-    if not any(row.record.status == "ok" for row in results.rows):
+    done = [row.record for row in results.rows if row.record.status == "ok"]
+    if not done:
         return {}
-    return {
+    found = {
         "figures/by_percentile.png": "F1 by percentile, between prior and oracle",
         "figures/by_epoch.png": "validation loss and F1 by epoch",
         "figures/time_against_f1.png": "training time against F1, one mark a trial",
     }
+    watched = {"figures/where_time_went.png": "seconds of a whole trial, by what they went into"}
+    return found | (watched if any(record.memory_method for record in done) else {})
 
 
 def data_figures(results: Results) -> dict[str, str]:

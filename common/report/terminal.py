@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from common.report.table import Table, comparison_table, data_figures, failures, figures, scores_table
+from common.report.timing import by_part, sentences, shown
 from common.results import Results
 
 WHAT = ("row", "weights", "recipe", "GMAC", "trainable")
@@ -103,6 +104,10 @@ def show_results(console: Console, results: Results, folder: Path) -> None:
     def say(text: str, style: str = "") -> None:
         console.print(text, style=style, highlight=False, soft_wrap=True, markup=False)
 
+    console.print("\n[bold]Where the time went")
+    for g in shown(results):
+        for sentence in sentences(g, by_part(g)):
+            console.print(f"{escape(g.label)}: {escape(sentence)}", highlight=False)
     for row in failures(results):
         record = row.record
         say(f"\n{record.spec.name}: {record.status}: {record.reason}", "red")

@@ -14,6 +14,7 @@ MODELS = {
     "lie": ModelCard(UNCHANGED, pretrained=False, about="fault: predicts one row too few"),
     "linger": ModelCard(UNCHANGED, pretrained=False, about="fault: raises in the third step and does not end"),
     "worse": ModelCard(UNCHANGED, pretrained=False, about="gets worse with every epoch: its first weights are kept"),
+    "untrue": ModelCard(UNCHANGED, pretrained=False, about="fault: its tuned lane computes something else"),
     "skip": ModelCard(UNCHANGED, pretrained=False, about="fault: trains on one batch too few"),
 }
 DEFAULT_MODELS = ()

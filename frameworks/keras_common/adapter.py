@@ -12,7 +12,7 @@ import numpy as np
 from common.errors import InputError
 from common.feed import Feed
 from common.types import BuildSpec, ModelSpec, Preprocessing, Way
-from common.watch import Watch
+from common.watch import FORWARD, Watch
 from frameworks.contract import EFFICIENTNET_LITE0
 from frameworks.keras_common import models, optimisers, tuned, weights
 from frameworks.keras_common.data import Batches, Tell
@@ -32,6 +32,7 @@ class Observed(keras.Model):
 
     watch: Any = None
     images_taken: int = 0  # in the last step
+    tells_parts: bool = True
 
     def tell(self, receipt: np.ndarray) -> None:
         """receipt: int64 [n, 3], computed from the step's own tensors."""
@@ -40,6 +41,17 @@ class Observed(keras.Model):
         images, labels = Form(given.dtype, (n, *given.shape[1:])), Form("float32", (n, classes))
         self.watch.received(images, labels, Form("int64", (n,)))
         self.watch.took(receipt)
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, **more: Any) -> Any:
+        """The forward pass is done: the step's other parts are inside one compiled function."""
+        if self.watch is not None and self.tells_parts:
+            y_pred = self.forward_done(y_pred)
+        return super().compute_loss(x=x, y=y, y_pred=y_pred, **more)
+
+    def forward_done(self, y_pred: Any) -> Any:
+        """y_pred, once the watch has been told that it is there."""
+        self.watch.part(FORWARD)
+        return y_pred
 
     def settle(self) -> None:
         """Wait until `tell` has been called for every step that was handed over."""
@@ -141,6 +153,9 @@ class KerasAdapter:
         network = model.network
         plain = {"precision": "float32", "compiler": "XLA" if self.jit else "none"}
         model.runs = tuned.rest(network, self.Network, plain | way, example)
+        model.runs.tells_parts = not (
+            example is not None and example.ndim == 2
+        )  # a head's step is shorter than the telling
         _compile(model.runs, network.optimizer, network.loss, (plain | way)["compiler"] == "XLA")
 
     def activations(self, model: Model, pixels: np.ndarray, training: bool) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from common.feed import Feed
-from common.watch import Watch
+from common.watch import REST, Watch
 
 
 class Batches(keras.utils.PyDataset):
@@ -40,7 +40,7 @@ class Tell(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.model.settle()
-        self.watch.stepped(self.model.images_taken, logs["loss"])
+        self.watch.stepped(self.model.images_taken, logs["loss"], REST)
 
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
         self.watch.stepped(len(logs["outputs"]))

@@ -1,7 +1,8 @@
 """The tuned lane on torch: the network cut in two, its frozen part folded and in a lower precision."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -45,6 +46,20 @@ def split(built: Built, train: Train) -> tuple[nn.Module, nn.Module] | None:
     parts = ([modules[n] for n in chosen if train != "head" or n != "dropout"] for chosen in (names[:cut], names[cut:]))
     frozen, rest = (nn.Sequential(*part) for part in parts)
     return frozen, rest
+
+
+@contextmanager
+def at_the_cut(parts: tuple[nn.Module, nn.Module] | None, tell: Callable[[], None]) -> Iterator[None]:
+    """Tell whenever the part that trains begins."""
+    if parts is None:  # everything trains
+        yield
+        return
+    first = parts[1][0] if isinstance(parts[1], nn.Sequential) else parts[1]
+    hook = first.register_forward_pre_hook(lambda module, inputs: tell())
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _before(modules: dict[str, nn.Module], place: str, name: str, module: nn.Module) -> dict[str, nn.Module]:

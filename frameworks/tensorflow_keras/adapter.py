@@ -15,6 +15,7 @@ from tensorflow.python.framework.config import is_op_determinism_enabled
 from common import receipts
 from common.errors import InputError
 from common.types import ProcessSpec
+from common.watch import FORWARD
 from frameworks.keras_common.adapter import KerasAdapter, Model, Observed
 
 
@@ -41,6 +42,11 @@ class Network(Observed):
         with tf.control_dependencies([told]):
             images = tf.identity(images)
         return super().train_step((images, labels))
+
+    def forward_done(self, y_pred: Any) -> Any:
+        told = tf.numpy_function(lambda _: self.watch.part(FORWARD), [y_pred[:1, :1]], [])
+        with tf.control_dependencies([told]):
+            return tf.identity(y_pred)
 
 
 class Adapter(KerasAdapter):

@@ -1,0 +1,77 @@
+"""PURE: Results -> where the time went: seconds by part, plain sentences, and what would shorten it."""
+
+import numpy as np
+
+from common.files import time_text
+from common.groups import Group, groups
+from common.report.table import NONE, Table
+from common.results import Results
+from common.timing import FEATURES, FIRST, PARTS, START, TUNING, VALIDATION, WAIT, frozen_again_s, parts
+
+WORTH_SAYING = 0.1  # of the whole
+HELD = 0.15  # a forecast is called right within this
+
+
+def by_part(group: Group) -> dict[str, float]:
+    """Seconds of each part, mean over the repeats; PARTS' order."""
+    each = [parts(row.record) for row in group.rows]
+    return {name: float(np.mean([p.get(name, 0.0) for p in each])) for name in PARTS if any(name in p for p in each)}
+
+
+def shown(results: Results) -> list[Group]:
+    """The groups whose trials were watched from outside: of others the whole is not known."""
+    return [g for g in groups(results) if g.rows and all(row.record.memory_method for row in g.rows)]
+
+
+def timing_table(results: Results) -> Table:
+    """Seconds of a trial by what they went into, and their share of the whole."""
+    each = {g.label: by_part(g) for g in shown(results)}
+    columns = [name for name in PARTS if any(name in found for found in each.values())]
+    rows, notes = [], []
+    for g in shown(results):
+        found = each[g.label]
+        whole = sum(found.values())
+        cells = (f"{found[name]:.1f} ({found[name] / whole:.0%})" if name in found else NONE for name in columns)
+        rows.append((g.label, f"{whole:.1f}", *cells))
+        notes += [f"{g.label}: {sentence}" for sentence in sentences(g, found)]
+    notes.append(
+        "Seconds of a whole trial, from its process's start to its end, mean over the repeats. start: import, build, load. "
+        "first step: of every epoch, in which graphs are built. validation: the last prediction too. steps: training steps "
+        "that were not taken apart. other: checkpoints, weights and receipts written, the process's end. Decoding into the "
+        "pixel store comes before the first trial, once for all of them."
+    )
+    return Table("Where the time went", ("row", "whole s", *columns), tuple(rows), tuple(notes))
+
+
+def sentences(group: Group, found: dict[str, float]) -> list[str]:
+    """What took most, and what would shorten it, from the measured parts."""
+    whole = sum(found.values())
+    name, most = max(found.items(), key=lambda item: item[1])
+    said = [f"most of {time_text(whole)} went into {name} ({most / whole:.0%})."]
+    again = float(np.mean([frozen_again_s(row.record) for row in group.rows]))
+    if again > WORTH_SAYING * whole:
+        said.append(
+            f"the frozen part ran more than once over the same images: --lane tuned would save about {time_text(again)} of "
+            f"{time_text(whole)} by keeping its output."
+        )
+    if found.get(WAIT, 0.0) > WORTH_SAYING * whole:
+        said.append(
+            f"training waited {time_text(found[WAIT])} for data: without that it would take {time_text(whole - found[WAIT])}."
+        )
+    short = sum(found.get(n, 0.0) for n in (START, FIRST, TUNING))
+    if short > 0.5 * whole:
+        said.append(f"{short / whole:.0%} went into starting: times of so short a trial say little of the framework.")
+    if found.get(VALIDATION, 0.0) > 0.3 * whole:
+        said.append(
+            f"validation took {found[VALIDATION] / whole:.0%} of the time; fewer epochs, or a smaller split, would shorten it."
+        )
+    for row in group.rows:
+        tuning = row.record.tuning
+        if tuning.get("filled") and tuning.get("forecast_frozen_s"):
+            off = found[FEATURES] / tuning["forecast_frozen_s"] - 1
+            held = "held" if abs(off) <= HELD else "did not hold"
+            said.append(
+                f"the forecast of {time_text(tuning['forecast_frozen_s'])} for the frozen part {held} ({off:+.0%})."
+            )
+            break
+    return said

@@ -1,0 +1,50 @@
+"""PURE: a trial's record -> where its wall-clock went, part by part; the parts add up to the whole."""
+
+from common.results import TrialRecord
+from common.watch import FORWARD, FROZEN, REST, TRAINED
+
+START, TUNING, FEATURES, FIRST, WAIT = "start", "tuning", "features", "first step", "wait for data"
+VALIDATION, OTHER, STEPS = "validation", "other", "steps"
+IN_STEPS = ("host to device", FROZEN, TRAINED, FORWARD, "backward", "optimiser", REST)
+# In the order of the time they come in. "steps": training steps that were not taken apart. "features": the frozen part
+# over every image, once (the tuned lane). "validation": the last prediction, the test table and the lane's gate too.
+PARTS = (START, TUNING, FEATURES, FIRST, WAIT, *IN_STEPS, STEPS, VALIDATION, OTHER)
+
+
+def parts(record: TrialRecord) -> dict[str, float]:
+    """Seconds of each part that there was, in the order of PARTS; their sum is the trial's wall-clock.
+
+    "other": what is left: checkpoints, receipts kept, weights written, the process ending.
+    """
+    tuning = {TUNING: record.tuning.get("tuning_s", 0.0), FEATURES: record.tuning.get("fill_s", 0.0)}
+    found = {START: record.start_s - sum(tuning.values()), **tuning}
+    found[FIRST] = sum(e.first_step_s for e in record.epochs)
+    found[WAIT] = sum(e.wait_s for e in record.epochs)
+    for e in record.epochs:
+        for name, seconds in e.parts.items():
+            place = name if name in IN_STEPS else STEPS
+            found[place] = found.get(place, 0.0) + seconds
+        left = e.train_s - e.first_step_s - e.wait_s - sum(e.parts.values())
+        found[STEPS] = found.get(STEPS, 0.0) + max(left, 0.0)
+    found[VALIDATION] = sum(e.validation_s for e in record.epochs) + record.prediction_s
+    found[OTHER] = record.wall_s - sum(found.values())
+    return {name: found[name] for name in PARTS if found.get(name)}
+
+
+def unaccounted(record: TrialRecord) -> float:
+    """The share of the wall-clock by which the parts that were measured exceed it: 0 where they fit into it."""
+    return max(0.0, -parts(record).get(OTHER, 0.0)) / record.wall_s if record.wall_s else 0.0
+
+
+def frozen_again_s(record: TrialRecord) -> float:
+    """Seconds in which the frozen part ran over images that it had run over before: what one pass kept would save.
+
+    Training steps say it themselves; a validation pass is taken to spend the same share of a forward pass in it.
+    """
+    steps = [e.parts for e in record.epochs]
+    frozen, trained = (sum(p.get(name, 0.0) for p in steps) for name in (FROZEN, TRAINED))
+    if not frozen or record.spec.lane != "default":
+        return 0.0
+    passes = [e.validation_s for e in record.epochs] + [record.prediction_s]
+    again = frozen * (1 - 1 / len(record.epochs)) if record.epochs else 0.0
+    return again + sum(passes[1:]) * frozen / (frozen + trained)

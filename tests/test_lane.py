@@ -1,0 +1,222 @@
+"""The tuned lane: the store of features, the search for a way, the gate against the default lane, and what they say."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+from test_resume import begin, stop, wait_until
+
+from common import features
+from common.errors import InputError
+from common.files import cache_folder
+from common.groups import MARK, groups
+from common.lane import search
+from common.proof import proven
+from common.receipts import receipt
+from common.records import read_results
+from common.timing import OTHER, parts, unaccounted
+from common.watch import read_events
+
+SHAPE = (3, 5)
+ROWS = np.setdiff1d(np.arange(900), [7, 500])
+
+
+def computed(rows, calls=None):
+    if calls is not None:
+        calls.append(len(rows))
+    return np.stack([np.full(SHAPE, row, np.float32) for row in rows])
+
+
+def filled(folder, compute=computed, dtype="float16"):
+    return features.fill(folder, ROWS, 900, compute, SHAPE, dtype, lambda done, total: None)
+
+
+def test_a_store_gives_each_row_its_features_and_is_filled_once(tmp_path):
+    assert filled(tmp_path) == len(ROWS)
+    store, rows = features.FeatureStore(tmp_path), np.array([899, 0, 8, 8])
+    assert np.array_equal(store.read(rows), computed(rows).astype(np.float16)) and store.read(rows).dtype == np.float16
+    assert filled(tmp_path, compute=None) == 0
+
+
+def test_a_store_goes_on_where_it_was_stopped(tmp_path):
+    def stopped(rows):
+        if rows[0] > 300:
+            raise KeyboardInterrupt
+        return computed(rows)
+
+    with pytest.raises(KeyboardInterrupt):
+        filled(tmp_path, stopped)
+    calls = []
+    assert filled(tmp_path, lambda rows: computed(rows, calls)) == len(ROWS) - 2 * features.CHUNK
+    assert features.complete(tmp_path, ROWS) and len(calls) == 2
+
+
+def test_a_damaged_store_is_filled_again(tmp_path):
+    filled(tmp_path)
+    with open(tmp_path / features.FILE, "r+b") as stream:
+        stream.seek(300 * 2 * 15)
+        stream.write(b"\xff")
+    assert not features.complete(tmp_path, ROWS)
+    filled(tmp_path)
+    assert np.array_equal(features.FeatureStore(tmp_path).read(ROWS), computed(ROWS).astype(np.float16))
+
+
+def test_values_that_float16_cannot_hold_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"up to 90000 do not fit float16; take --features float32"):
+        filled(tmp_path, lambda rows: np.full((len(rows), *SHAPE), 9e4, np.float32))
+
+
+def test_a_store_that_the_disk_cannot_hold_is_refused(small_disk):
+    with pytest.raises(InputError, match=r"feature store of 898 images needs .* free"):
+        features.fill(small_disk / "s", ROWS, 900, computed, (3000,), "float32", lambda done, total: None)
+
+
+def test_a_key_is_another_for_every_thing_that_features_depend_on():
+    one = {"pixels": "p", "weights": "w", "cut": "head", "dtype": "float16"}
+    keys = {features.key(**one)} | {features.key(**one | {name: "other"}) for name in one}
+    assert len(keys) == 1 + len(one)
+
+
+def rates(table, failing=()):
+    def measure(way):
+        if tuple(way.values()) in failing:
+            raise RuntimeError("no such kernel")
+        return table[tuple(way.values())], 0.1
+
+    return measure
+
+
+def test_the_search_goes_setting_by_setting_and_stops_where_it_gets_no_better():
+    ways = {"precision": ("float32", "bfloat16"), "micro batch": (32, 16, 8), "compiler": ("none", "xla")}
+    table = {("float32", 32, "none"): 10, ("bfloat16", 32, "none"): 20, ("bfloat16", 16, "none"): 30,
+             ("bfloat16", 8, "none"): 30.5, ("bfloat16", 16, "xla"): 29}  # fmt: skip
+    told = []
+    way, rate = search(ways, rates(table), 10**6, lambda **said: told.append(said))
+    assert (way, rate) == ({"precision": "bfloat16", "micro batch": 16, "compiler": "none"}, 30)
+    assert len(told) == 5 and all("images_per_s" in said for said in told)
+
+
+def test_a_way_that_fails_is_not_chosen_and_said():
+    told = []
+    measure = rates({("float32",): 10}, failing=[("bfloat16",)])
+    way, _ = search({"precision": ("float32", "bfloat16")}, measure, 10**6, lambda **said: told.append(said))
+    assert way == {"precision": "float32"} and told[1]["failed"] == "RuntimeError: no such kernel"
+
+
+def test_what_cannot_pay_back_is_not_tried():
+    told = []
+    ways = {"precision": ("float32", "bfloat16"), "compiler": ("none", "xla")}
+    table = {("float32", "none"): 10, ("bfloat16", "none"): 20}
+    search(ways, rates(table), 600, lambda **said: told.append(said))  # 30 s at the best rate
+    assert told[-1]["skipped"] == "not worth trying, 30 s are to run"
+    assert "images_per_s" in told[1]
+
+
+TUNED = ("--frameworks", "fake", "--limit", "600", "--image-size", "32", "--learning-rate", "200", "--keep-frozen")
+BOTH = (*TUNED, "--lane", "default", "tuned")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    import subprocess
+    import sys
+
+    from conftest import PROJECT
+
+    parent = tmp_path_factory.mktemp("lane")
+    words = [*BOTH, "--repeats", "2", "--results-dir", parent, "--name", "run"]
+    subprocess.run([sys.executable, PROJECT / "run_bench.py", *words], check=True, capture_output=True)
+    return parent / "run"
+
+
+def test_both_lanes_come_to_the_same_scores_and_stand_in_a_table(run):
+    found = read_results(run)
+    plain, tuned = groups(found)
+    assert (plain.label, tuned.label) == ("fake logistic default", "fake logistic tuned")
+    for a, b in zip(plain.rows, tuned.rows):
+        for p in found.run.percentiles:
+            assert b.scores["percentiles"][f"{p:g}"]["f1"] == pytest.approx(
+                a.scores["percentiles"][f"{p:g}"]["f1"], abs=0.01
+            )
+        assert b.record.receipt_fault == "" and b.record.tuning["gate"][0]["passed"]
+    page = (run / "results.md").read_text()
+    assert "## The tuned lane against the default lane" in page and "## Where the time went" in page
+    assert "**lane**: " in page and "tuned: frozen part once per image in float32, kept as float16" in page
+
+
+def test_another_seed_and_split_fill_no_second_store(run):
+    first, second = (row.record.tuning for row in groups(read_results(run))[1].rows)
+    assert sorted([first["filled"], second["filled"]]) == [0, 600] and first["store"] == second["store"]
+
+
+def test_the_parts_add_up_to_the_whole(run):
+    for row in read_results(run).rows:
+        found = parts(row.record)
+        assert sum(found.values()) == pytest.approx(row.record.wall_s, rel=1e-9)
+        assert unaccounted(row.record) <= 0.02 and found[OTHER] > -0.02 * row.record.wall_s
+    longer = row.record.model_copy(update={"start_s": 2 * row.record.wall_s})
+    assert unaccounted(longer) > 0.02  # it can fire
+
+
+def test_features_that_were_not_the_stores_are_a_fault(run):
+    record = next(row.record for row in read_results(run).rows if row.record.spec.lane == "tuned")
+    trial = run / "trials" / record.spec.name
+    store = (run / record.tuning["store"]) / features.FILE
+    whole = store.read_bytes()
+    try:
+        store.write_bytes(bytes(len(whole)))
+        assert "the pixels of row" in proven(trial, record.spec)[1]
+    finally:
+        store.write_bytes(whole)
+    assert proven(trial, record.spec)[1] == ""
+
+
+def test_a_tuned_lane_that_computes_something_else_is_marked(bench, tmp_path):
+    bench(*BOTH, "--models", "untrue", "--results-dir", tmp_path, "--name", "run")
+    labels = [g.label for g in groups(read_results(tmp_path / "run"))]
+    assert labels == ["fake untrue default", f"fake untrue tuned {MARK}"]
+    page = (tmp_path / "run" / "results.md").read_text()
+    assert "of their spread from the default lane's (allowed 5%)" in page
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (("--train", "all"), "nothing is frozen, so nothing can be kept"),
+        (("--augment", "train"), "the pixels are augmented, so no image comes twice"),
+    ],
+)
+def test_where_nothing_can_be_kept_it_says_why_and_trains_as_ever(bench, tmp_path, more, why):
+    done = bench(*TUNED, "--lane", "tuned", *more, "--results-dir", tmp_path, "--name", "run")
+    assert done.returncode == 0 and f"tuned lane: {why}" in done.stdout
+    (row,) = read_results(tmp_path / "run").rows
+    assert row.record.tuning["why not"] == why and row.record.receipt_fault == ""
+
+
+def test_killed_while_it_fills_the_store_it_goes_on_from_there(bench, tmp_path):
+    words = ("--limit", "600", "--image-size", "48", "--keep-frozen", "--lane", "tuned")
+    # The extractor is first given one image, to learn the shape: 545 is in the third chunk, and in no measurement.
+    child, run = begin(tmp_path, "hang@features:545", *words), tmp_path / "run"
+    trial = run / "trials" / "01-fake-logistic-head-tuned-seed0"
+    wait_until(
+        lambda: any(e["event"] == "storing" for e in read_events(trial / "events.jsonl")) and len(_journals()) > 0
+    )
+    stop(child, signal.SIGKILL)
+    done = bench("--resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = read_results(run).rows
+    assert 0 < row.record.tuning["filled"] < 600 and row.record.receipt_fault == ""
+
+
+def _journals():
+    return [path for path in (cache_folder() / "features").glob("*/journal.json") if os.path.getsize(path)]
+
+
+def test_a_receipt_covers_features_as_it_covers_pixels():
+    labels, ids = np.zeros((2, 4), np.float32), np.arange(2)
+    values = np.arange(2 * 15, dtype=np.float16).reshape(2, *SHAPE)  # 30 bytes an image: the last word is filled up
+    changed = values.copy()
+    changed[1, 2, 4] += 1
+    one, other = receipt(values, labels, ids), receipt(changed, labels, ids)
+    assert np.array_equal(one[0], other[0]) and one[1, 0] != other[1, 0]
