@@ -114,6 +114,10 @@ def trials_parser() -> argparse.ArgumentParser:
         help="how fast each framework is driven: default, tuned (the same mathematics as fast as it can), or both",
     )  # fmt: skip
     how.add_argument(
+        "--ceilings", action="store_true", default=None,
+        help="after each trial: what loading alone, computing alone and the machine could reach, and what bounds it",
+    )  # fmt: skip
+    how.add_argument(
         "--features", choices=("float16", "float32"), help="what the tuned lane keeps features in (default: float16)"
     )
     how.add_argument(

@@ -238,7 +238,8 @@ def write_specs(
             found = initial[seed, job]
             path = below(folder, Path(found.path)) if found.path else ""
             spec = TrialSpec(
-                name=trial_name(len(specs) + 1, job, lane, seed), lane=lane, features=settings.features, framework=job.framework, model=job.model,
+                name=trial_name(len(specs) + 1, job, lane, seed), lane=lane, features=settings.features,
+                ceilings=settings.ceilings, framework=job.framework, model=job.model,
                 weights=found.model_copy(update={"path": path}), recipe=recipe(settings, job, found),
                 feed=feeds[seed, job.balance], process=process, seed=seed, repeat=repeat,
             )  # fmt: skip

@@ -133,6 +133,9 @@ class Display:
             rate = event["filled"] / event["fill_s"]
             self.say(f"  {event['filled']:,} images to features in {time_text(event['fill_s'])}, {rate:.1f} images/s")
 
+    def _on_ceilings(self, event: dict[str, Any], memory_bytes: int) -> None:
+        self.say(f"  ceilings measured in {time_text(event['seconds'])}, not part of the trial's passes")
+
     def _on_received(self, event: dict[str, Any], memory_bytes: int) -> None:
         if event["phase"] == "train" and event["epoch"] == 1:
             forms = f"images {event['images']}, labels {event['labels']}"

@@ -61,6 +61,7 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
         facts=built.get("facts", {}) | tuned.get("facts", {}), tuning=tuned, environment=built.get("environment", {}),
         weights_report=built.get("weights_report", {}), weights_names=built.get("weights_names", {}),
         received={key: received[key] for key in ("images", "labels") if key in received},
+        ceilings={k: v for k, v in by_kind.get("ceilings", {}).items() if k != "event"},
         start_s=by_kind.get("ready", {}).get("start_s", 0.0),
         epochs=tuple(EpochRecord(**{k: v for k, v in e.items() if k != "event"}) for e in events if e["event"] == "epoch"),
         prediction_s=by_kind.get("done", {}).get("prediction_s", 0.0),

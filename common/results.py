@@ -44,6 +44,7 @@ class TrialRecord(Value):
     peak_device_bytes: int = 0
     resumed_after: tuple[int, ...] = ()  # epochs after which it was taken up again
     tuning: dict[str, Any] = {}  # what the tuned lane tried, chose, kept and found at its gate (common/lane.py)
+    ceilings: dict[str, Any] = {}  # common/ceilings.py
     receipts: tuple[str, ...] = ()  # of each epoch: a hash of what the training steps received, in order
     receipt_fault: str | None = None  # where that is not what the plan says; "": nowhere; None: not looked at
 

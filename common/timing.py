@@ -4,11 +4,11 @@ from common.results import TrialRecord
 from common.watch import FORWARD, FROZEN, REST, TRAINED
 
 START, TUNING, FEATURES, FIRST, WAIT = "start", "tuning", "features", "first step", "wait for data"
-VALIDATION, OTHER, STEPS = "validation", "other", "steps"
+VALIDATION, CEILINGS, OTHER, STEPS = "validation", "ceilings", "other", "steps"
 IN_STEPS = ("host to device", FROZEN, TRAINED, FORWARD, "backward", "optimiser", REST)
 # In the order of the time they come in. "steps": training steps that were not taken apart. "features": the frozen part
 # over every image, once (the tuned lane). "validation": the last prediction, the test table and the lane's gate too.
-PARTS = (START, TUNING, FEATURES, FIRST, WAIT, *IN_STEPS, STEPS, VALIDATION, OTHER)
+PARTS = (START, TUNING, FEATURES, FIRST, WAIT, *IN_STEPS, STEPS, VALIDATION, CEILINGS, OTHER)
 
 
 def parts(record: TrialRecord) -> dict[str, float]:
@@ -27,6 +27,7 @@ def parts(record: TrialRecord) -> dict[str, float]:
         left = e.train_s - e.first_step_s - e.wait_s - sum(e.parts.values())
         found[STEPS] = found.get(STEPS, 0.0) + max(left, 0.0)
     found[VALIDATION] = sum(e.validation_s for e in record.epochs) + record.prediction_s
+    found[CEILINGS] = record.ceilings.get("seconds", 0.0)
     found[OTHER] = record.wall_s - sum(found.values())
     return {name: found[name] for name in PARTS if found.get(name)}
 

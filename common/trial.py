@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common import checkpoint, lane
+from common import ceilings, checkpoint, lane
 from common.balance import positive_weights
 from common.child import RECEIPTS, STARTED, clear, die_with_parent, environment
 from common.decode import ImageError
@@ -170,6 +170,9 @@ class Trial:
         assert self.spec.weights.preprocessing is not None
         file = self.folder / "weights.safetensors"
         save_weights(file, self.done.best, self.spec.model, self.spec.weights.preprocessing)
+        if self.spec.ceilings and hasattr(self.adapter, "products"):
+            began = time.perf_counter()
+            self.events.write("ceilings", **ceilings.measure(self), seconds=time.perf_counter() - began)
         self.events.write("done", prediction_s=prediction_s, peak_device_bytes=self.adapter.peak_device_bytes())
         checkpoint.remove(self.folder)
 

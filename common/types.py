@@ -215,6 +215,7 @@ class Settings(Value):
     lanes: tuple[Lane, ...] = ("default",)
     features: Stored = "float16"
     keep_frozen: bool = False
+    ceilings: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     deterministic: bool = False
     workers: int | None = None  # none where the pixels are stored, one for every 4 cores where they are decoded
@@ -253,6 +254,7 @@ class TrialSpec(Value):
     process: ProcessSpec
     lane: Lane = "default"
     features: Stored = "float16"  # the tuned lane's
+    ceilings: bool = False  # measured after training
     seed: int
     repeat: int
 

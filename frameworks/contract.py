@@ -152,3 +152,15 @@ class Tunable(Protocol):
     def run_as(self, model: Any, way: Way, example: np.ndarray | None) -> None:
         """From now on `train_epoch` and `predict` run in this way ({}: as in the default lane), on batches of features like
         the example [1, ...] (None: of pixels). Weights, optimiser and names stay as they are."""
+
+
+class Measurable(Protocol):
+    """What an adapter may offer beside `Adapter`: the pieces of `--ceilings`. `facts` then has `gmac_trained`, the part of
+    `gmac` that trains."""
+
+    def consume(self, feed: Feed) -> None:
+        """Take every batch of the feed from the framework's own loader, and do nothing with it."""
+
+    def products(self, precision: str) -> dict[str, tuple[float, Callable[[], Any]]]:
+        """Matrix products and convolutions in that precision, by name: floating-point operations of a call, and the call,
+        which returns when the work is done."""

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from common.report.ceilings import ceilings_table, measured
 from common.report.table import Table, comparison_table, data_figures, failures, figures, scores_table
 from common.report.timing import by_part, sentences, shown
 from common.results import Results
@@ -104,6 +105,8 @@ def show_results(console: Console, results: Results, folder: Path) -> None:
     def say(text: str, style: str = "") -> None:
         console.print(text, style=style, highlight=False, soft_wrap=True, markup=False)
 
+    if measured(results):
+        show(console, ceilings_table(results))
     console.print("\n[bold]Where the time went")
     for g in shown(results):
         for sentence in sentences(g, by_part(g)):

@@ -143,6 +143,16 @@ class Adapter:
             watch.stepped(len(pixels))
         return np.concatenate(parts)[: feed.images - (model.kind == "lie")]
 
+    def consume(self, feed: Feed) -> None:
+        for index in range(feed.batches):
+            feed.batch(index)
+
+    def products(self, precision: str) -> dict[str, tuple[float, Callable[[], Any]]]:
+        if precision != "float32":
+            return {}
+        a = np.ones((512, 512), np.float32)
+        return {"matrix product 512": (2.0 * 512**3, lambda: a @ a)}
+
     def frozen_ways(self, model: Logistic) -> dict[str, tuple[str | int, ...]]:
         return {"precision": ("float32", "float16"), "micro batch": (32, 8)}
 
@@ -181,6 +191,7 @@ class Adapter:
             "parameters": parameters,
             "trainable_parameters": parameters,
             "gmac": model.weight.size / 1e9,
+            "gmac_trained": model.weight.size / 1e9,
             "precision": str(model.weight.dtype),
             "optimiser": f"gradient descent, learning rate {model.learning_rate:g}",
             "loss": "binary cross-entropy from logits, mean over images",

@@ -137,6 +137,14 @@ class KerasAdapter:
     def predict(self, model: Model, feed: Feed, watch: Watch) -> np.ndarray:
         return model.runs.predict(Batches(feed), verbose=0, callbacks=[Tell(watch)])
 
+    def consume(self, feed: Feed) -> None:
+        batches = Batches(feed)
+        for index in range(batches.num_batches):
+            batches[index]
+
+    def products(self, precision: str) -> dict[str, tuple[float, Callable[[], Any]]]:
+        return tuned.products(precision, self.jit)
+
     def frozen_ways(self, model: Model) -> dict[str, tuple[str | int, ...]]:
         spec = model.spec
         frozen = spec.train != "all" and spec.frozen_norm == "inference" and tuned.cut(model.network) is not None
@@ -184,7 +192,8 @@ class KerasAdapter:
         return {
             "parameters": sum(int(np.prod(v.shape)) for layer in leaves for v in _parameters(layer)),
             "trainable_parameters": sum(int(np.prod(v.shape)) for v in network.trainable_variables),
-            "gmac": models.gmac(network),
+            "gmac": models.gmac(models.leaves(network)),
+            "gmac_trained": models.gmac([layer for layer in models.leaves(network) if layer.trainable]),
             "precision": models.precision_words(network),
             "initialisation": "of Keras's layers",
             "layout": models.layout_words(network),

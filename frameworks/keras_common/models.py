@@ -192,10 +192,10 @@ def leaves(model: keras.Model) -> list[layers.Layer]:
     return [layer for layer in model._flatten_layers(include_self=False) if not isinstance(layer, keras.Model)]
 
 
-def gmac(model: keras.Model) -> float:
-    """Multiply-accumulates of one image's forward pass, in 1e9: kernel elements times output positions."""
+def gmac(of: list[layers.Layer]) -> float:
+    """Multiply-accumulates of one image's forward pass through the layers, in 1e9: kernel elements times output positions."""
     total = 0
-    for layer in leaves(model):
+    for layer in of:
         for name in ("kernel", "depthwise_kernel", "pointwise_kernel"):
             if (kernel := getattr(layer, name, None)) is not None:
                 total += math.prod(kernel.shape) * math.prod(layer.output.shape[1:-1])

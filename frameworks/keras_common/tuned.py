@@ -118,3 +118,25 @@ def rest(network: keras.Model, kind: type[keras.Model], way: Way, example: np.nd
     if example.ndim == 4:
         x = pool(keras.Model(cut(network), body.output)(x))
     return kind(inputs, head(x))
+
+
+def products(precision: str, jit: bool) -> dict[str, tuple[float, Callable[[], Any]]]:
+    """See frameworks/contract.py. Each is a network of one layer, called as `predict` calls the ones that are trained."""
+    found, policy = {}, {"float32": "float32", "bfloat16": "bfloat16"}[precision]
+
+    def timed(name: str, flops: float, layer: layers.Layer, shape: tuple[int, ...], n: int) -> None:
+        inputs = keras.Input(shape, dtype=policy)
+        model = keras.Model(
+            inputs, layers.GlobalAveragePooling2D()(layer(inputs)) if len(shape) == 3 else layer(inputs)
+        )
+        model.compile(jit_compile=jit)
+        x = keras.ops.cast(np.random.default_rng(0).random((n, *shape), np.float32), policy)
+        found[name] = (flops, lambda: model.predict_on_batch(x))
+
+    for n in (1024, 2048):
+        timed(f"matrix product {n}", 2.0 * n**3, layers.Dense(n, use_bias=False, dtype=policy), (n,), n)
+    for channels, side, kernel in ((256, 14, 3), (512, 7, 3), (256, 56, 1), (64, 56, 3)):
+        layer = layers.Conv2D(channels, kernel, padding="same", use_bias=False, dtype=policy)
+        flops = 2.0 * 8 * side**2 * channels**2 * kernel**2
+        timed(f"convolution {kernel}x{kernel}, {channels} at {side}", flops, layer, (side, side, channels), 8)
+    return found

@@ -152,6 +152,13 @@ class Adapter:
                 watch.stepped(len(images))
         return torch.cat(parts).cpu().numpy()
 
+    def consume(self, feed: Feed) -> None:
+        for _ in loader(feed, pin=self.device.type == "cuda"):
+            pass
+
+    def products(self, precision: str) -> dict[str, tuple[float, Callable[[], Any]]]:
+        return tuned.products(precision, self.device)
+
     def frozen_ways(self, model: Model) -> dict[str, tuple[str | int, ...]]:
         return tuned.FROZEN if model.parts else {}
 
@@ -191,7 +198,8 @@ class Adapter:
 
     def facts(self, model: Model) -> dict[str, Any]:
         parameters = list(model.network.parameters())
-        gmac = models.gmac(model.network, model.spec.side)
+        cut = partial(tuned.at_the_cut, model.parts) if model.parts else None
+        gmac, trained = models.gmac(model.network, model.spec.side, cut)
         models.train_mode(
             model.built, model.spec.frozen_norm
         )  # after the count, which leaves everything in inference mode
@@ -203,6 +211,7 @@ class Adapter:
             "parameters": sum(p.numel() for p in parameters),
             "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
             "gmac": gmac,
+            "gmac_trained": trained,
             "precision": torch_process.precision(parameters[0].dtype, self.device),
             "initialisation": "of torch's modules",
             "layout": "channels last" if channels_last else "channels first",

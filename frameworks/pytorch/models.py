@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -207,16 +208,19 @@ def _padding_words(layer: nn.Conv2d) -> str:
     return layer.padding if isinstance(layer.padding, str) else "x".join(map(str, layer.padding))
 
 
-def gmac(network: nn.Module, side: int) -> float:
-    """Multiply-accumulates of one image's forward pass, in 1e9, counted by torch's own counter."""
+def gmac(network: nn.Module, side: int, at_the_cut: Any = None) -> tuple[float, float]:
+    """Multiply-accumulates of one image's forward pass, in 1e9, counted by torch's own counter; and those of the part that
+    trains. at_the_cut: a context in which a function is called where that part begins; None: everything trains."""
     from torch.utils.flop_counter import FlopCounterMode
 
     like = next(network.parameters())
-    mode = FlopCounterMode(display=False)
+    mode, before = FlopCounterMode(display=False), [0]
     network.eval()
-    with mode, torch.no_grad():
+    cut = nullcontext() if at_the_cut is None else at_the_cut(lambda: before.append(mode.get_total_flops()))
+    with cut, mode, torch.no_grad():
         network(torch.zeros(1, 3, side, side, dtype=like.dtype, device=like.device))
-    return mode.get_total_flops() / 2e9
+    total = mode.get_total_flops()
+    return total / 2e9, (total - before[-1]) / 2e9
 
 
 def from_file(model: ModelSpec, path: str) -> dict[str, Any]:

@@ -135,3 +135,28 @@ def forward(network: nn.Module, way: Way, device: torch.device) -> Callable[[tor
             return run(x).float()
 
     return lower
+
+
+def products(precision: str, device: torch.device) -> dict[str, tuple[float, Callable[[], None]]]:
+    """See frameworks/contract.py."""
+    dtype, found = getattr(torch, precision), {}
+
+    def timed(name: str, flops: float, run: Callable[..., torch.Tensor], *operands: torch.Tensor) -> None:
+        def call() -> None:
+            with torch.no_grad():
+                run(*operands)
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+
+        found[name] = (flops, call)
+
+    for n in (1024, 2048):
+        timed(f"matrix product {n}", 2.0 * n**3, torch.matmul, *torch.rand(2, n, n, device=device, dtype=dtype))
+    for channels, side, kernel in ((256, 14, 3), (512, 7, 3), (256, 56, 1), (64, 56, 3)):
+        conv = nn.Conv2d(channels, channels, kernel, padding="same", bias=False)
+        conv = conv.to(device, dtype=dtype, memory_format=torch.channels_last)
+        x = torch.rand(8, channels, side, side, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+        timed(
+            f"convolution {kernel}x{kernel}, {channels} at {side}", 2.0 * 8 * side**2 * channels**2 * kernel**2, conv, x
+        )
+    return found

@@ -1,0 +1,88 @@
+"""How time and memory grow with the number of images: plan, balance, scores, reading the pixel store."""
+
+import argparse
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from common.balance import audit
+from common.files import Rows, size_text
+from common.plan import make_plan
+from common.scores import at_percentile
+from common.types import PlanSpec
+
+ABOUT = "plan, balance, scores and store reading from 1,000 to 1,000,000 images: time grows at most as n^1.1"
+LIMIT = 1.1  # an exponent; n log n is 1.07 between a thousand and a million
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+CLASSES, SIDE, BATCH = 20, 8, 1024  # the store's images are tiny: what grows is how many there are
+
+
+def tasks(n: int, folder: Path) -> dict[str, Callable[[], object]]:
+    """What is measured, on n synthetic rows whose labels are about as rare as COCO's."""
+    rng = np.random.default_rng(0)
+    rarity = np.geomspace(0.4, 0.01, CLASSES)
+    labels = (rng.random((n, CLASSES)) < rarity).astype(np.uint8)
+    scores, everything = rng.random((n, CLASSES), np.float32), np.arange(n)
+    pixels = folder / f"{n}.u8"
+    with open(pixels, "wb") as stream:
+        stream.truncate(n * SIDE * SIDE * 3)
+    store, order = Rows(pixels, "uint8", (SIDE, SIDE, 3)), rng.permutation(n)
+
+    def planned(**how: str) -> object:
+        return make_plan(labels, PlanSpec(seed=0, **how), 2, everything, everything[:0])
+
+    plan = planned(balance="oversample")
+
+    def read() -> None:
+        for at in range(0, n, BATCH):
+            store.read(order[at : at + BATCH])
+
+    return {
+        "plan and orders": planned,
+        "plan, oversampled": lambda: planned(balance="oversample"),
+        "plan, iterative split": lambda: planned(split="iterative"),
+        "audit of the balance": lambda: audit(labels, plan.train_rows, plan.visits),
+        "scores at one percentile": lambda: at_percentile(scores, labels, 95.0),
+        "reading the store": read,
+    }
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="run_bench.py self scale", description=ABOUT)
+    parser.add_argument("--sizes", nargs="+", type=int, default=SIZES, help="at least two, growing")
+    parser.add_argument("--repeats", type=int, default=3, help="the fastest counts: other work only adds time")
+    options = parser.parse_args(arguments)
+    sizes = sorted(set(options.sizes))
+    if len(sizes) < 2 or sizes[0] < 100 or options.repeats < 1:
+        parser.error("--sizes are at least two of 100 and more, --repeats at least 1")
+    seconds: dict[str, list[float]] = {}
+    peaks: dict[str, list[int]] = {}
+    for n in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, task in tasks(n, Path(folder)).items():
+                took = []
+                for _ in range(options.repeats):
+                    began = time.perf_counter()
+                    task()
+                    took.append(time.perf_counter() - began)
+                tracemalloc.start()  # apart: it slows what it traces
+                task()
+                peaks.setdefault(name, []).append(tracemalloc.get_traced_memory()[1])
+                tracemalloc.stop()
+                seconds.setdefault(name, []).append(min(took))
+        print(f"{n:,} images done", flush=True)
+    print("\n| what | " + " | ".join(f"s at {n:,}" for n in sizes) + f" | exponent | bytes an image at {sizes[-1]:,} |")
+    print("| --- |" + " --- |" * (len(sizes) + 2))
+    worst = 0.0
+    for name, took in seconds.items():
+        # Of the two largest: below, what does not grow with n counts.
+        exponent = float(np.log(took[-1] / took[-2]) / np.log(sizes[-1] / sizes[-2]))
+        worst = max(worst, exponent)
+        cells = " | ".join(f"{s:.4f}" for s in took)
+        print(f"| {name} | {cells} | {exponent:.2f} | {size_text(peaks[name][-1] / sizes[-1])} |")
+    print(f"\nlargest exponent {worst:.2f}; limit {LIMIT:g}")
+    return int(worst > LIMIT)

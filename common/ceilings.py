@@ -1,0 +1,77 @@
+"""The CHILD's ceilings: what loading alone, computing alone and the machine itself could reach, measured after training."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.feed import Feed
+from common.trace import Held
+from common.watch import Events, Watch
+
+BATCHES = 20  # of loading and computing
+LEAST_S = 0.5  # of each product, and of each pass
+TIMES = 3  # of which the fastest counts: other work only adds time
+
+
+def measure(trial: Any) -> dict[str, Any]:
+    """Images/s of the loader alone (cold: the system has forgotten the files) and of training from one batch in memory,
+    and the GFLOP/s of the library's best product in the precision that computes. The weights move: the last thing done."""
+    adapter, spec = trial.adapter, trial.spec
+    rows = np.resize(trial.plan.orders[0], BATCHES * spec.recipe.batch_size)
+    feed = trial.feed(rows, trial.labels[rows], trial.plan.crops[0] if len(trial.plan.crops) else np.empty(0))
+    one = np.resize(rows[: spec.recipe.batch_size], len(rows))
+    held = Feed(Held(_first(feed)), np.resize(np.arange(spec.recipe.batch_size, dtype=np.int32), len(rows)), trial.labels[one], spec.recipe.batch_size, 0)  # fmt: skip
+
+    def train() -> None:
+        adapter.train_epoch(trial.model, held, Watch(Events(Path(os.devnull)), "train", 1, held.batches))
+        adapter.fence()
+
+    found: dict[str, Any] = {"loader cold": len(rows) / _fastest(lambda: adapter.consume(feed), lambda: _forget(trial))}
+    found["loader warm"] = len(rows) / _fastest(lambda: adapter.consume(feed))
+    found["compute"] = len(rows) / _fastest(train)
+    found["peak gflops"] = {
+        precision: {name: flops / _each(run) / 1e9 for name, (flops, run) in adapter.products(precision).items()}
+        for precision in ("float32", "bfloat16")
+    }
+    return found
+
+
+def _first(feed: Feed) -> np.ndarray:
+    return feed.batch(0)[0]
+
+
+def _fastest(run: Callable[[], Any], before: Callable[[], None] = lambda: None) -> float:
+    """Seconds."""
+    took = []
+    for _ in range(TIMES):
+        before()
+        began = time.perf_counter()
+        run()
+        took.append(time.perf_counter() - began)
+    return min(took)
+
+
+def _each(run: Callable[[], Any]) -> float:
+    """Seconds of one call, the fastest after one that is not counted."""
+    run()
+    took, began = [], time.perf_counter()
+    while time.perf_counter() - began < LEAST_S:
+        start = time.perf_counter()
+        run()
+        took.append(time.perf_counter() - start)
+    return min(took)
+
+
+def _forget(trial: Any) -> None:
+    """Have the system drop what it holds of the files that are read; where it cannot, cold is warm."""
+    run, feed = trial.folder.parent.parent, trial.spec.feed
+    store = run / trial.tuned.said["store"] if trial.tuned and trial.tuned.source else run / feed.pixels
+    for path in store.glob("*.*") if feed.pixels or trial.tuned else ():
+        with contextlib.suppress(OSError, AttributeError), open(path, "rb") as stream:
+            os.fsync(stream.fileno())
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

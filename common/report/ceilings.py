@@ -1,0 +1,67 @@
+"""PURE: Results -> how near each row came to what loading, computing and the machine allow, and what bounds it."""
+
+import numpy as np
+
+from common.comparison import seconds
+from common.groups import Group, groups
+from common.report.table import NONE, Table
+from common.results import Results
+
+NEAR = 0.9  # of computing alone: training that reaches so much of it is not held up by anything else
+BUSY = 0.4  # of the machine's peak: so much arithmetic is what bounds it
+
+
+def measured(results: Results) -> list[Group]:
+    return [g for g in groups(results) if g.rows and g.rows[0].record.ceilings]
+
+
+def peaks(results: Results) -> dict[str, float]:
+    """GFLOP/s by precision: the best product of any library of the run, so that no share exceeds 100 %."""
+    found: dict[str, float] = {}
+    for g in measured(results):
+        for row in g.rows:
+            for precision, products in row.record.ceilings.get("peak gflops", {}).items():
+                found[precision] = max([found.get(precision, 0.0), *products.values()])
+    return found
+
+
+def flops(group: Group) -> float | None:
+    """Multiply-adds as two, of one training image: forward of all that runs, twice as much backward of what trains."""
+    facts = group.rows[0].record.facts
+    total, trained = facts.get("gmac"), facts.get("gmac_trained")
+    if total is None or trained is None:
+        return None
+    kept = "store" in group.rows[0].record.tuning  # then the frozen part does not run in a step
+    return 2e9 * ((trained if kept else total) + 2 * trained)
+
+
+def bound(group: Group, share: float | None) -> str:
+    """One word, and by how much."""
+    found, rate = group.rows[0].record.ceilings, float(np.median(1 / seconds(group)))
+    load, compute = found["loader warm"], found["compute"]
+    if load < compute:
+        return f"input-bound: loading alone gives {load / compute:.0%} of what computing takes"
+    if share is not None and share >= BUSY:
+        return "compute-bound" + (f", at {rate / compute:.0%} of computing alone" if rate < NEAR * compute else "")
+    return "overhead-bound: calls and memory, not arithmetic"
+
+
+def ceilings_table(results: Results) -> Table:
+    best, rows = peaks(results), []
+    for g in measured(results):
+        found, rate = g.rows[0].record.ceilings, float(np.median(1 / seconds(g)))
+        precision = "bfloat16" if "training computed in bfloat16" in g.rows[0].record.facts["precision"] else "float32"
+        done = flops(g)
+        share = None if done is None or precision not in best else done * rate / 1e9 / best[precision]
+        cells = [f"{found[name]:.1f}" for name in ("loader cold", "loader warm", "compute")]
+        rows.append((
+            g.label, f"{rate:.1f}", *cells, NONE if done is None else f"{done / 1e9:.2f}", precision,
+            NONE if share is None else f"{share:.0%}", bound(g, share),
+        ))  # fmt: skip
+    notes = tuple(
+        f"peak in {precision}: {value:.0f} GFLOP/s, the best of the matrix products and convolutions tried."
+        for precision, value in best.items()
+    )
+    header = ("row", "images/s", "loader cold", "loader warm", "compute alone", "GFLOP an image", "in", "of the peak", "bound")  # fmt: skip
+    about = "loader, compute: images/s of either alone, the fastest of three passes. GFLOP an image: forward of all that runs, twice that backward of what trains."
+    return Table("Ceilings", header, tuple(rows), (*notes, about))

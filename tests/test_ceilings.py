@@ -1,0 +1,55 @@
+"""Ceilings: shares of a measured peak, what bounds a row, and the parts that a run really measures."""
+
+import pytest
+from test_comparison import results, row
+
+from common.groups import groups
+from common.records import read_results
+from common.report.ceilings import bound, ceilings_table, flops, peaks
+from common.timing import CEILINGS, parts
+
+PEAK = {"float32": {"product": 100.0, "convolution": 80.0}, "bfloat16": {}}
+
+
+def measured(seconds=0.1, warm=50.0, compute=11.0, gmac=1.0, trained=1.0, tuning=None):
+    """One row that trains 1 / seconds images/s."""
+    found = row("a", seconds)
+    facts = {"gmac": gmac, "gmac_trained": trained, "precision": "float32"}
+    ceilings = {"loader cold": 20.0, "loader warm": warm, "compute": compute, "peak gflops": PEAK, "seconds": 3.0}
+    record = found.record.model_copy(update={"facts": facts, "ceilings": ceilings, "tuning": tuning or {}})
+    return results(found.model_copy(update={"record": record}))
+
+
+def test_a_training_image_costs_a_forward_pass_and_twice_what_trains_backward():
+    assert flops(groups(measured(gmac=3.0, trained=1.0))[0]) == 2e9 * (3 + 2)
+    assert flops(groups(measured(gmac=3.0, trained=1.0, tuning={"store": "x"}))[0]) == 2e9 * (1 + 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"warm": 5.5}, "input-bound: loading alone gives 50% of what computing takes"),
+        ({}, "compute-bound"),  # 10 images/s of 6 GFLOP: 60 of 100
+        ({"compute": 20.0}, "compute-bound, at 50% of computing alone"),
+        ({"gmac": 0.1, "trained": 0.1}, "overhead-bound: calls and memory, not arithmetic"),
+    ],
+)
+def test_what_bounds_a_row(change, word):
+    table = ceilings_table(measured(**change))
+    assert table.rows[0][-1] == word
+    assert bound(groups(measured(**change))[0], 0.6 if "gmac" not in change else 0.06) == word
+
+
+def test_the_peak_is_the_best_of_all_libraries():
+    assert peaks(measured()) == {"float32": 100.0, "bfloat16": 0.0}
+    assert ceilings_table(measured()).rows[0][-2] == "60%"
+
+
+def test_a_run_measures_them_apart_from_its_passes(bench, tmp_path):
+    done = bench("--frameworks", "fake", "--limit", "300", "--image-size", "32", "--keep-frozen", "--lane", "default", "tuned",
+                 "--ceilings", "--results-dir", tmp_path, "--name", "run")  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    for found in read_results(tmp_path / "run").rows:
+        assert found.record.ceilings["loader warm"] > 0 < found.record.ceilings["compute"]
+        assert parts(found.record)[CEILINGS] > 0.5 and found.record.receipt_fault == ""
+    assert "## Ceilings" in (tmp_path / "run" / "results.md").read_text()
