@@ -13,8 +13,8 @@ from common.feed import Feed
 from common.trace import Held
 from common.watch import Events, Watch
 
-BATCHES = 20  # of loading and computing
-LEAST_S = 0.5  # of each product, and of each pass
+PASS_S = 3.0  # about so much training is loaded, and computed
+LEAST_S = 0.3  # of each product
 TIMES = 3  # of which the fastest counts: other work only adds time
 
 
@@ -22,10 +22,13 @@ def measure(trial: Any) -> dict[str, Any]:
     """Images/s of the loader alone (cold: the system has forgotten the files) and of training from one batch in memory,
     and the GFLOP/s of the library's best product in the precision that computes. The weights move: the last thing done."""
     adapter, spec = trial.adapter, trial.spec
-    rows = np.resize(trial.plan.orders[0], BATCHES * spec.recipe.batch_size)
+    batch, steps = spec.recipe.batch_size, _steps(trial)
+    rows = np.resize(trial.plan.orders[0], steps * batch)
     feed = trial.feed(rows, trial.labels[rows], trial.plan.crops[0] if len(trial.plan.crops) else np.empty(0))
-    one = np.resize(rows[: spec.recipe.batch_size], len(rows))
-    held = Feed(Held(_first(feed)), np.resize(np.arange(spec.recipe.batch_size, dtype=np.int32), len(rows)), trial.labels[one], spec.recipe.batch_size, 0)  # fmt: skip
+    one = np.resize(rows[:batch], len(rows))
+    held = Feed(
+        Held(feed.batch(0)[0]), np.resize(np.arange(batch, dtype=np.int32), len(rows)), trial.labels[one], batch, 0
+    )
 
     def train() -> None:
         adapter.train_epoch(trial.model, held, Watch(Events(Path(os.devnull)), "train", 1, held.batches))
@@ -41,8 +44,10 @@ def measure(trial: Any) -> dict[str, Any]:
     return found
 
 
-def _first(feed: Feed) -> np.ndarray:
-    return feed.batch(0)[0]
+def _steps(trial: Any) -> int:
+    """As many as an epoch trains in about PASS_S."""
+    seconds = trial.epoch_s / -(-trial.plan.orders.shape[1] // trial.spec.recipe.batch_size)
+    return int(np.clip(PASS_S / max(seconds, 1e-6), 2, 200))
 
 
 def _fastest(run: Callable[[], Any], before: Callable[[], None] = lambda: None) -> float:

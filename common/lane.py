@@ -172,8 +172,8 @@ class Tuned:
         self.adapter.fence()
 
     def _search(self, part: str, ways: Ways, measure: Measure, images: int) -> Way:
-        way, rate = search(ways, measure, images, lambda **said: self.events.write("tried", part=part, **said))
-        self.said[f"forecast_{part}_s"] = images / max(rate, 1e-9)
+        way, rate, build_s = search(ways, measure, images, lambda **said: self.events.write("tried", part=part, **said))
+        self.said[f"forecast_{part}_s"] = build_s + images / rate
         return way
 
     # the gate
@@ -182,33 +182,35 @@ class Tuned:
         """Both lanes' logits with the trained weights, on the first validation images. logits: the tuned lane's."""
         if self.said["why not"] and not self.said.get("trained"):
             return
-        rows = plan.validation_rows[:SAMPLE]
-        if hasattr(self.adapter, "run_as"):
-            self.adapter.run_as(self.model, {}, None)
-        self.source = None
+        rows, source, self.source = plan.validation_rows[:SAMPLE], self.source, None
+        self.adapter.run_as(self.model, {}, None)
         plain = self.trial.predict(rows, np.empty(0), self.spec.recipe.epochs, "gate")[0]
+        self.source = source
+        self._run_as(self.said.get("trained", {}))
         apart = float(np.linalg.norm(logits[: len(rows)] - plain) / np.linalg.norm(plain - plain.mean(axis=0)))
         self.events.write("lane gate", images=len(rows), error=apart, allowed=ALLOWED, passed=bool(apart <= ALLOWED))
 
 
-def search(ways: Ways, measure: Measure, images: int, tell: Callable[..., None]) -> tuple[Way, float]:
-    """The fastest way for so many images and its images/s, found setting by setting, each in the best way so far.
+def search(ways: Ways, measure: Measure, images: int, tell: Callable[..., None]) -> tuple[Way, float, float]:
+    """The fastest way for so many images, its images/s and the seconds that it took to build; found setting by setting, each in the best way so far.
 
     What cannot pay back is not tried: the rest of the work is shorter than trying, or than compiling. `tell` is told of
     every way: its rate and the seconds that it took to build, or why it failed, or why it was skipped.
     """
 
-    def tried(way: Way) -> float:
+    def tried(way: Way) -> tuple[float, float]:
         try:
             rate, build_s = measure(way)
         except Exception as error:  # a way that this machine or library does not have
-            tell(way=way, failed=f"{type(error).__name__}: {error}"[:300])
-            return 0.0
+            failures.append(f"{type(error).__name__}: {error}"[:300])
+            tell(way=way, failed=failures[-1])
+            return 0.0, 0.0
         tell(way=way, images_per_s=rate, build_s=build_s)
-        return rate
+        return rate, build_s
 
+    failures: list[str] = []
     best = {setting: values[0] for setting, values in ways.items()}
-    rate = tried(best)
+    rate, build_s = tried(best)
     for setting, values in ways.items():
         least_s = WORTH_COMPILING_S if setting == "compiler" else WORTH_TRYING_S
         for value in values[1:]:
@@ -216,11 +218,13 @@ def search(ways: Ways, measure: Measure, images: int, tell: Callable[..., None])
             if left_s < least_s:
                 tell(way=way, skipped=f"not worth trying, {left_s:.0f} s are to run")
                 break
-            now = tried(way)
+            now, built = tried(way)
             if now < rate * GAIN:
                 break  # values stand in order: what follows goes further the same way
-            best, rate = way, now
-    return best, rate
+            best, rate, build_s = way, now, built
+    if not rate:
+        raise RuntimeError(f"no way of the tuned lane ran; the first failed with {failures[0]}")
+    return best, rate, build_s
 
 
 def why_not(spec: TrialSpec, adapter: Any, model: Any) -> str:

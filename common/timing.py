@@ -4,15 +4,20 @@ from common.results import TrialRecord
 from common.watch import FORWARD, FROZEN, REST, TRAINED
 
 START, TUNING, FEATURES, FIRST, WAIT = "start", "tuning", "features", "first step", "wait for data"
-VALIDATION, CEILINGS, OTHER, STEPS = "validation", "ceilings", "other", "steps"
+VALIDATION, OTHER, STEPS = "validation", "other", "steps"
 IN_STEPS = ("host to device", FROZEN, TRAINED, FORWARD, "backward", "optimiser", REST)
 # In the order of the time they come in. "steps": training steps that were not taken apart. "features": the frozen part
 # over every image, once (the tuned lane). "validation": the last prediction, the test table and the lane's gate too.
-PARTS = (START, TUNING, FEATURES, FIRST, WAIT, *IN_STEPS, STEPS, VALIDATION, CEILINGS, OTHER)
+PARTS = (START, TUNING, FEATURES, FIRST, WAIT, *IN_STEPS, STEPS, VALIDATION, OTHER)
+
+
+def whole_s(record: TrialRecord) -> float:
+    """The trial's wall-clock, from its process's start to its end, without what `--ceilings` measured after it."""
+    return record.wall_s - record.ceilings.get("seconds", 0.0)
 
 
 def parts(record: TrialRecord) -> dict[str, float]:
-    """Seconds of each part that there was, in the order of PARTS; their sum is the trial's wall-clock.
+    """Seconds of each part that there was, in the order of PARTS; their sum is `whole_s`.
 
     "other": what is left: checkpoints, receipts kept, weights written, the process ending.
     """
@@ -27,14 +32,13 @@ def parts(record: TrialRecord) -> dict[str, float]:
         left = e.train_s - e.first_step_s - e.wait_s - sum(e.parts.values())
         found[STEPS] = found.get(STEPS, 0.0) + max(left, 0.0)
     found[VALIDATION] = sum(e.validation_s for e in record.epochs) + record.prediction_s
-    found[CEILINGS] = record.ceilings.get("seconds", 0.0)
-    found[OTHER] = record.wall_s - sum(found.values())
+    found[OTHER] = whole_s(record) - sum(found.values())
     return {name: found[name] for name in PARTS if found.get(name)}
 
 
 def unaccounted(record: TrialRecord) -> float:
     """The share of the wall-clock by which the parts that were measured exceed it: 0 where they fit into it."""
-    return max(0.0, -parts(record).get(OTHER, 0.0)) / record.wall_s if record.wall_s else 0.0
+    return max(0.0, -parts(record).get(OTHER, 0.0)) / whole_s(record) if record.wall_s else 0.0
 
 
 def frozen_again_s(record: TrialRecord) -> float:

@@ -138,7 +138,7 @@ class Trial:
         start = time.perf_counter()
         train_loss = float(self.adapter.train_epoch(self.model, feed, watch))
         self.adapter.fence()
-        train_s = time.perf_counter() - start
+        self.epoch_s = train_s = time.perf_counter() - start
         watch.check_images(feed.images)
         write_arrays(self.folder / RECEIPTS / f"epoch{epoch}.npz", received=watch.receipts)
         check_loss(train_loss, epoch)

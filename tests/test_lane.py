@@ -92,7 +92,7 @@ def test_the_search_goes_setting_by_setting_and_stops_where_it_gets_no_better():
     table = {("float32", 32, "none"): 10, ("bfloat16", 32, "none"): 20, ("bfloat16", 16, "none"): 30,
              ("bfloat16", 8, "none"): 30.5, ("bfloat16", 16, "xla"): 29}  # fmt: skip
     told = []
-    way, rate = search(ways, rates(table), 10**6, lambda **said: told.append(said))
+    way, rate, _ = search(ways, rates(table), 10**6, lambda **said: told.append(said))
     assert (way, rate) == ({"precision": "bfloat16", "micro batch": 16, "compiler": "none"}, 30)
     assert len(told) == 5 and all("images_per_s" in said for said in told)
 
@@ -100,7 +100,7 @@ def test_the_search_goes_setting_by_setting_and_stops_where_it_gets_no_better():
 def test_a_way_that_fails_is_not_chosen_and_said():
     told = []
     measure = rates({("float32",): 10}, failing=[("bfloat16",)])
-    way, _ = search({"precision": ("float32", "bfloat16")}, measure, 10**6, lambda **said: told.append(said))
+    way, _, _ = search({"precision": ("float32", "bfloat16")}, measure, 10**6, lambda **said: told.append(said))
     assert way == {"precision": "float32"} and told[1]["failed"] == "RuntimeError: no such kernel"
 
 
@@ -155,6 +155,10 @@ def test_the_parts_add_up_to_the_whole(run):
         found = parts(row.record)
         assert sum(found.values()) == pytest.approx(row.record.wall_s, rel=1e-9)
         assert unaccounted(row.record) <= 0.02 and found[OTHER] > -0.02 * row.record.wall_s
+    with pytest.raises(
+        RuntimeError, match=r"no way of the tuned lane ran; the first failed with RuntimeError: no such"
+    ):
+        search({"precision": ("float32",)}, rates({}, failing=[("float32",)]), 600, lambda **said: None)
     longer = row.record.model_copy(update={"start_s": 2 * row.record.wall_s})
     assert unaccounted(longer) > 0.02  # it can fire
 

@@ -7,6 +7,7 @@ from common.groups import REAL, Group, lane_tests, smallest_p
 from common.report.table import NONE, Table
 from common.results import Results
 from common.stats import ratio_interval
+from common.timing import whole_s
 
 
 def lanes(everything: list[Group]) -> list[tuple[Group, Group]]:
@@ -26,7 +27,7 @@ def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
     rows, notes = [], []
     for plain, tuned in both:
         n = min(len(plain.rows), len(tuned.rows))
-        walls = [np.array([row.record.wall_s for row in g.rows[:n]]) for g in (plain, tuned)]
+        walls = [np.array([whole_s(row.record) for row in g.rows[:n]]) for g in (plain, tuned)]
         epochs = [seconds(g)[:n] for g in (plain, tuned)]
         gates = [gate for row in tuned.rows for gate in row.record.tuning.get("gate", ())]
         apart = f"{max(gate['error'] for gate in gates):.1%}" if gates else NONE

@@ -42,11 +42,13 @@ class Observed(keras.Model):
         self.watch.received(images, labels, Form("int64", (n,)))
         self.watch.took(receipt)
 
-    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, **more: Any) -> Any:
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:  # fmt: skip
         """The forward pass is done: the step's other parts are inside one compiled function."""
         if self.watch is not None and self.tells_parts:
             y_pred = self.forward_done(y_pred)
-        return super().compute_loss(x=x, y=y, y_pred=y_pred, **more)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def forward_done(self, y_pred: Any) -> Any:
         """y_pred, once the watch has been told that it is there."""

@@ -53,6 +53,13 @@ def extractor(network: keras.Model, way: Way) -> Callable[[np.ndarray], np.ndarr
     return lambda pixels: np.asarray(frozen.predict_on_batch(pixels), np.float32)
 
 
+class Gone(layers.Layer):
+    """In the place of a batch norm that has been folded away; called with what the norm was called with."""
+
+    def call(self, x: Any, training: bool | None = None, mask: Any = None) -> Any:
+        return x
+
+
 def folded(body: keras.Model, precision: str) -> keras.Model:
     """A copy in inference mode and in that precision, each batch norm folded into the convolution before it."""
     used: dict[int, int] = {}
@@ -73,7 +80,7 @@ def folded(body: keras.Model, precision: str) -> keras.Model:
 
     def remake(layer: layers.Layer) -> layers.Layer:
         if layer.name in gone:
-            return layers.Identity(name=layer.name, dtype=precision)
+            return Gone(name=layer.name, dtype=precision)
         config = layer.get_config() | {"dtype": precision}
         return type(layer).from_config(config | ({"use_bias": True} if layer.name in norms else {}))
 

@@ -74,8 +74,8 @@ class Receipt:
     """common/receipts.py on torch's tensors, on their device."""
 
     def __init__(self, classes: int, device: torch.device):
-        self.device, self.words = device, self._weights(0)
-        self.bits = self._weights(classes)
+        self.device = device
+        self.words, self.bits = self._weights(0), self._weights(classes)
 
     def _weights(self, n: int) -> torch.Tensor:
         return torch.from_numpy(receipts.weights(n).copy()).to(self.device)
