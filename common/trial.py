@@ -86,7 +86,7 @@ class Trial:
             weights_report={what: len(names) for what, names in report.items()},
             weights_names={what: names for what, names in report.items() if what != "loaded"},
         )  # fmt: skip
-        self.done = checkpoint.Progress()
+        self.done, self.epoch_s = checkpoint.Progress(), 0.0
         self.tuned: lane.Tuned | None = None
         if spec.lane == "tuned":
             self.tuned = lane.Tuned(self)
