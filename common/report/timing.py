@@ -47,7 +47,7 @@ def sentences(group: Group, found: dict[str, float]) -> list[str]:
     """What took most, and what would shorten it, from the measured parts."""
     whole = sum(found.values())
     name, most = max(found.items(), key=lambda item: item[1])
-    said = [f"most of {time_text(whole)} went into {name} ({most / whole:.0%})."]
+    said = [f"of {time_text(whole)} the largest part, {most / whole:.0%}, went into: {name}."]
     again = float(np.mean([frozen_again_s(row.record) for row in group.rows]))
     if again > WORTH_SAYING * whole:
         said.append(
