@@ -18,6 +18,7 @@ from common.initial import initialise
 from common.loading import framework_card, load_adapter
 from common.receipts import fault, receipt
 from common.scores import bce_with_logits
+from common.trace import Held
 from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, WeightsSpec
 from common.watch import Events, Watch, read_events
 
@@ -255,6 +256,46 @@ def test_gradient_descent_moves_by_the_gradient(adapter, build):
     for name in before:
         expected = before[name] - 0.5 * gradients[name] if name in trained else before[name]
         assert np.allclose(after[name], expected, rtol=1e-9, atol=1e-9), name
+
+
+@pytest.mark.parametrize("train", ["head", "last-block"])
+def test_the_tuned_lane_computes_the_same(adapter, build, feed, train):
+    """From features as from pixels: predictions, the loss of an epoch, and what the epoch changed; and back again."""
+    if not hasattr(adapter, "run_as"):
+        pytest.skip("offers no tuned lane")
+    try:
+        plain, tuned = build(train=train), build(train=train)
+    except InputError as error:
+        pytest.skip(str(error))
+    ways = adapter.frozen_ways(tuned)
+    extract = adapter.extractor(tuned, {setting: values[0] for setting, values in ways.items()})
+    kept = extract(PIXELS)
+    assert len(kept) == IMAGES and kept.dtype == np.float32
+
+    def features(train):
+        return Feed(Held(kept), ROWS, LABELS[ROWS] if train else None, BATCH, 0)
+
+    adapter.run_as(tuned, {}, kept[:1])
+    one, other = (
+        adapter.predict(m, f, watch(phase="predict")) for m, f in ((plain, feed(False)), (tuned, features(False)))
+    )
+    assert np.linalg.norm(one - other) <= 1e-4 * np.linalg.norm(one)
+    seen = watch()
+    losses = adapter.train_epoch(plain, feed(True), watch()), adapter.train_epoch(tuned, features(True), seen)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert fault(seen.receipts, receipt(kept[ROWS], LABELS[ROWS].astype(np.float32), ROWS), BATCH) == ""
+    one = adapter.predict(tuned, features(False), watch(phase="predict"))
+    adapter.run_as(tuned, {}, None)
+    other = adapter.predict(tuned, feed(False), watch(phase="predict"))
+    assert np.linalg.norm(one - other) <= 1e-4 * np.linalg.norm(one)  # what trained is the default lane's too
+
+
+def test_products_are_counted_and_computed(adapter):
+    if not hasattr(adapter, "products"):
+        pytest.skip("offers no ceilings")
+    found = adapter.products("float32")
+    assert found and all(flops > 1e6 for flops, _ in found.values())
+    next(iter(found.values()))[1]()
 
 
 def test_the_librarys_preprocessing_is_known(adapter, model_spec):

@@ -1,5 +1,6 @@
 """The parity gate on the real architectures: it passes what is equal, and catches and names each planted mistake."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -155,3 +156,13 @@ def test_each_planted_mistake_is_caught_on_resnet50(planted):
         ),
         expected,
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["resnet50:v1.5", "efficientnet_lite0"])
+@pytest.mark.parametrize("framework", ["keras-torch", "keras-jax"])
+def test_keras_on_other_engines_passes_the_gate(bench, framework, model):
+    if framework == "keras-jax" and importlib.util.find_spec("jax") is None:
+        pytest.skip("needs the optional package jax")
+    done = bench("parity", model, "--frameworks", "torch", framework)
+    assert done.returncode == 0 and "passed" in done.stdout, done.stdout + done.stderr
