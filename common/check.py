@@ -79,9 +79,9 @@ def summarise(results: Results) -> Baseline:
     jobs: dict[str, list[Row]] = {}
     for row in results.rows:
         spec = row.record.spec
-        jobs.setdefault(
-            f"{spec.framework} {spec.model} {spec.recipe.name} {spec.recipe.train} {spec.feed.balance}", []
-        ).append(row)
+        words = [spec.framework, str(spec.model), spec.recipe.name, spec.recipe.train, spec.feed.balance]
+        words += [spec.lane] if spec.lane != "default" else []  # baselines are older than lanes
+        jobs.setdefault(" ".join(words), []).append(row)
     return Baseline(
         run=run.name, command=run.command, context={**run.machine, **run.made_by},
         rows=tuple(_summary(label, rows, results) for label, rows in jobs.items()),

@@ -40,6 +40,7 @@ class Tuned:
         self.trial, self.spec, self.adapter, self.model = trial, trial.spec, trial.adapter, trial.model
         self.events: Events = trial.events
         self.source: features.FeatureStore | None = None
+        self._extractors: dict[tuple, Callable[[np.ndarray], np.ndarray]] = {}
         self.said: dict[str, Any] = {"why not": why_not(self.spec, self.adapter, self.model)}
 
     def prepare(self, pixels: Source, plan: Plan, earlier: dict[str, Any]) -> None:
@@ -86,10 +87,12 @@ class Tuned:
         way = way or self._search("frozen", ways, self._rate_of_frozen(pixels, rows), len(rows))
         self.said.setdefault("frozen", way)
         folder, began = self._folder(way, rows), time.perf_counter()
-        extract, shape = None, ()
+        extract, shape, size = None, (), int(way.get("micro batch", 32))
         if not features.complete(folder, rows):
-            extract = self.adapter.extractor(self.model, way)
-            shape = extract(pixels.read(rows[:1], None)).shape[1:]
+            extract = self._extractor(way)
+            shape = extract(pixels.read(np.resize(rows, size), None)).shape[
+                1:
+            ]  # of no other size: that would be built anew
             total = int(np.prod(shape)) * np.dtype(self.spec.features).itemsize * len(rows)
             need_space(folder, total, f"the feature store of {len(rows)} images")
             self.events.write("storing", images=len(rows), size=size_text(total))
@@ -101,10 +104,10 @@ class Tuned:
                 last[0] = now
                 self.events.write("features", done=done, images=images, elapsed_s=now - began)
 
-        size = int(way.get("micro batch", 32))
         with ThreadPoolExecutor(1) as reader:  # the next images are read while these are computed
             compute = _ahead(pixels, extract, size, reader)
             filled = features.fill(folder, rows, int(rows.max()) + 1, compute, shape, self.spec.features, progress)
+        self._extractors.clear()
         self.source = features.FeatureStore(folder)
         self.said |= {
             "store": os.path.relpath(folder, self.trial.folder.parent.parent.resolve()), "filled": filled,
@@ -125,12 +128,19 @@ class Tuned:
         )  # fmt: skip
         return cache_folder() / "features" / name
 
+    def _extractor(self, way: Way) -> Callable[[np.ndarray], np.ndarray]:
+        """Built once: what a compiler made for the measurement is what fills the store."""
+        key = tuple(way.items())
+        if key not in self._extractors:
+            self._extractors[key] = self.adapter.extractor(self.model, way)
+        return self._extractors[key]
+
     def _rate_of_frozen(self, pixels: Source, rows: np.ndarray) -> Measure:
         images = pixels.read(np.resize(rows, 64), None)
 
         def measure(way: Way) -> tuple[float, float]:
             began, size = time.perf_counter(), int(way.get("micro batch", 32))
-            extract = self.adapter.extractor(self.model, way)
+            extract = self._extractor(way)
             extract(images[:size])
             built, done = time.perf_counter(), 0
             while time.perf_counter() - built < MEASURED_S:
@@ -172,8 +182,8 @@ class Tuned:
         self.adapter.fence()
 
     def _search(self, part: str, ways: Ways, measure: Measure, images: int) -> Way:
-        way, rate, build_s = search(ways, measure, images, lambda **said: self.events.write("tried", part=part, **said))
-        self.said[f"forecast_{part}_s"] = build_s + images / rate
+        way, rate = search(ways, measure, images, lambda **said: self.events.write("tried", part=part, **said))
+        self.said[f"forecast_{part}_s"] = images / rate
         return way
 
     # the gate
@@ -191,26 +201,26 @@ class Tuned:
         self.events.write("lane gate", images=len(rows), error=apart, allowed=ALLOWED, passed=bool(apart <= ALLOWED))
 
 
-def search(ways: Ways, measure: Measure, images: int, tell: Callable[..., None]) -> tuple[Way, float, float]:
-    """The fastest way for so many images, its images/s and the seconds that it took to build; found setting by setting, each in the best way so far.
+def search(ways: Ways, measure: Measure, images: int, tell: Callable[..., None]) -> tuple[Way, float]:
+    """The fastest way for so many images, and its images/s; found setting by setting, each in the best way so far.
 
     What cannot pay back is not tried: the rest of the work is shorter than trying, or than compiling. `tell` is told of
     every way: its rate and the seconds that it took to build, or why it failed, or why it was skipped.
     """
 
-    def tried(way: Way) -> tuple[float, float]:
+    def tried(way: Way) -> float:
         try:
             rate, build_s = measure(way)
         except Exception as error:  # a way that this machine or library does not have
             failures.append(f"{type(error).__name__}: {error}"[:300])
             tell(way=way, failed=failures[-1])
-            return 0.0, 0.0
+            return 0.0
         tell(way=way, images_per_s=rate, build_s=build_s)
-        return rate, build_s
+        return rate
 
     failures: list[str] = []
     best = {setting: values[0] for setting, values in ways.items()}
-    rate, build_s = tried(best)
+    rate = tried(best)
     for setting, values in ways.items():
         least_s = WORTH_COMPILING_S if setting == "compiler" else WORTH_TRYING_S
         for value in values[1:]:
@@ -218,13 +228,12 @@ def search(ways: Ways, measure: Measure, images: int, tell: Callable[..., None])
             if left_s < least_s:
                 tell(way=way, skipped=f"not worth trying, {left_s:.0f} s are to run")
                 break
-            now, built = tried(way)
-            if now < rate * GAIN:
-                break  # values stand in order: what follows goes further the same way
-            best, rate, build_s = way, now, built
+            now = tried(way)
+            if now >= rate * GAIN:
+                best, rate = way, now
     if not rate:
         raise RuntimeError(f"no way of the tuned lane ran; the first failed with {failures[0]}")
-    return best, rate, build_s
+    return best, rate
 
 
 def why_not(spec: TrialSpec, adapter: Any, model: Any) -> str:

@@ -33,6 +33,11 @@ def wait() -> None:
     time.sleep(3)
 
 
+def pause() -> None:
+    """Long enough to be killed in the middle of."""
+    time.sleep(0.3)
+
+
 def exhaust() -> None:
     """Take memory until there is none. The limit is this process's own, so that the machine is spared."""
     import resource
@@ -45,12 +50,12 @@ def exhaust() -> None:
 
 
 AT_STEP: dict[str, Callable[[], None]] = {"crash": crash, "kill": kill, "hang": hang, "linger": linger}
-ASKED: dict[str, Callable[[], None]] = {"hang": hang, "wait": wait, "exhaust": exhaust}
+ASKED: dict[str, Callable[[], None]] = {"hang": hang, "wait": wait, "pause": pause, "exhaust": exhaust}
 
 
 def asked(place: str) -> None:
     """The fault of FRAMEWORK_BENCH_FAULT=FAULT@PLACE at that place: "2:3" (epoch, step), "save:2" (a half-written
-    checkpoint of epoch 2). Not a model, so that the same trial can be taken up again without it."""
+    checkpoint of epoch 2), "features" (each batch of them). Not a model, so that the same trial can be taken up again without it."""
     fault, _, where = os.environ.get("FRAMEWORK_BENCH_FAULT", "").partition("@")
     if where == place:
         ASKED[fault]()
