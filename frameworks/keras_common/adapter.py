@@ -9,11 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from common.errors import InputError
 from common.feed import Feed
-from common.types import BuildSpec, ModelSpec, Preprocessing, Way
+from common.types import BuildSpec, Way
 from common.watch import FORWARD, Watch
-from frameworks.contract import EFFICIENTNET_LITE0
 from frameworks.keras_common import models, optimisers, tuned, weights
 from frameworks.keras_common.data import Batches, Tell
 
