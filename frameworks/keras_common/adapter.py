@@ -9,9 +9,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from common.errors import InputError
 from common.feed import Feed
-from common.types import BuildSpec, Way
+from common.types import BuildSpec, ModelSpec, Preprocessing, Way
 from common.watch import FORWARD, Watch
+from frameworks.contract import EFFICIENTNET_LITE0
 from frameworks.keras_common import models, optimisers, tuned, weights
 from frameworks.keras_common.data import Batches, Tell
 
@@ -163,3 +165,80 @@ class KerasAdapter:
         model.runs = tuned.rest(network, self.Network, plain | way, example)
         if example is not None and example.ndim == 2:
             model.runs.tells_parts = False  # a head's step is shorter than the telling
+        _compile(model.runs, network.optimizer, network.loss, (plain | way)["compiler"] == "XLA")
+
+    def activations(self, model: Model, pixels: np.ndarray, training: bool) -> dict[str, np.ndarray]:
+        return models.activations(model.network, pixels, training, model.name_of)
+
+    def apply(self, model: Model, gradients: dict[str, np.ndarray]) -> None:
+        found = weights.variables(model.network, model.architecture)
+        names = {id(variable): (name, layer, suffix) for name, (layer, variable, suffix) in found.items()}
+        values = []
+        for variable in model.network.trainable_variables:
+            name, layer, suffix = names[id(variable)]
+            value = weights.from_canonical(layer, gradients[name], tuple(variable.shape), suffix)
+            values.append(keras.ops.convert_to_tensor(value, variable.dtype))
+        model.network.optimizer.apply(values, model.network.trainable_variables)
+
+    def layer_facts(self, model: Model) -> dict[str, str]:
+        return models.layer_facts(model.network, model.name_of)
+
+    def facts(self, model: Model) -> dict[str, Any]:
+        network = model.network
+        leaves = models.leaves(network)
+        norms = [layer for layer in leaves if isinstance(layer, keras.layers.BatchNormalization)]
+        moving, forms = sum(layer.trainable for layer in norms), sorted({models.norm_words(layer) for layer in norms})
+        dropouts = [layer.rate for layer in leaves if isinstance(layer, keras.layers.Dropout)]
+        frozen_body = not any(layer.trainable_variables for layer in network.layers[:-1])  # runs in inference mode
+        return {
+            "parameters": sum(int(np.prod(v.shape)) for layer in leaves for v in _parameters(layer)),
+            "trainable_parameters": sum(int(np.prod(v.shape)) for v in network.trainable_variables),
+            "gmac": models.gmac(models.leaves(network)),
+            "gmac_trained": models.gmac([layer for layer in models.leaves(network) if layer.trainable]),
+            "precision": models.precision_words(network),
+            "initialisation": "of Keras's layers",
+            "layout": models.layout_words(network),
+            "optimiser": optimisers.words(network.optimizer),
+            "loss": models.loss_words(network.loss),
+            "batch norm": "; ".join([f"{moving} of {len(norms)} in training mode", *forms]),
+            "dropout": ", ".join(f"{rate:g}" for rate in dropouts if not frozen_body) or "none",
+            "schedule": "ReduceLROnPlateau, patience 3 (torch's 2), threshold absolute"
+            if model.plateau
+            else "constant",
+            "loader": "PyDataset; workers are threads, at least two",
+            **self.backend_facts(network),
+        } | ({"not as the recipe says": DRIFT_NOT} if model.spec.frozen_norm == "drift" else {})
+
+    def preprocessing(self, model: ModelSpec) -> Preprocessing:
+        lite = model.name == models.LITE
+        return EFFICIENTNET_LITE0.preprocessing if lite else models.library_preprocessing(model)
+
+    def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
+        if source != "imagenet":
+            body = models.body_from_file(model, EXPORT_SIDE, source)
+        elif model.name not in models.applications() or model.variant not in ("", "v1"):
+            raise InputError(f"keras.applications has no {source} weights for {model}")
+        else:
+            body = models.library_body(model.name, EXPORT_SIDE, weights="imagenet")
+        return weights.dump(body, model.name), self.preprocessing(model)
+
+
+def _compile(network: Observed, optimiser: keras.optimizers.Optimizer, loss: keras.losses.Loss, jit: bool) -> None:
+    network.compile(optimizer=optimiser, loss=loss, jit_compile=jit)
+    # Unless its loss is built, `fit` takes the first batch from the queue to build it, and on torch and jax does not
+    # put it back: the first epoch then trained on the batches 2, 3, ..., 1, as the receipts showed.
+    nothing = keras.ops.zeros((1, network.output_shape[-1]))
+    network.compute_loss(y=nothing, y_pred=nothing)
+
+
+def _state(network: Observed) -> list[keras.Variable]:
+    """Weights, statistics, random state, and the optimiser's moments, step and learning rate."""
+    return [*network.variables, *network.optimizer.variables]
+
+
+def _parameters(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """What training could change, frozen or not: without batch norm's statistics and random state."""
+    if isinstance(layer, keras.layers.Normalization):
+        return []  # the library's constants
+    buffers = {"moving_mean", "moving_variance"}
+    return [v for v in layer.weights if v.name not in buffers and "seed_generator" not in v.path]
