@@ -280,7 +280,10 @@ def compare_command(arguments: list[str]) -> int:
 
     if len(options.rows) not in (0, 2):
         raise InputError('compare takes a run, or a run and two of its rows: compare RUN "torch vgg19" "tf vgg19"')
-    for table in compared.tables(read_results(options.run), *options.rows):
+    results = read_results(options.run)
+    if not any(row.record.status == "ok" for row in results.rows):
+        raise InputError(f"no trial of '{options.run}' finished; go on with: {resume_line(options.run)}")
+    for table in compared.tables(results, *options.rows):
         show(Console(), table)
     return 0
 

@@ -84,7 +84,9 @@ def pair(a: Group, b: Group, results: Results) -> Pair:
     f1 = tuple(t for t in results.paired if t.a in _trials(a) and t.b in _trials(b))
     mine, theirs = seconds(a), seconds(b)
     apart = _mean(a) / _mean(b)
-    far = a.first.record.spec.model == b.first.record.spec.model and max(apart, 1 / apart) >= SUSPICIOUS
+    here, there = (g.first.record.spec for g in (a, b))
+    alike = here.model == there.model and here.framework != there.framework
+    far = alike and max(apart, 1 / apart) >= SUSPICIOUS
     if reasons:
         return Pair(a=a.label, b=b.label, barred="; ".join(reasons), f1=f1, suspected=far)
     word, ratio, more = judge(mine, theirs)

@@ -78,7 +78,7 @@ def gate(
         reference, *others = candidate.frameworks
         found, first = [], None
         for other in others:
-            say(f"parity of {candidate.model} ({candidate.train} trains): {reference} and {other}")
+            say(f"parity of {candidate.model} ({candidate.train} trains): {reference} and {other}; minutes at the most")
             finding = Gate(model=candidate.model, train=candidate.train, weighted=candidate.weighted, reference=reference,
                            other=other, passed=False, side=SIDE, images=IMAGES)  # fmt: skip
             try:

@@ -48,6 +48,8 @@ def make_run(
 
     Everything that can be refused is refused before the folder exists.
     """
+    if Path(settings.name).name != settings.name or settings.name == "..":
+        raise InputError(f"--name is one folder's name, not '{settings.name}'; take --results-dir for another place")
     if settings.name:
         check_free(Path(settings.results_dir) / settings.name)
     jobs, notes = select.jobs(settings)

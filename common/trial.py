@@ -78,6 +78,7 @@ class Trial:
         self.facts = self.adapter.facts(self.model) | {
             "trained part": spec.trained_part,
             "workers asked": str(feed.workers),
+            "lane": spec.lane,
         }
         if matched or not spec.weights.random:
             self.facts.pop("initialisation", None)  # nothing of it is left but the head, which is drawn for all

@@ -225,7 +225,7 @@ def test_the_papers_ratio_is_the_product_along_both_ways():
     assert [[round(f, 6) for _, f in path] for path in found.paths] == [[3.0, 2.0], [2.5, 2.4]]
     assert found.interaction == pytest.approx((0.6 / 0.25) / (0.3 / 0.1))
     rows = attribution_table(found).rows
-    assert ("measured: time an image, over", "", "6.00") in rows and ("way 2", "product", "6.00") in rows
+    assert ("measured", "time an image, b large over a small", "6.00") in rows and ("way 2", "product", "6.00") in rows
 
 
 def test_a_crossing_is_of_the_same_variant_where_there_is_one():

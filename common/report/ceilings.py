@@ -61,6 +61,7 @@ def ceilings_table(results: Results) -> Table:
     notes = tuple(
         f"peak in {precision}: {value:.0f} GFLOP/s, the best of the matrix products and convolutions tried."
         for precision, value in best.items()
+        if value
     )
     header = ("row", "images/s", "loader cold", "loader warm", "compute alone", "GFLOP an image", "in", "of the peak", "bound")  # fmt: skip
     about = "loader, compute: images/s of either alone, the fastest of three passes. GFLOP an image: forward of all that runs, twice that backward of what trains."

@@ -3,13 +3,15 @@
 import numpy as np
 
 from common.comparison import Attribution, Pair, attribution, crossed, pair, pairs, seconds
-from common.errors import unknown
+from common.errors import InputError, unknown
 from common.groups import MARK, REAL, Group, groups, marked, smallest_p
 from common.report.differences import differences
 from common.report.lanes import lanes, lanes_table
 from common.report.table import NONE, Table, number
 from common.results import Gate, Results
 from common.stats import LEVEL, WORTH, Interval, median_interval
+
+MANY = 100  # repeats
 
 
 def speed_table(results: Results, chosen: list[Group]) -> Table:
@@ -19,12 +21,13 @@ def speed_table(results: Results, chosen: list[Group]) -> Table:
         if g.rows:
             speed = median_interval(1 / seconds(g))
             interval = _words(speed, ".1f") if len(g.rows) > 1 else "one repeat"
-            gmac = g.rows[0].record.facts.get("gmac") or 0.0
+            kept = "store" in g.rows[0].record.tuning  # then the frozen part does not run in a step
+            gmac = g.rows[0].record.facts.get("gmac_trained" if kept else "gmac") or 0.0
             rows.append((g.label, str(len(g.rows)), f"{speed.estimate:.1f}", interval,
                          number(gmac, ".2f"), f"{speed.estimate * gmac:.1f}"))  # fmt: skip
     notes = (
         "images/s: training, later epochs; median over the repeats, and the interval that holds it (order statistics, 95 % "
-        "or as much as so few can: 1 - 2 / 2^n for n repeats). GMAC/s: the forward pass alone; a backward pass costs about "
+        "or as much as so few can: 1 - 2 / 2^n for n repeats). GMAC: of what runs in a step; GMAC/s: the forward pass alone; a backward pass costs about "
         "twice as much where everything trains, nothing where the layers are frozen.",
         *marked(chosen, results),
     )
@@ -98,7 +101,8 @@ def verdict(p: Pair) -> str:
     if p.drifts:
         return "inconclusive: the control alone differs, so the machine is not steady"
     if p.word == "inconclusive":
-        return f"inconclusive: {p.more} more repeats would show a difference of {WORTH:.0%}"
+        many = f"{p.more} more repeats" if p.more <= MANY else f"not even {MANY} more repeats"
+        return f"inconclusive: {many} would show a difference of {WORTH:.0%}"
     return "no difference shown"
 
 
@@ -125,7 +129,7 @@ def attribution_table(found: Attribution) -> Table:
     if found.refused:
         note = f"Not attributable: {found.refused}; run --suite paper, which has the crossed rows."
         return Table(title, (), (), (note,))
-    rows = [("measured: time an image, over", "", f"{found.ratio:.2f}")]
+    rows = [("measured", f"time an image, {found.b} over {found.a}", f"{found.ratio:.2f}")]
     for number_, path in enumerate(found.paths, start=1):
         product = float(np.prod([factor for _, factor in path]))
         rows += [(f"way {number_}", what, f"{factor:.2f}") for what, factor in path] + [
@@ -160,6 +164,8 @@ def tables(results: Results, a: str = "", b: str = "") -> list[Table]:
         shown += [lanes_table(results, both)] if (both := lanes(everything)) else []
         return shown + ([attribution_table(attribution(*cross, everything))] if cross else [])
     one, other = (_named(name, everything) for name in (a, b))
+    if one is other:
+        raise InputError(f"'{a}' and '{b}' are the same row; name two")
     shown = [speed_table(results, [one, other])]
     specs = [g.first.record.spec for g in (one, other)]
     if specs[0].framework != specs[1].framework and specs[0].model.name != specs[1].model.name:

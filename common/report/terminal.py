@@ -107,7 +107,8 @@ def show_results(console: Console, results: Results, folder: Path) -> None:
 
     if measured(results):
         show(console, ceilings_table(results))
-    console.print("\n[bold]Where the time went")
+    if shown(results):
+        console.print("\n[bold]Where the time went")
     for g in shown(results):
         for sentence in sentences(g, by_part(g)):
             console.print(f"{escape(g.label)}: {escape(sentence)}", highlight=False)

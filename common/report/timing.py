@@ -67,7 +67,7 @@ def sentences(group: Group, found: dict[str, float]) -> list[str]:
         )
     for row in group.rows:
         tuning = row.record.tuning
-        if tuning.get("filled") and tuning.get("forecast_frozen_s"):
+        if tuning.get("filled") and tuning.get("forecast_frozen_s", 0.0) >= 1.0:  # less is noise
             off = found[FEATURES] / tuning["forecast_frozen_s"] - 1
             held = "held" if abs(off) <= HELD else "did not hold"
             said.append(

@@ -38,6 +38,8 @@ def verdict_table(report: Report, fail_on_times: bool) -> Table:
             "Differs in machine, versions or files, which is no reason to refuse: " + "; ".join(report.context) + "."
         )
     title = WORDS[report.exit_code]
+    if report.exit_code == FINE and any(line.verdict == "slower" for line in report.lines):
+        title = "no score got worse; times or memory did"
     if report.exit_code == FINE and any(line.verdict == "inconclusive" for line in report.lines):
         title = "inconclusive: nothing is shown to be worse"
     return Table(
