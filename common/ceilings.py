@@ -24,7 +24,10 @@ def measure(trial: Any) -> dict[str, Any]:
     adapter, spec = trial.adapter, trial.spec
     batch, steps = spec.recipe.batch_size, _steps(trial)
     rows = np.resize(trial.plan.orders[0], steps * batch)
-    feed = trial.feed(rows, trial.labels[rows], trial.plan.crops[0] if len(trial.plan.crops) else np.empty(0))
+    crops = trial.plan.crops[0] if len(trial.plan.crops) else np.empty(0)
+    if len(crops):
+        crops = np.resize(crops, (len(rows), crops.shape[1]))  # repeated as the rows are
+    feed = trial.feed(rows, trial.labels[rows], crops)
     one = np.resize(rows[:batch], len(rows))
     held = Feed(
         Held(feed.batch(0)[0]), np.resize(np.arange(batch, dtype=np.int32), len(rows)), trial.labels[one], batch, 0

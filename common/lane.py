@@ -90,9 +90,8 @@ class Tuned:
         extract, shape, size = None, (), int(way.get("micro batch", 32))
         if not features.complete(folder, rows):
             extract = self._extractor(way)
-            shape = extract(pixels.read(np.resize(rows, size), None)).shape[
-                1:
-            ]  # of no other size: that would be built anew
+            first = pixels.read(np.resize(rows, size), None)  # of no other size: that would be built anew
+            shape = extract(first).shape[1:]
             total = int(np.prod(shape)) * np.dtype(self.spec.features).itemsize * len(rows)
             need_space(folder, total, f"the feature store of {len(rows)} images")
             self.events.write("storing", images=len(rows), size=size_text(total))
@@ -112,7 +111,6 @@ class Tuned:
         self.said |= {
             "store": os.path.relpath(folder, self.trial.folder.parent.parent.resolve()), "filled": filled,
             "shape": self.source.meta["shape"], "dtype": self.source.meta["dtype"], "fill_s": time.perf_counter() - began,
-            "store_bytes": len(rows) * int(np.prod(self.source.meta["shape"])) * np.dtype(self.source.meta["dtype"]).itemsize,
         }  # fmt: skip
 
     def _folder(self, way: Way, rows: np.ndarray) -> Path:
