@@ -60,9 +60,9 @@ def fill(
     dtype: str, progress: Callable[[int, int], None],
 ) -> int:  # fmt: skip
     """Compute the features of `rows` (of `total`) and keep them; goes on where a kill stopped it. Returns how many images
-    were computed now; 0 where the store was complete.
+    were computed now; 0 where another process has completed the store.
 
-    compute: row numbers [k] -> float32 [k, *shape]. InputError where the disk cannot hold them, or where a value is
+    compute: row numbers [k] -> dtype [k, *shape]. InputError where the disk cannot hold them, or where a value is
     beyond what the dtype holds.
     """
     with locked(folder):
@@ -80,13 +80,9 @@ def fill(
         with open(file, "r+b" if file.exists() else "w+b") as stream:
             stream.truncate(total * row_bytes)
             for block in list(_blocks(rows))[len(chunks) :]:
-                features = compute(block)
-                with np.errstate(over="ignore"):
-                    kept = np.ascontiguousarray(features, dtype)
-                if not np.isfinite(kept).all():
-                    raise InputError(
-                        f"features of up to {np.abs(features).max():g} do not fit {dtype}; take --features float32"
-                    )
+                kept = compute(block)
+                if not _finite(kept):
+                    raise InputError(f"features are not finite, or beyond what {dtype} holds; take --features float32")
                 for row, values in zip(block, kept):
                     stream.seek(int(row) * row_bytes)
                     stream.write(values.data)
@@ -103,6 +99,13 @@ def fill(
 
 def _blocks(rows: np.ndarray) -> list[np.ndarray]:
     return [rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK)]
+
+
+def _finite(block: np.ndarray) -> bool:
+    if block.dtype != np.float16:
+        return bool(np.isfinite(block).all())
+    exponents = block.view(np.uint16) & 0x7C00  # of a [14, 14, 1024] in .1 ms; isfinite takes .7
+    return bool((exponents != 0x7C00).all())
 
 
 def _hash(block: np.ndarray) -> str:

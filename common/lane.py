@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from common import features
-from common.errors import InputError
 from common.feed import Source
 from common.files import cache_folder, hash_arrays, need_space, replacing, size_text
 from common.types import Plan, TrialSpec, Way
@@ -41,6 +40,7 @@ class Tuned:
         self.events: Events = trial.events
         self.source: features.FeatureStore | None = None
         self._extractors: dict[tuple, Callable[[np.ndarray], np.ndarray]] = {}
+        self._frozen_weights = ""
         self.said: dict[str, Any] = {"why not": why_not(self.spec, self.adapter, self.model)}
 
     def prepare(self, pixels: Source, plan: Plan, earlier: dict[str, Any]) -> None:
@@ -78,24 +78,35 @@ class Tuned:
 
     def _features(self, pixels: Source, rows: np.ndarray, way: Way | None) -> None:
         ways = self.adapter.frozen_ways(self.model)
-        for precision in dict.fromkeys(ways.get("precision", ("",))) if way is None else ():
-            folder = self._folder({"precision": precision}, rows)
-            if features.complete(folder, rows):  # filled by an earlier trial: nothing is left to choose
-                way = {setting: values[0] for setting, values in ways.items()} | {"precision": precision}
-                self.said["frozen"] = {"precision": precision}
-                break
-        way = way or self._search("frozen", ways, self._rate_of_frozen(pixels, rows), len(rows))
-        self.said.setdefault("frozen", way)
-        folder, began = self._folder(way, rows), time.perf_counter()
-        extract, shape, size = None, (), int(way.get("micro batch", 32))
-        if not features.complete(folder, rows):
-            extract = self._extractor(way)
-            first = pixels.read(np.resize(rows, size), None)  # of no other size: that would be built anew
-            shape = extract(first).shape[1:]
-            total = int(np.prod(shape)) * np.dtype(self.spec.features).itemsize * len(rows)
-            need_space(folder, total, f"the feature store of {len(rows)} images")
-            self.events.write("storing", images=len(rows), size=size_text(total))
-        last = [began]
+        # A store of any of the precisions, filled by an earlier trial, leaves nothing to choose.
+        precisions = dict.fromkeys(ways.get("precision", ("",)) if way is None else (way.get("precision", ""),))
+        began = time.perf_counter()
+        kept = next((p for p in precisions if features.complete(self._folder(p, rows), rows)), None)
+        if kept is not None:
+            way, filled = way or {"precision": kept}, 0
+        else:
+            way = way or self._search("frozen", ways, self._rate_of_frozen(pixels, rows), len(rows))
+            began = time.perf_counter()
+            filled = self._fill(pixels, rows, way)
+        self.source = features.FeatureStore(self._folder(way.get("precision", ""), rows))
+        self.said |= {
+            "frozen": way, "filled": filled, "shape": self.source.meta["shape"], "dtype": self.source.meta["dtype"],
+            "store": os.path.relpath(self.source.folder, self.trial.folder.parent.parent.resolve()),
+            "fill_s": time.perf_counter() - began,
+        }  # fmt: skip
+
+    def _fill(self, pixels: Source, rows: np.ndarray, way: Way) -> int:
+        folder, size, began = (
+            self._folder(way.get("precision", ""), rows),
+            int(way.get("micro batch", 32)),
+            time.perf_counter(),
+        )
+        extract, last = self._extractor(way), [began]
+        first = pixels.read(np.resize(rows, size), None)  # of no other size: that would be built anew
+        shape = extract(first).shape[1:]
+        total = int(np.prod(shape)) * np.dtype(self.spec.features).itemsize * len(rows)
+        need_space(folder, total, f"the feature store of {len(rows)} images")
+        self.events.write("storing", images=len(rows), size=size_text(total))
 
         def progress(done: int, images: int) -> None:
             now = time.perf_counter()
@@ -107,21 +118,19 @@ class Tuned:
             compute = _ahead(pixels, extract, size, reader)
             filled = features.fill(folder, rows, int(rows.max()) + 1, compute, shape, self.spec.features, progress)
         self._extractors.clear()
-        self.source = features.FeatureStore(folder)
-        self.said |= {
-            "store": os.path.relpath(folder, self.trial.folder.parent.parent.resolve()), "filled": filled,
-            "shape": self.source.meta["shape"], "dtype": self.source.meta["dtype"], "fill_s": time.perf_counter() - began,
-        }  # fmt: skip
+        return filled
 
-    def _folder(self, way: Way, rows: np.ndarray) -> Path:
+    def _folder(self, precision: str | int, rows: np.ndarray) -> Path:
         """Of the store of all that the features depend on: no seed, split or balance is among it."""
-        trained = self.adapter.trainable(self.model)
-        frozen = {n: a for n, a in self.adapter.dump(self.model).items() if n not in trained}
+        if not self._frozen_weights:
+            trained = self.adapter.trainable(self.model)
+            frozen = {n: a for n, a in sorted(self.adapter.dump(self.model).items()) if n not in trained}
+            self._frozen_weights = features.key(names=list(frozen), values=hash_arrays(*frozen.values()))
         name = features.key(
             pixels=self.spec.feed.pixels_hash, side=self.spec.feed.image_side, rows=hash_arrays(rows),
-            weights=hash_arrays(*frozen.values()), names=sorted(frozen), model=str(self.spec.model),
+            weights=self._frozen_weights, model=str(self.spec.model),
             cut=self.spec.trained_part, preprocessing=self.spec.weights.preprocessing.model_dump(),
-            formulas=self.spec.recipe.formulas, precision=way.get("precision", ""), dtype=self.spec.features,
+            formulas=self.spec.recipe.formulas, precision=precision, dtype=self.spec.features,
             framework=self.spec.framework, versions=self.adapter.environment().get("framework", ""),
         )  # fmt: skip
         return cache_folder() / "features" / name
@@ -130,7 +139,7 @@ class Tuned:
         """Built once: what a compiler made for the measurement is what fills the store."""
         key = tuple(way.items())
         if key not in self._extractors:
-            self._extractors[key] = self.adapter.extractor(self.model, way)
+            self._extractors[key] = self.adapter.extractor(self.model, way, self.spec.features)
         return self._extractors[key]
 
     def _rate_of_frozen(self, pixels: Source, rows: np.ndarray) -> Measure:
@@ -180,7 +189,8 @@ class Tuned:
         self.adapter.fence()
 
     def _search(self, part: str, ways: Ways, measure: Measure, images: int) -> Way:
-        way, rate = search(ways, measure, images, lambda **said: self.events.write("tried", part=part, **said))
+        slow = self.adapter.SLOW
+        way, rate = search(ways, slow, measure, images, lambda **said: self.events.write("tried", part=part, **said))
         self.said[f"forecast_{part}_s"] = images / rate
         return way
 
@@ -199,11 +209,13 @@ class Tuned:
         self.events.write("lane gate", images=len(rows), error=apart, allowed=ALLOWED, passed=bool(apart <= ALLOWED))
 
 
-def search(ways: Ways, measure: Measure, images: int, tell: Callable[..., None]) -> tuple[Way, float]:
+def search(
+    ways: Ways, slow: tuple[str, ...], measure: Measure, images: int, tell: Callable[..., None]
+) -> tuple[Way, float]:
     """The fastest way for so many images, and its images/s; found setting by setting, each in the best way so far.
 
-    What cannot pay back is not tried: the rest of the work is shorter than trying, or than compiling. `tell` is told of
-    every way: its rate and the seconds that it took to build, or why it failed, or why it was skipped.
+    What cannot pay back is not tried: the rest of the work is shorter than trying, or than building where that is slow.
+    `tell` is told of every way: its rate and the seconds that it took to build, or why it failed, or was skipped.
     """
 
     def tried(way: Way) -> float:
@@ -220,12 +232,11 @@ def search(ways: Ways, measure: Measure, images: int, tell: Callable[..., None])
     best = {setting: values[0] for setting, values in ways.items()}
     rate = tried(best)
     for setting, values in ways.items():
-        least_s = WORTH_COMPILING_S if setting == "compiler" else WORTH_TRYING_S
         for value in values[1:]:
             way, left_s = best | {setting: value}, images / max(rate, 1e-9)
-            if left_s < least_s:
+            if left_s < (WORTH_COMPILING_S if value in slow else WORTH_TRYING_S):
                 tell(way=way, skipped=f"not worth trying, {left_s:.0f} s are to run")
-                break
+                continue
             now = tried(way)
             if now >= rate * GAIN:
                 best, rate = way, now
@@ -250,13 +261,11 @@ def why_not(spec: TrialSpec, adapter: Any, model: Any) -> str:
 
 
 def _ahead(
-    pixels: Source, extract: Callable[[np.ndarray], np.ndarray] | None, size: int, reader: ThreadPoolExecutor
+    pixels: Source, extract: Callable[[np.ndarray], np.ndarray], size: int, reader: ThreadPoolExecutor
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Row numbers -> features, `size` images at a time; always as many, so that nothing is built anew for a short rest."""
 
     def compute(rows: np.ndarray) -> np.ndarray:
-        if extract is None:
-            raise InputError("the feature store was complete a moment ago; run again")
         parts = [rows[at : at + size] for at in range(0, len(rows), size)]
         coming = reader.submit(pixels.read, parts[0], None)
         found = []

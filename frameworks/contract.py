@@ -134,16 +134,17 @@ class Adapter(Protocol):
 class Tunable(Protocol):
     """What an adapter may offer beside `Adapter`: the tuned lane, the same mathematics as fast as the framework can do it.
 
-    A way is a value for each setting; the first of a setting's values is where the search begins. Two settings mean
-    something to the harness: "micro batch" is how many images `extractor` is called with, and values of "compiler" after
-    the first may take half a minute to build, so that they are tried only where they can pay back.
+    A way is a value for each setting; the first of a setting's values is where the search begins. "micro batch" means
+    something to the harness: how many images `extractor` is called with.
     """
+
+    SLOW: tuple[str, ...]  # values that may take half a minute to build: tried only where they can pay back
 
     def frozen_ways(self, model: Any) -> dict[str, tuple[str | int, ...]]:
         """Setting -> values for the frozen part; empty where nothing is frozen, or where it ends is not known."""
 
-    def extractor(self, model: Any, way: Way) -> Callable[[np.ndarray], np.ndarray]:
-        """A function of uint8 [n, side, side, 3] -> float32 [n, ...]: the frozen part, in inference mode."""
+    def extractor(self, model: Any, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
+        """A function of uint8 [n, side, side, 3] -> dtype [n, ...]: the frozen part, in inference mode."""
 
     def training_ways(self, model: Any, from_features: bool) -> dict[str, tuple[str | int, ...]]:
         """Setting -> values for what trains; empty where there is nothing to choose. from_features: the frozen part is

@@ -268,7 +268,7 @@ def test_the_tuned_lane_computes_the_same(adapter, build, feed, train):
     except InputError as error:
         pytest.skip(str(error))
     ways = adapter.frozen_ways(tuned)
-    extract = adapter.extractor(tuned, {setting: values[0] for setting, values in ways.items()})
+    extract = adapter.extractor(tuned, {setting: values[0] for setting, values in ways.items()}, "float32")
     kept = extract(PIXELS)
     assert len(kept) == IMAGES and kept.dtype == np.float32
 

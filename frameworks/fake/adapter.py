@@ -153,15 +153,17 @@ class Adapter:
         a = np.ones((512, 512), np.float32)
         return {"matrix product 512": (2.0 * 512**3, lambda: a @ a)}
 
+    SLOW = ("another",)
+
     def frozen_ways(self, model: Logistic) -> dict[str, tuple[str | int, ...]]:
         return {"precision": ("float32", "float16"), "micro batch": (32, 8)}
 
-    def extractor(self, model: Logistic, way: Way) -> Callable[[np.ndarray], np.ndarray]:
+    def extractor(self, model: Logistic, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
         scale = 3.0 if model.kind == "untrue" else 1.0
 
         def extract(pixels: np.ndarray) -> np.ndarray:
             asked("features")
-            return scale * model.features(pixels).astype(str(way["precision"])).astype(np.float32)
+            return (scale * model.features(pixels).astype(str(way["precision"]))).astype(dtype)
 
         return extract
 

@@ -147,13 +147,15 @@ class KerasAdapter:
     def products(self, precision: str) -> dict[str, tuple[float, Callable[[], Any]]]:
         return tuned.products(precision, self.jit)
 
+    SLOW = tuned.SLOW
+
     def frozen_ways(self, model: Model) -> dict[str, tuple[str | int, ...]]:
         spec = model.spec
         frozen = spec.train != "all" and spec.frozen_norm == "inference" and tuned.cut(model.network) is not None
         return tuned.FROZEN if frozen else {}
 
-    def extractor(self, model: Model, way: Way) -> Callable[[np.ndarray], np.ndarray]:
-        return tuned.extractor(model.network, way)
+    def extractor(self, model: Model, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
+        return tuned.extractor(model.network, way, dtype)
 
     def training_ways(self, model: Model, from_features: bool) -> dict[str, tuple[str | int, ...]]:
         head_alone = from_features and model.spec.train == "head"

@@ -13,6 +13,7 @@ from frameworks.keras_common.models import Preprocess, leaves
 # The first value of each: how the search begins.
 FROZEN = {"precision": ("float32", "bfloat16"), "micro batch": (32, 16, 8, 64), "compiler": ("none", "XLA")}
 TRAINED = {"precision": ("float32", "bfloat16"), "compiler": ("none", "XLA")}
+SLOW = ("XLA",)
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 
 
@@ -39,18 +40,18 @@ def _inputs(layer: layers.Layer) -> list[Any]:
     return layer.input if isinstance(layer.input, list) else [layer.input]
 
 
-def extractor(network: keras.Model, way: Way) -> Callable[[np.ndarray], np.ndarray]:
-    """uint8 [n, side, side, 3] -> float32 [n, h, w, c], or [n, features] where the head alone trains."""
+def extractor(network: keras.Model, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
+    """uint8 [n, side, side, 3] -> dtype [n, h, w, c], or [n, features] where the head alone trains."""
     preprocess, body, pool, _ = parts_of(network)
     ends = cut(network)
     inputs = keras.Input(network.input.shape[1:], dtype="uint8")
     x = folded(keras.Model(body.input, ends), str(way["precision"]))(preprocess(inputs))
     if ends is body.output:
         x = type(pool).from_config(pool.get_config())(x)  # in float32: a mean over hundreds of values
-    x = layers.Activation("linear", dtype="float32")(x)
+    x = layers.Activation("linear", dtype=dtype)(x)
     frozen = keras.Model(inputs, x)
     frozen.compile(jit_compile=way["compiler"] == "XLA")
-    return lambda pixels: np.asarray(frozen.predict_on_batch(pixels), np.float32)
+    return frozen.predict_on_batch
 
 
 class Gone(layers.Layer):

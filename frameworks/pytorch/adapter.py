@@ -159,12 +159,14 @@ class Adapter:
     def products(self, precision: str) -> dict[str, tuple[float, Callable[[], Any]]]:
         return tuned.products(precision, self.device)
 
+    SLOW = tuned.SLOW
+
     def frozen_ways(self, model: Model) -> dict[str, tuple[str | int, ...]]:
         return tuned.FROZEN if model.parts else {}
 
-    def extractor(self, model: Model, way: Way) -> Callable[[np.ndarray], np.ndarray]:
+    def extractor(self, model: Model, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
         assert model.parts
-        return tuned.extractor(model.parts[0], model.preprocess, way, self.device)
+        return tuned.extractor(model.parts[0], model.preprocess, way, dtype, self.device)
 
     def training_ways(self, model: Model, from_features: bool) -> dict[str, tuple[str | int, ...]]:
         head_alone = from_features and isinstance(model.parts[1], nn.Linear)
