@@ -25,7 +25,7 @@ WORTH_COMPILING_S = (
 )
 WORTH_TRYING_S = 5.0  # of other ways: a measurement takes one
 GAIN = 1.03  # less is this machine's noise
-SAMPLE = 128  # images on which both lanes' logits are compared
+SAMPLE = 64  # images on which both lanes' logits are compared
 ALLOWED = 0.05  # of the logits' spread over the sample; bfloat16 rounds at 0.004, once a layer
 
 Ways = dict[str, tuple[str | int, ...]]
@@ -143,19 +143,7 @@ class Tuned:
         return self._extractors[key]
 
     def _rate_of_frozen(self, pixels: Source, rows: np.ndarray) -> Measure:
-        images = pixels.read(np.resize(rows, 64), None)
-
-        def measure(way: Way) -> tuple[float, float]:
-            began, size = time.perf_counter(), int(way.get("micro batch", 32))
-            extract = self._extractor(way)
-            extract(images[:size])
-            built, done = time.perf_counter(), 0
-            while time.perf_counter() - built < MEASURED_S:
-                extract(images[done % 64 : done % 64 + size])
-                done += size
-            return done / (time.perf_counter() - built), built - began
-
-        return measure
+        return rate_of_frozen(self._extractor, pixels.read(np.resize(rows, 64), None))
 
     # what trains
 
@@ -200,13 +188,31 @@ class Tuned:
         """Both lanes' logits with the trained weights, on the first validation images. logits: the tuned lane's."""
         if self.said["why not"] and not self.said.get("trained"):
             return
-        rows, source, self.source = plan.validation_rows[:SAMPLE], self.source, None
+        began, source = time.perf_counter(), self.source
+        rows, self.source = plan.validation_rows[:SAMPLE], None
         self.adapter.run_as(self.model, {}, None)
         plain = self.trial.predict(rows, np.empty(0), self.spec.recipe.epochs, "gate")[0]
         self.source = source
         self._run_as(self.said.get("trained", {}))
         apart = float(np.linalg.norm(logits[: len(rows)] - plain) / np.linalg.norm(plain - plain.mean(axis=0)))
-        self.events.write("lane gate", images=len(rows), error=apart, allowed=ALLOWED, passed=bool(apart <= ALLOWED))
+        passed, took = bool(apart <= ALLOWED), time.perf_counter() - began
+        self.events.write("lane gate", images=len(rows), error=apart, allowed=ALLOWED, passed=passed, seconds=took)
+
+
+def rate_of_frozen(extractor: Callable[[Way], Callable[[np.ndarray], np.ndarray]], images: np.ndarray) -> Measure:
+    """images: uint8 [64, side, side, 3]; as many as the largest micro batch."""
+
+    def measure(way: Way) -> tuple[float, float]:
+        began, size = time.perf_counter(), int(way.get("micro batch", 32))
+        extract = extractor(way)
+        extract(images[:size])
+        built, done = time.perf_counter(), 0
+        while time.perf_counter() - built < MEASURED_S:
+            extract(images[done % 64 : done % 64 + size])
+            done += size
+        return done / (time.perf_counter() - built), built - began
+
+    return measure
 
 
 def search(

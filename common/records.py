@@ -65,6 +65,7 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
         start_s=by_kind.get("ready", {}).get("start_s", 0.0),
         epochs=tuple(EpochRecord(**{k: v for k, v in e.items() if k != "event"}) for e in events if e["event"] == "epoch"),
         prediction_s=by_kind.get("done", {}).get("prediction_s", 0.0),
+        test_s=by_kind.get("done", {}).get("test_s", 0.0),
         peak_device_bytes=by_kind.get("done", {}).get("peak_device_bytes", 0),
         wall_s=parent.get("wall_s", 0.0), peak_memory_bytes=parent.get("peak_memory_bytes", 0),
         memory_method=parent.get("memory_method", ""), resumed_after=parent.get("resumed_after", ()),

@@ -38,6 +38,7 @@ class TrialRecord(Value):
     start_s: float = 0.0  # process start to first epoch: import, build, load
     epochs: tuple[EpochRecord, ...] = ()
     prediction_s: float = 0.0
+    test_s: float = 0.0  # of the test table's prediction
     wall_s: float = 0.0
     peak_memory_bytes: int = 0  # trial process and its workers
     memory_method: str = ""

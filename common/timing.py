@@ -3,12 +3,14 @@
 from common.results import TrialRecord
 from common.watch import FORWARD, FROZEN, REST, TRAINED
 
-START, TUNING, FEATURES, FIRST, WAIT = "start", "tuning", "features", "first step", "wait for data"
+START, TUNING, FEATURES, GATE = "start", "tuning", "features", "gate"
+FIRST, WAIT = "first step", "wait for data"
 VALIDATION, OTHER, STEPS = "validation", "other", "steps"
 IN_STEPS = ("host to device", FROZEN, TRAINED, FORWARD, "backward", "optimiser", REST)
 # In the order of the time they come in. "steps": training steps that were not taken apart. "features": the frozen part
-# over every image, once (the tuned lane). "validation": the last prediction, the test table and the lane's gate too.
-PARTS = (START, TUNING, FEATURES, FIRST, WAIT, *IN_STEPS, STEPS, VALIDATION, OTHER)
+# over every image, once (the tuned lane). "validation": the last prediction and the test table too.
+# "gate": both lanes' logits compared (the tuned lane).
+PARTS = (START, TUNING, FEATURES, FIRST, WAIT, *IN_STEPS, STEPS, VALIDATION, GATE, OTHER)
 
 
 def whole_s(record: TrialRecord) -> float:
@@ -31,7 +33,8 @@ def parts(record: TrialRecord) -> dict[str, float]:
             found[place] = found.get(place, 0.0) + seconds
         left = e.train_s - e.first_step_s - e.wait_s - sum(e.parts.values())
         found[STEPS] = found.get(STEPS, 0.0) + max(left, 0.0)
-    found[VALIDATION] = sum(e.validation_s for e in record.epochs) + record.prediction_s
+    found[GATE] = sum(gate["seconds"] for gate in record.tuning.get("gate", ()))
+    found[VALIDATION] = sum(e.validation_s for e in record.epochs) + record.prediction_s + record.test_s
     found[OTHER] = whole_s(record) - sum(found.values())
     return {name: found[name] for name in PARTS if found.get(name)}
 

@@ -162,9 +162,10 @@ class Trial:
         """Predict with the weights of the lowest validation loss, the test split too; keep both."""
         self.adapter.load(self.model, self.done.best)
         logits, prediction_s = self.validate(self.spec.recipe.epochs, "prediction")
-        arrays = {"prediction": logits, **self.done.logits}
+        arrays, test_s = {"prediction": logits, **self.done.logits}, 0.0
         if len(self.plan.test_rows):
-            arrays["test"], _ = self.predict(self.plan.test_rows, self.plan.test_crops, self.spec.recipe.epochs, "test")
+            epochs = self.spec.recipe.epochs
+            arrays["test"], test_s = self.predict(self.plan.test_rows, self.plan.test_crops, epochs, "test")
         write_arrays(self.folder / "logits.npz", **arrays)
         if self.tuned:
             self.tuned.check(self.plan, logits)
@@ -174,7 +175,8 @@ class Trial:
         if self.spec.ceilings and hasattr(self.adapter, "products"):
             began = time.perf_counter()
             self.events.write("ceilings", **ceilings.measure(self), seconds=time.perf_counter() - began)
-        self.events.write("done", prediction_s=prediction_s, peak_device_bytes=self.adapter.peak_device_bytes())
+        peak = self.adapter.peak_device_bytes()
+        self.events.write("done", prediction_s=prediction_s, test_s=test_s, peak_device_bytes=peak)
         checkpoint.remove(self.folder)
 
 

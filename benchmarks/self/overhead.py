@@ -19,8 +19,8 @@ from common.records import read_trial
 from common.runner import run_trial
 from common.types import Settings, TrialSpec
 
-ABOUT = "epoch time in the harness over a bare loop's, in turn: at most 3 % more"
-LIMIT = 1.03
+ABOUT = "epoch time in the harness over a bare loop's, in turn: at most 2 % more"
+LIMIT = 1.02
 
 
 def bare_seconds(spec: TrialSpec, run: Path, folder: str) -> list[float]:

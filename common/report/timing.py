@@ -36,7 +36,7 @@ def timing_table(results: Results) -> Table:
         notes += [f"{g.label}: {sentence}" for sentence in sentences(g, found)]
     notes.append(
         "Seconds of a whole trial, from its process's start to its end, mean over the repeats. start: import, build, load. "
-        "first step: of every epoch, in which graphs are built. validation: the last prediction too. steps: training steps "
+        "first step: of every epoch, in which graphs are built. validation: the last prediction and the test table too. steps: training steps "
         "that were not taken apart. other: checkpoints, weights and receipts written, the process's end. Decoding into the "
         "pixel store comes before the first trial, once for all of them."
     )
