@@ -260,7 +260,7 @@ def test_gradient_descent_moves_by_the_gradient(adapter, build):
 
 @pytest.mark.parametrize("train", ["head", "last-block"])
 def test_the_tuned_lane_computes_the_same(adapter, build, feed, train):
-    """From features as from pixels: predictions, the loss of an epoch, and what the epoch changed; and back again."""
+    """From features as from pixels: predictions, the loss of a step, and what an epoch changed; and back again."""
     if not hasattr(adapter, "run_as"):
         pytest.skip("offers no tuned lane")
     try:
@@ -272,17 +272,23 @@ def test_the_tuned_lane_computes_the_same(adapter, build, feed, train):
     kept = extract(PIXELS)
     assert len(kept) == IMAGES and kept.dtype == np.float32
 
-    def features(train):
-        return Feed(Held(kept), ROWS, LABELS[ROWS] if train else None, BATCH, 0)
+    def features(train, rows=ROWS):
+        return Feed(Held(kept), rows, LABELS[rows] if train else None, BATCH, 0)
 
     adapter.run_as(tuned, {}, kept[:1])
     one, other = (
         adapter.predict(m, f, watch(phase="predict")) for m, f in ((plain, feed(False)), (tuned, features(False)))
     )
     assert np.linalg.norm(one - other) <= 1e-4 * np.linalg.norm(one)
-    seen = watch()
-    losses = adapter.train_epoch(plain, feed(True), watch()), adapter.train_epoch(tuned, features(True), seen)
+    # One batch: Adam's first step goes by the signs of the gradients, in which rounding decides, so that an epoch's losses
+    # were 5e-4 apart on one machine and under 1e-4 on another.
+    first = ROWS[:BATCH]
+    losses = [
+        adapter.train_epoch(m, f, watch()) for m, f in ((plain, feed(True, first)), (tuned, features(True, first)))
+    ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    seen = watch()
+    adapter.train_epoch(tuned, features(True), seen)
     assert fault(seen.receipts, receipt(kept[ROWS], LABELS[ROWS].astype(np.float32), ROWS), BATCH) == ""
     one = adapter.predict(tuned, features(False), watch(phase="predict"))
     adapter.run_as(tuned, {}, None)
