@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The command line: parse, call, print, exit code. Heavy imports wait until the words are understood."""
 
-import argparse
 import shlex
 import sys
 from pathlib import Path
+
+from common.parser import Parser
 
 
 def run_trials_command(arguments: list[str]) -> int:
@@ -92,9 +93,7 @@ def resume_folder(given: dict) -> Path:
 
 
 def list_command(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="run_bench.py list", description="Frameworks, models, suites, recipes, formats."
-    )
+    parser = Parser(prog="run_bench.py list", description="Frameworks, models, suites, recipes, formats.")
     parser.add_argument("--all", metavar="FRAMEWORK", help="every model of one framework, by asking it (a few seconds)")
     options = parser.parse_args(arguments)
 
@@ -129,7 +128,7 @@ def list_command(arguments: list[str]) -> int:
 
 
 def report_command(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="run_bench.py report", description="Make a run's tables and figures again from its files; nothing runs."
     )
     parser.add_argument("run", type=Path, help="the run's folder, e.g. results/2026-11-23-120000-torch-tf-demo")
@@ -150,7 +149,7 @@ def report_command(arguments: list[str]) -> int:
 def data_command(arguments: list[str]) -> int:
     from common.options import data_flags
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="run_bench.py data",
         description="Look at a data set without training: counts, label sets, distribution, samples, and what a model's "
         "F1 will lie between.",
@@ -176,7 +175,7 @@ def data_command(arguments: list[str]) -> int:
 
 
 def check_command(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="run_bench.py check",
         description="Hold a run's metrics against a baseline's. Only a worsening fails.",
         epilog="exit codes: 0 fine, 1 worse, 2 could not run, 3 not comparable, 4 nothing compared",
@@ -235,11 +234,12 @@ def check_command(arguments: list[str]) -> int:
 
 
 def check_adapter_command(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="run_bench.py check-adapter",
         description="Hold one framework's adapter against the contract, line by line, in a process of its own.",
-        epilog="example: run_bench.py check-adapter torch --model efficientnet_lite0    exit codes: 0 kept, 1 broken, 2 bad "
-        "input; docs/adding-a-framework.md goes from an empty file to a row in the table",
+        epilog="example: run_bench.py check-adapter torch --model efficientnet_lite0\n"
+        "exit codes: 0 kept, 1 broken, 2 bad input\n"
+        "docs/adding-a-framework.md goes from an empty file to a row in the table",
     )
     parser.add_argument("framework", help="its name in frameworks/ (see list)")
     parser.add_argument("--model", default="", metavar="NAME[:VARIANT]", help="default: its default one")
@@ -262,13 +262,13 @@ def check_adapter_command(arguments: list[str]) -> int:
 
 
 def compare_command(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="run_bench.py compare",
         description="Speed, equal work, and what of a difference is the framework's: of a whole run, or of two of its rows.",
         epilog='example: run_bench.py compare results/RUN "torch resnet50:v1" "tf resnet50:v1"',
     )
     parser.add_argument("run", type=Path, help="the run's folder")
-    parser.add_argument("rows", nargs="*", metavar="A B", help="two rows, by their names in the tables")
+    parser.add_argument("rows", nargs="*", default=[], metavar="ROW", help="two rows, by their names in the tables")
     options = parser.parse_args(arguments)
 
     from rich.console import Console

@@ -69,7 +69,7 @@ def receipt_seconds(adapter: Any, spec: dict, images: int) -> float:
     return float(np.median(seconds[5:]))
 
 
-def step_seconds(adapter: Any, spec: dict, images: int, steps: int) -> dict[str, float]:
+def step_seconds(adapter: Any, spec: dict, images: int, steps: int, takes_apart: bool = True) -> dict[str, float]:
     """Of one forward pass and one training step over the same batch, kept in memory: means over `steps`, of the second
     pass over them, in which nothing is built any more."""
     spec, rng = BuildSpec(**spec), np.random.default_rng(0)
@@ -83,7 +83,7 @@ def step_seconds(adapter: Any, spec: dict, images: int, steps: int) -> dict[str,
     seconds = {}
     for what, feed in feeds.items():
         for _ in range(2):
-            watch = Watch(Events(Path(os.devnull)), what, 1, steps)
+            watch = Watch(Events(Path(os.devnull)), what, 1, steps, takes_apart)
             adapter.fence()
             began = time.perf_counter()
             passes[what](model, feed, watch)

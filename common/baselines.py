@@ -1,6 +1,5 @@
 """Baseline files: read, refused where they are none, written."""
 
-import contextlib
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,11 +13,9 @@ from common.types import SCHEMA_VERSION
 def read(file: Path, replaced: bool = False) -> Baseline | None:
     """The baseline in `file`; None where there is none to compare with. OtherSchema: of another version.
 
-    InputError where it is missing or no baseline, unless it is about to be replaced.
+    InputError where it is no baseline, or missing, unless it is about to be replaced. What is no baseline is not replaced.
     """
-    if replaced:
-        with contextlib.suppress(InputError):
-            return read(file)
+    if replaced and not file.exists():
         return None
     if not file.exists():
         raise InputError(
@@ -27,7 +24,9 @@ def read(file: Path, replaced: bool = False) -> Baseline | None:
         )
     try:
         raw = read_json(file)
-        if raw.get("schema_version") != SCHEMA_VERSION:
+        if raw.get("schema_version") != SCHEMA_VERSION and "rows" in raw:
+            if replaced:
+                return None
             raise OtherSchema(
                 f"{file} has schema version {raw.get('schema_version')}, this harness {SCHEMA_VERSION}: not comparable; "
                 "make it anew with --update-baseline"
@@ -35,7 +34,7 @@ def read(file: Path, replaced: bool = False) -> Baseline | None:
         return Baseline.model_validate(raw)
     except (ValueError, AttributeError, ValidationError) as error:
         raise InputError(
-            f"{file} is not a baseline: {str(error).splitlines()[0]}; make it anew with --update-baseline"
+            f"{file} is not a baseline: {str(error).splitlines()[0]}; remove it, and make one with --update-baseline"
         ) from None
 
 

@@ -1,7 +1,7 @@
 """The parity gate: every model's frameworks traced one after another, each compared with the first."""
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from common.child import ask
 from common.decode import ImageError
 from common.errors import InputError
 from common.feed import Decoded, Stored
-from common.files import cache_folder, need_space, write_arrays, write_json
+from common.files import cache_folder, need_space, read_json, write_arrays, write_json
 from common.machine import cores
 from common.results import Gate
 from common.trace import RATE, STEPS
@@ -78,7 +78,7 @@ def gate(
         reference, *others = candidate.frameworks
         found, first = [], None
         for other in others:
-            say(f"parity of {candidate.model} ({candidate.train} trains): {reference} and {other}; minutes at the most")
+            say(f"  {candidate.model} ({candidate.train} trains), {reference} and {other}: minutes at the most")
             finding = Gate(model=candidate.model, train=candidate.train, weighted=candidate.weighted, reference=reference,
                            other=other, passed=False, side=SIDE, images=IMAGES)  # fmt: skip
             try:
@@ -117,12 +117,16 @@ def before(folder: Path, specs: list[TrialSpec], say: Callable[[str], None]) -> 
     """Gate every model of a matched run on a real batch of it, with its own initial weights; kept in parity.json, and
     not done again where the run is taken up. Other runs have nothing to prove."""
     matched = [s for s in specs if s.recipe.formulas == "matched" and s.repeat == 0]
-    if not matched or (folder / FILE).exists():
+    trials = [(s.framework, s.model, s.recipe, s.feed.balance, s.weights) for s in matched]
+    kept = list(read_json(folder / FILE)) if (folder / FILE).exists() else []
+    done = {(gated.model, gated.train, gated.weighted) for gated in map(Gate.model_validate, kept)}
+    left = [c for c in _candidates(trials, folder) if (c.model, c.train, c.weighted) not in done]
+    if not left:
         return
     pixels, labels = _first_images(folder, matched[0])
-    trials = [(s.framework, s.model, s.recipe, s.feed.balance, s.weights) for s in matched]
-    found = _all(_candidates(trials, folder), pixels, labels, matched[0].process, say)
-    write_json(folder / FILE, [finding.model_dump() for finding in found])
+    for found in _each(left, pixels, labels, matched[0].process, say):
+        kept += [finding.model_dump() for finding in found]
+        write_json(folder / FILE, kept)
 
 
 def _candidates(trials: Iterable[tuple[str, ModelSpec, Recipe, Balance, WeightsSpec]], base: Path) -> list[Candidate]:
@@ -139,17 +143,16 @@ def _candidates(trials: Iterable[tuple[str, ModelSpec, Recipe, Balance, WeightsS
     return [found for found in kinds.values() if len(found.frameworks) > 1]
 
 
-def _all(
+def _each(
     candidates: list[Candidate],
     pixels: np.ndarray,
     labels: np.ndarray,
     process: ProcessSpec,
     say: Callable[[str], None],
-) -> list[Gate]:
-    found = []
-    for candidate in candidates:
-        found += gate(candidate, pixels, labels, process, say)
-    return found
+) -> Iterator[list[Gate]]:
+    for i, candidate in enumerate(candidates, 1):
+        say(f"parity gate {i} of {len(candidates)}")
+        yield gate(candidate, pixels, labels, process, say)
 
 
 def asked(settings: Settings, say: Callable[[str], None]) -> list[Gate]:
@@ -169,7 +172,8 @@ def asked(settings: Settings, say: Callable[[str], None]) -> list[Gate]:
         raise InputError("no model is on two of the frameworks; name others, or leave --frameworks out")
     rows = np.resize(np.arange(len(dataset)), STEPS * IMAGES)
     process = ProcessSpec(device=on, deterministic=settings.deterministic, threads=cores(), timeout_s=0)
-    return _all(candidates, _decoded(dataset.paths, rows), dataset.labels[rows], process, say)
+    each = _each(candidates, _decoded(dataset.paths, rows), dataset.labels[rows], process, say)
+    return [finding for found in each for finding in found]
 
 
 def _first_images(folder: Path, spec: TrialSpec) -> tuple[np.ndarray, np.ndarray]:

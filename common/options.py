@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from common.parser import Parser
+
 EXAMPLES = """\
 examples:
   run_bench.py --frameworks torch tf --epochs 2        the main job, on the embedded data set
@@ -46,7 +48,7 @@ percentile = bounded(float, lambda x: 0 <= x < 100, "a percentile from 0 to belo
 seed = bounded(int, lambda n: 0 <= n < 2**31, "from 0 to below 2**31, as the libraries' generators want it")
 
 
-def data_flags(parser: argparse.ArgumentParser) -> None:
+def data_flags(parser: Parser) -> None:
     """Which data, and how it is split: a run's and the `data` verb's."""
     data = parser.add_argument_group("data")
     data.add_argument("--data", metavar="PATH", help="a folder, a table, or demo (default: demo, drawn on first use)")
@@ -61,12 +63,12 @@ def data_flags(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--percentiles", nargs="+", type=percentile, metavar="P", help="default: 80 85 90 95")
 
 
-def parity_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parity_parser() -> Parser:
+    parser = Parser(
         prog="run_bench.py parity",
         description="Prove that frameworks do the same arithmetic: every layer's output, the loss, every gradient, batch norm's "
         "statistics, the optimiser and five training steps of one model from the same weights, compared tensor by tensor.",
-        epilog="example: run_bench.py parity resnet50:v1.5 vgg19    exit codes: 0 all gates passed, 1 one failed, 2 bad input",
+        epilog="example: run_bench.py parity resnet50:v1.5 vgg19\nexit codes: 0 all gates passed, 1 one failed, 2 bad input",
     )  # fmt: skip
     parser.add_argument("models", nargs="*", metavar="MODEL", help="default: those of the suite matched")
     parser.add_argument("--frameworks", nargs="+", metavar="NAME", help="default: all real ones that have the model")
@@ -80,9 +82,9 @@ def parity_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def trials_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run_bench.py", formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLES,
+def trials_parser() -> Parser:
+    parser = Parser(
+        prog="run_bench.py", epilog=EXAMPLES,
         description="Compare deep-learning frameworks on multi-label image classification: the same split, order and "
         "pixels for each.\nVerbs: list, data, report, compare, parity, check, check-adapter, self (run_bench.py VERB --help). Without a verb, trials run:",
     )  # fmt: skip

@@ -47,8 +47,9 @@ class Watch:
     """Times one pass (training or prediction) over a feed. Adapters call `wanted`, `received` and `stepped`, and in
     training `took`; `part` where a step's parts can be told apart."""
 
-    def __init__(self, events: Events, phase: str, epoch: int, batches: int):
+    def __init__(self, events: Events, phase: str, epoch: int, batches: int, takes_apart: bool = True):
         self._events, self._phase, self.epoch, self._batches = events, phase, epoch, batches
+        self.takes_apart = takes_apart  # steps into parts; what that costs: benchmarks/self/tracing.py
         self.steps = 0
         self.images = 0
         self.wait_s = 0.0

@@ -232,8 +232,18 @@ def test_a_flipped_byte_is_damage_or_harmless(good, tmp_path):
     assert refused > 100
 
 
-def test_a_damaged_baseline_can_be_replaced(bench, good, tmp_path):
-    (tmp_path / "b.json").write_text("{")
+@pytest.mark.parametrize(
+    "text", ["{", "# Read me", '{"name": "of something else"}', '{"schema_version": 1, "rows": 3}']
+)
+def test_what_is_no_baseline_is_not_written_over(bench, good, tmp_path, text):
+    (tmp_path / "b.json").write_text(text)
+    done = bench("check", good / "good", "--baseline", tmp_path / "b.json", "--update-baseline")
+    assert done.returncode == 2 and "remove it" in done.stderr
+    assert (tmp_path / "b.json").read_text() == text
+
+
+def test_a_baseline_of_another_version_is_replaced(bench, good, tmp_path):
+    (tmp_path / "b.json").write_text('{"schema_version": 0, "rows": []}')
     assert bench("check", good / "good", "--baseline", tmp_path / "b.json", "--update-baseline").returncode == 0
     assert bench("check", good / "good", "--baseline", tmp_path / "b.json").returncode == FINE
 

@@ -144,7 +144,7 @@ def test_parity_passes_and_fails_by_its_exit_code(house, twin):
 def test_a_matched_run_is_gated_first_and_its_rows_are_compared(house, twin, tmp_path):
     twin()
     done = call(house, *MATCHED, "--repeats", "3", "--results-dir", tmp_path, "--name", "run")
-    assert done.returncode == 0 and "parity of colours (all trains): sklearn and twin" in done.stdout, done.stderr
+    assert done.returncode == 0 and "colours (all trains), sklearn and twin" in done.stdout, done.stderr
     page = (tmp_path / "run" / "results.md").read_text()
     assert "| colours | sklearn, twin | passed |" in page and "\u2020" not in page
     assert "| sklearn colours | twin colours |" in page and "no ratio" not in page

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROJECT
+from test_comparison import gate as finding
+from test_comparison import row
 
 from common import gate, parity, weights
 from common.child import ask
 from common.decode import decode
-from common.files import write_arrays
+from common.files import read_json, write_arrays
 from common.formats import demo
 from common.trace import RATE
 from common.types import BuildSpec, Job, ModelSpec, WeightsSpec
@@ -166,3 +168,22 @@ def test_keras_on_other_engines_passes_the_gate(bench, framework, model):
         pytest.skip("needs the optional package jax")
     done = bench("parity", model, "--frameworks", "torch", framework)
     assert done.returncode == 0 and "passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_gate_that_was_stopped_goes_on_with_the_next_model(tmp_path, monkeypatch):
+    specs, asked = [row(f, 1, model=m).record.spec for m in ("one", "two") for f in ("a", "b")], []
+
+    def stopped_once(candidate, *others):
+        asked.append(candidate.model.name)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return [finding(candidate.model.name)]
+
+    monkeypatch.setattr(gate, "gate", stopped_once)
+    monkeypatch.setattr(gate, "_first_images", lambda *of: (None, None))
+    with pytest.raises(KeyboardInterrupt):
+        gate.before(tmp_path, specs, print)
+    for _ in range(2):
+        gate.before(tmp_path, specs, print)
+    assert asked == ["one", "two", "two"]
+    assert [found["model"]["name"] for found in read_json(tmp_path / gate.FILE)] == ["one", "two"]

@@ -4,13 +4,14 @@ import argparse
 import importlib
 import pkgutil
 
+from common.parser import Parser
+
 
 def main(arguments: list[str]) -> int:
     """Exit code 0 where the measured figure keeps its limit, 1 where it does not."""
     found = {m.name: importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)}
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="run_bench.py self",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Measure the harness itself, on this machine, now.",
         epilog="\n".join(f"  {name:10} {module.ABOUT}" for name, module in found.items()),
     )

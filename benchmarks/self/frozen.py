@@ -1,12 +1,11 @@
 """The frozen pass, by framework: the tuned lane's against a plain one in bfloat16, and against the machine's peak."""
 
-import argparse
-
 import numpy as np
 
 from common import loading, select
 from common.child import ask
 from common.machine import cores
+from common.parser import Parser
 from common.types import BuildSpec, Settings
 from frameworks.contract import UNCHANGED
 
@@ -17,7 +16,7 @@ CLASSES = 20
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run_bench.py self frozen", description=ABOUT)
+    parser = Parser(prog="run_bench.py self frozen", description=ABOUT)
     having = [c.NAME for c in loading.framework_cards().values() if c.DEFAULT_MODELS]
     parser.add_argument("--frameworks", nargs="+", default=having)
     parser.add_argument("--jobs", nargs="+", default=JOBS, metavar="MODEL/TRAINED", help=f"default: {' '.join(JOBS)}")

@@ -13,6 +13,7 @@ from common import loading
 from common.child import environment
 from common.errors import InputError
 from common.files import PROJECT
+from common.parser import Parser
 from common.prepare import make_run
 from common.progress import Silent
 from common.records import read_trial
@@ -75,7 +76,7 @@ def compare(framework: str, options: argparse.Namespace) -> float:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run_bench.py self overhead", description=ABOUT)
+    parser = Parser(prog="run_bench.py self overhead", description=ABOUT)
     parser.add_argument(
         "--frameworks", nargs="+", default=[c.NAME for c in loading.framework_cards().values() if c.BARE]
     )

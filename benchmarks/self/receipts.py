@@ -9,6 +9,7 @@ import numpy as np
 from common import loading
 from common.child import ask
 from common.errors import InputError
+from common.parser import Parser
 from common.prepare import make_run
 from common.progress import Silent
 from common.records import read_trial
@@ -49,7 +50,7 @@ def share(framework: str, options: argparse.Namespace) -> float:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run_bench.py self receipts", description=ABOUT)
+    parser = Parser(prog="run_bench.py self receipts", description=ABOUT)
     having = [c.NAME for c in loading.framework_cards().values() if MODEL in c.MODELS and c.DEFAULT_MODELS]
     parser.add_argument("--frameworks", nargs="+", default=having)
     parser.add_argument("--data", default="demo")

@@ -1,6 +1,5 @@
 """How time and memory grow with the number of images: plan, balance, scores, reading the pixel store."""
 
-import argparse
 import tempfile
 import time
 import tracemalloc
@@ -11,6 +10,7 @@ import numpy as np
 
 from common.balance import audit
 from common.files import Rows, size_text
+from common.parser import Parser
 from common.plan import make_plan
 from common.scores import at_percentile
 from common.types import PlanSpec
@@ -52,7 +52,7 @@ def tasks(n: int, folder: Path) -> dict[str, Callable[[], object]]:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run_bench.py self scale", description=ABOUT)
+    parser = Parser(prog="run_bench.py self scale", description=ABOUT)
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES, help="at least two, growing")
     parser.add_argument("--repeats", type=int, default=3, help="the fastest counts: other work only adds time")
     options = parser.parse_args(arguments)

@@ -1,10 +1,10 @@
 """How long one percentile table over 1,000,000 images takes."""
 
-import argparse
 import time
 
 import numpy as np
 
+from common.parser import Parser
 from common.scores import at_percentile
 
 ABOUT = "1,000,000 x 20 scores to one percentile table: at most 5 s"
@@ -12,7 +12,7 @@ LIMIT_S = 5.0
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run_bench.py self scores", description=ABOUT)
+    parser = Parser(prog="run_bench.py self scores", description=ABOUT)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args(arguments)

@@ -1,12 +1,11 @@
 """What a training step costs over its forward pass, by framework: the backward pass of everything, measured."""
 
-import argparse
-
 import numpy as np
 
 from common import loading, select
 from common.child import ask
 from common.machine import cores
+from common.parser import Parser
 from common.types import BuildSpec, Settings
 from frameworks.contract import UNCHANGED
 
@@ -16,7 +15,7 @@ CLASSES = 20
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="run_bench.py self steps", description=ABOUT)
+    parser = Parser(prog="run_bench.py self steps", description=ABOUT)
     having = [c.NAME for c in loading.framework_cards().values() if c.DEFAULT_MODELS]
     parser.add_argument("--frameworks", nargs="+", default=having)
     parser.add_argument("--models", nargs="+", default=MODELS, help=f"default: {' '.join(MODELS)}")

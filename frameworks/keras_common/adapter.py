@@ -46,7 +46,7 @@ class Observed(keras.Model):
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:  # fmt: skip
         """The forward pass is done: the step's other parts are inside one compiled function."""
-        if self.watch is not None and self.tells_parts:
+        if self.watch is not None and self.watch.takes_apart and self.tells_parts:
             y_pred = self.forward_done(y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 

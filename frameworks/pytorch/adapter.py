@@ -92,7 +92,7 @@ class Adapter:
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         taken = []
         # A GPU does its work later than it is told to: there a step is not taken apart.
-        part = watch.part if self.device.type == "cpu" else lambda name: None
+        part = watch.part if watch.takes_apart and self.device.type == "cpu" else lambda name: None
         with tuned.at_the_cut(model.parts, lambda: part(FROZEN)):
             for batch in watch.fetch(loader(feed, pin=self.device.type == "cuda")):
                 watch.received(*batch)
