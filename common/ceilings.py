@@ -3,15 +3,16 @@
 import contextlib
 import os
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common.feed import Feed
+from common.feed import Decoded, Feed
 from common.trace import Held
-from common.watch import Events, Watch
+from common.watch import Events, Watch, last
 
 PASS_S = 3.0  # about so much training is loaded, and computed
 LEAST_S = 0.3  # of each product
@@ -37,19 +38,30 @@ def measure(trial: Any) -> dict[str, Any]:
         adapter.train_epoch(trial.model, held, Watch(Events(Path(os.devnull)), "train", 1, held.batches))
         adapter.fence()
 
-    found: dict[str, Any] = {"loader cold": len(rows) / _fastest(lambda: adapter.consume(feed), lambda: _forget(trial))}
+    found: dict[str, Any] = {
+        "loader cold": len(rows) / _fastest(lambda: adapter.consume(feed), lambda: _forget(feed.source, rows))
+    }
     found["loader warm"] = len(rows) / _fastest(lambda: adapter.consume(feed))
     found["compute"] = len(rows) / _fastest(train)
-    found["peak gflops"] = {
-        precision: {name: flops / _each(run) / 1e9 for name, (flops, run) in adapter.products(precision).items()}
-        for precision in ("float32", "bfloat16")
-    }
+    found["peak gflops"] = {precision: _peaks(adapter, precision) for precision in ("float32", "bfloat16")}
     return found
+
+
+def _peaks(adapter: Any, precision: str) -> dict[str, float]:
+    """GFLOP/s by product; none where the machine or the library has no products in that precision: a finished trial stands."""
+    try:
+        return {name: flops / _each(run) / 1e9 for name, (flops, run) in adapter.products(precision).items()}
+    except Exception:
+        traceback.print_exc()  # into the trial's log
+        return {}
 
 
 def _steps(trial: Any) -> int:
     """As many as an epoch trains in about PASS_S."""
-    seconds = trial.epoch_s / -(-trial.plan.orders.shape[1] // trial.spec.recipe.batch_size)
+    epoch_s = (
+        trial.epoch_s or last(trial.folder / "events.jsonl", "epoch")["train_s"]
+    )  # it was taken up after its last epoch
+    seconds = epoch_s / -(-trial.plan.orders.shape[1] // trial.spec.recipe.batch_size)
     return int(np.clip(PASS_S / max(seconds, 1e-6), 2, 200))
 
 
@@ -75,11 +87,9 @@ def _each(run: Callable[[], Any]) -> float:
     return min(took)
 
 
-def _forget(trial: Any) -> None:
+def _forget(source: Any, rows: np.ndarray) -> None:
     """Have the system drop what it holds of the files that are read; where it cannot, cold is warm."""
-    run, feed = trial.folder.parent.parent, trial.spec.feed
-    store = run / trial.tuned.said["store"] if trial.tuned and trial.tuned.source else run / feed.pixels
-    for path in store.glob("*.*") if feed.pixels or trial.tuned else ():
+    for path in source.paths[rows].tolist() if isinstance(source, Decoded) else source.folder.glob("*.*"):
         with contextlib.suppress(OSError, AttributeError), open(path, "rb") as stream:
             os.fsync(stream.fileno())
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

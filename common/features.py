@@ -12,7 +12,7 @@ from common.errors import InputError
 from common.files import Rows, hash_arrays, locked, need_space, read_json, write_json
 
 CHUNK = 256  # images journalled at once
-FILE = "features.bin"
+FILE, JOURNAL = "features.bin", "journal.json"
 LAYOUT = 1  # of a store's files: raise it when they change, and older stores are not used
 
 
@@ -43,16 +43,18 @@ class FeatureStore:
 
 
 def complete(folder: Path, rows: np.ndarray) -> bool:
-    """Whether the store holds these rows as they were written; one that does not is removed."""
+    """Whether the store holds these rows as they were written."""
     try:
         store = FeatureStore(folder)
         chunks = store.meta["chunks"]
-        same = all(_hash(store.read(block)) == chunks[i] for i, block in enumerate(_blocks(rows)))
+        return all(_hash(store.read(block)) == chunks[i] for i, block in enumerate(_blocks(rows)))
     except (OSError, ValueError, KeyError, IndexError):
-        same = False
-    if not same:
-        (folder / "store.json").unlink(missing_ok=True)
-    return same
+        return False
+
+
+def begun(folder: Path) -> bool:
+    """Whether a store was begun there and not completed."""
+    return (folder / JOURNAL).exists()
 
 
 def fill(
@@ -68,8 +70,9 @@ def fill(
     with locked(folder):
         if complete(folder, rows):
             return 0
+        (folder / "store.json").unlink(missing_ok=True)  # damaged, if there
         journal, file, row_bytes = (
-            folder / "journal.json",
+            folder / JOURNAL,
             folder / FILE,
             np.dtype(dtype).itemsize * int(np.prod(shape)),
         )

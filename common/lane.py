@@ -4,6 +4,7 @@ The mathematics stays the default lane's: at the end both lanes' logits are comp
 """
 
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import numpy as np
 
 from common import features
 from common.feed import Source
-from common.files import cache_folder, hash_arrays, need_space, replacing, size_text
+from common.files import cache_folder, hash_arrays, size_text
 from common.types import Plan, TrialSpec, Way
 from common.watch import STEP_EVENT_S, Events, Watch
 
@@ -25,6 +26,7 @@ WORTH_COMPILING_S = (
 )
 WORTH_TRYING_S = 5.0  # of other ways: a measurement takes one
 GAIN = 1.03  # less is this machine's noise
+FORM = 1  # raise it when what adapters make of the same frozen part changes, and older stores are not used
 SAMPLE = 64  # images on which both lanes' logits are compared
 ALLOWED = 0.05  # of the logits' spread over the sample; bfloat16 rounds at 0.004, once a layer
 
@@ -61,13 +63,19 @@ class Tuned:
         self._finish(began)
 
     def _finish(self, began: float) -> None:
-        frozen, trained = (self.said.get(part, {}).get("precision", "float32") for part in ("frozen", "trained"))
+        ways = [self.said.get(part, {}) for part in ("frozen", "trained")]
+        frozen, trained = (way.get("precision", "float32") for way in ways)
+        compilers = [str(way.get("compiler", "none")) for way in ways]
         kept = (
             f"frozen part once per image in {frozen}, kept as {self.spec.features}" if self.source else "nothing kept"
         )
-        self.said["facts"] = {"lane": f"tuned: {kept}; training in {trained}"}
-        if (frozen, trained) != ("float32", "float32"):
-            self.said["facts"]["precision"] = f"float32; frozen part in {frozen}, training computed in {trained}"
+        facts = {"lane": f"tuned: {kept}; training in {trained}"}
+        if {frozen, trained} != {"float32"}:
+            apart = f"frozen part in {frozen}, " if self.source else ""
+            facts["precision"] = f"float32; {apart}training computed in {trained}"
+        if compilers[1] != "none":
+            facts["compiled"] = f"training by {compilers[1]}"
+        self.said["facts"] = facts
         self.said["tuning_s"] = time.perf_counter() - began - self.said.get("fill_s", 0.0)
         self.events.write("tuned", **self.said)
 
@@ -81,10 +89,13 @@ class Tuned:
         # A store of any of the precisions, filled by an earlier trial, leaves nothing to choose.
         precisions = dict.fromkeys(ways.get("precision", ("",)) if way is None else (way.get("precision", ""),))
         began = time.perf_counter()
-        kept = next((p for p in precisions if features.complete(self._folder(p, rows), rows)), None)
+        folders = {p: self._folder(p, rows) for p in precisions}
+        kept = next((p for p, folder in folders.items() if features.complete(folder, rows)), None)
         if kept is not None:
             way, filled = way or {"precision": kept}, 0
         else:
+            begun = [p for p, folder in folders.items() if features.begun(folder)]
+            ways |= {"precision": tuple(begun)} if begun else {}  # a kill left it: it goes on
             way = way or self._search("frozen", ways, self._rate_of_frozen(pixels, rows), len(rows))
             began = time.perf_counter()
             filled = self._fill(pixels, rows, way)
@@ -92,7 +103,7 @@ class Tuned:
         self.said |= {
             "frozen": way, "filled": filled, "shape": self.source.meta["shape"], "dtype": self.source.meta["dtype"],
             "store": os.path.relpath(self.source.folder, self.trial.folder.parent.parent.resolve()),
-            "fill_s": time.perf_counter() - began,
+            "fill_s": time.perf_counter() - began, "images": len(rows),
         }  # fmt: skip
 
     def _fill(self, pixels: Source, rows: np.ndarray, way: Way) -> int:
@@ -105,7 +116,6 @@ class Tuned:
         first = pixels.read(np.resize(rows, size), None)  # of no other size: that would be built anew
         shape = extract(first).shape[1:]
         total = int(np.prod(shape)) * np.dtype(self.spec.features).itemsize * len(rows)
-        need_space(folder, total, f"the feature store of {len(rows)} images")
         self.events.write("storing", images=len(rows), size=size_text(total))
 
         def progress(done: int, images: int) -> None:
@@ -128,7 +138,7 @@ class Tuned:
             self._frozen_weights = features.key(names=list(frozen), values=hash_arrays(*frozen.values()))
         name = features.key(
             pixels=self.spec.feed.pixels_hash, side=self.spec.feed.image_side, rows=hash_arrays(rows),
-            weights=self._frozen_weights, model=str(self.spec.model),
+            form=FORM, weights=self._frozen_weights, model=str(self.spec.model),
             cut=self.spec.trained_part, preprocessing=self.spec.weights.preprocessing.model_dump(),
             formulas=self.spec.recipe.formulas, precision=precision, dtype=self.spec.features,
             framework=self.spec.framework, versions=self.adapter.environment().get("framework", ""),
@@ -152,7 +162,8 @@ class Tuned:
         batch = self.spec.recipe.batch_size
 
         def measure(way: Way) -> tuple[float, float]:
-            with replacing(self.trial.folder / "tried.state") as state:
+            with tempfile.TemporaryDirectory(dir=self.trial.folder) as folder:
+                state = Path(folder) / "state"
                 self.adapter.save(self.model, state)
                 try:
                     began = time.perf_counter()
@@ -191,7 +202,8 @@ class Tuned:
         began, source = time.perf_counter(), self.source
         rows, self.source = plan.validation_rows[:SAMPLE], None
         self.adapter.run_as(self.model, {}, None)
-        plain = self.trial.predict(rows, np.empty(0), self.spec.recipe.epochs, "gate")[0]
+        crops, epochs = plan.validation_crops, self.spec.recipe.epochs
+        plain = self.trial.predict(rows, crops[epochs][:SAMPLE] if len(crops) else crops, epochs, "gate")[0]
         self.source = source
         self._run_as(self.said.get("trained", {}))
         apart = float(np.linalg.norm(logits[: len(rows)] - plain) / np.linalg.norm(plain - plain.mean(axis=0)))
@@ -221,30 +233,31 @@ def search(
     """The fastest way for so many images, and its images/s; found setting by setting, each in the best way so far.
 
     What cannot pay back is not tried: the rest of the work is shorter than trying, or than building where that is slow.
+    What was slow to build is taken where it saves more than it took.
     `tell` is told of every way: its rate and the seconds that it took to build, or why it failed, or was skipped.
     """
 
-    def tried(way: Way) -> float:
+    def tried(way: Way) -> tuple[float, float]:
         try:
             rate, build_s = measure(way)
         except Exception as error:  # a way that this machine or library does not have
             failures.append(f"{type(error).__name__}: {error}"[:300])
             tell(way=way, failed=failures[-1])
-            return 0.0
+            return 0.0, 0.0
         tell(way=way, images_per_s=rate, build_s=build_s)
-        return rate
+        return rate, build_s
 
     failures: list[str] = []
     best = {setting: values[0] for setting, values in ways.items()}
-    rate = tried(best)
+    rate, _ = tried(best)
     for setting, values in ways.items():
         for value in values[1:]:
             way, left_s = best | {setting: value}, images / max(rate, 1e-9)
             if left_s < (WORTH_COMPILING_S if value in slow else WORTH_TRYING_S):
                 tell(way=way, skipped=f"not worth trying, {left_s:.0f} s are to run")
                 continue
-            now = tried(way)
-            if now >= rate * GAIN:
+            now, build_s = tried(way)
+            if now >= rate * GAIN and (value not in slow or left_s - images / now > build_s):
                 best, rate = way, now
     if not rate:
         raise RuntimeError(f"no way of the tuned lane ran; the first failed with {failures[0]}")

@@ -11,7 +11,7 @@ from common.files import size_text, time_text
 from common.report.table import Table, images_words
 from common.report.terminal import show
 from common.results import RunRecord
-from common.types import TrialSpec
+from common.types import TrialSpec, way_words
 
 ESTIMATE_AT_STEP = 5
 WORTH_SAYING_S = 10.0  # a shorter trial is over before the line is read
@@ -84,7 +84,7 @@ class Display:
         self.console.print(text, style=style, highlight=False, soft_wrap=True, markup=False)
 
     def event(self, event: dict[str, Any], memory_bytes: int) -> None:
-        handler = getattr(self, f"_on_{event['event']}", None)
+        handler = getattr(self, f"_on_{event['event'].replace(' ', '_')}", None)
         if handler:
             handler(event, memory_bytes)
 
@@ -114,7 +114,7 @@ class Display:
             self.say(f"  goes on after epoch {event['done_epochs']}")
 
     def _on_tried(self, event: dict[str, Any], memory_bytes: int) -> None:
-        way = ", ".join(f"{setting} {value}" for setting, value in event["way"].items())
+        way = way_words(event["way"])
         rate = f"{event['images_per_s']:.1f} images/s" if "images_per_s" in event else ""
         self.say(f"  tried, {event['part']} part: {way}: {rate or event.get('skipped') or event['failed']}")
 
@@ -132,6 +132,14 @@ class Display:
         else:
             rate = event["filled"] / event["fill_s"]
             self.say(f"  {event['filled']:,} images to features in {time_text(event['fill_s'])}, {rate:.1f} images/s")
+
+        for part in ("frozen", "trained"):
+            if way := event.get(part):
+                self.say(f"  chosen, {part} part: {way_words(way)}")
+
+    def _on_lane_gate(self, event: dict[str, Any], memory_bytes: int) -> None:
+        words = f"{event['error']:.1%} of their spread, allowed {event['allowed']:.0%}"
+        self.say(f"  logits apart from the default lane's: {words}", "" if event["passed"] else "red")
 
     def _on_ceilings(self, event: dict[str, Any], memory_bytes: int) -> None:
         self.say(f"  ceilings measured in {time_text(event['seconds'])}, not part of the trial's passes")

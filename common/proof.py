@@ -14,7 +14,7 @@ from common.features import FeatureStore
 from common.pixels import PixelStore
 from common.trial import read_plan
 from common.types import Plan, TrialSpec
-from common.watch import read_events
+from common.watch import last
 
 BLOCK_BYTES = 2**25  # of pixels hashed at once
 
@@ -41,7 +41,7 @@ def proven(trial: Path, spec: TrialSpec) -> tuple[tuple[str, ...], str]:
 
 def tuning(trial: Path) -> dict[str, Any]:
     """What the tuned lane said of the trial; nothing in the default lane."""
-    return next((e for e in read_events(trial / "events.jsonl") if e["event"] == "tuned"), {})
+    return last(trial / "events.jsonl", "tuned")
 
 
 def _features(folder: Path, rows: np.ndarray) -> np.ndarray:

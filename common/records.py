@@ -62,7 +62,7 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
         weights_report=built.get("weights_report", {}), weights_names=built.get("weights_names", {}),
         received={key: received[key] for key in ("images", "labels") if key in received},
         ceilings={k: v for k, v in by_kind.get("ceilings", {}).items() if k != "event"},
-        start_s=by_kind.get("ready", {}).get("start_s", 0.0),
+        start_s=sum(e["start_s"] for e in events if e["event"] == "ready"),
         epochs=tuple(EpochRecord(**{k: v for k, v in e.items() if k != "event"}) for e in events if e["event"] == "epoch"),
         prediction_s=by_kind.get("done", {}).get("prediction_s", 0.0),
         test_s=by_kind.get("done", {}).get("test_s", 0.0),
@@ -76,7 +76,9 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
 def _tuning(events: list[dict[str, Any]]) -> dict[str, Any]:
     """What the tuned lane did: its own words, what it tried, and what its gate found."""
     found = {k: v for e in events if e["event"] == "tuned" for k, v in e.items() if k != "event"}
-    if found:
+    if found:  # a trial that was taken up: the seconds of each time
+        for name in ("tuning_s", "fill_s", "filled"):
+            found[name] = sum(e.get(name, 0) for e in events if e["event"] == "tuned")
         for kind, name in (("tried", "tried"), ("lane gate", "gate")):
             found[name] = [{k: v for k, v in e.items() if k != "event"} for e in events if e["event"] == kind]
     return found

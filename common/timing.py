@@ -1,12 +1,12 @@
 """PURE: a trial's record -> where its wall-clock went, part by part; the parts add up to the whole."""
 
 from common.results import TrialRecord
-from common.watch import FORWARD, FROZEN, REST, TRAINED
+from common.watch import FORWARD, FROZEN, RECEIPT, REST, TRAINED
 
 START, TUNING, FEATURES, GATE = "start", "tuning", "features", "gate"
 FIRST, WAIT = "first step", "wait for data"
 VALIDATION, OTHER, STEPS = "validation", "other", "steps"
-IN_STEPS = ("host to device", FROZEN, TRAINED, FORWARD, "backward", "optimiser", REST)
+IN_STEPS = ("host to device", RECEIPT, FROZEN, TRAINED, FORWARD, "backward", "optimiser", REST)
 # In the order of the time they come in. "steps": training steps that were not taken apart. "features": the frozen part
 # over every image, once (the tuned lane). "validation": the last prediction and the test table too.
 # "gate": both lanes' logits compared (the tuned lane).
@@ -21,7 +21,8 @@ def whole_s(record: TrialRecord) -> float:
 def parts(record: TrialRecord) -> dict[str, float]:
     """Seconds of each part that there was, in the order of PARTS; their sum is `whole_s`.
 
-    "other": what is left: checkpoints, receipts kept, weights written, the process ending.
+    "other": what is left: checkpoints, receipts kept, weights written, the process ending; and of a trial that was stopped
+    and taken up, what the stop lost.
     """
     tuning = {TUNING: record.tuning.get("tuning_s", 0.0), FEATURES: record.tuning.get("fill_s", 0.0)}
     found = {START: record.start_s - sum(tuning.values()), **tuning}
@@ -47,10 +48,15 @@ def unaccounted(record: TrialRecord) -> float:
 def frozen_again_s(record: TrialRecord) -> float:
     """Seconds in which the frozen part ran over images that it had run over before: what one pass kept would save.
 
-    Training steps say it themselves; a validation pass is taken to spend the same share of a forward pass in it.
+    Training steps say it themselves; where they do not, the parts are taken to be as long as their arithmetic, backward twice
+    as long as forward. A validation pass is taken to spend the same share of a forward pass in the frozen part.
     """
     steps = [e.parts for e in record.epochs]
     frozen, trained = (sum(p.get(name, 0.0) for p in steps) for name in (FROZEN, TRAINED))
+    total, trains = (record.facts.get(name) or 0.0 for name in ("gmac", "gmac_trained"))
+    if not frozen and 0 < trains < total:
+        each_s = sum(e.train_s - e.first_step_s - e.wait_s for e in record.epochs) / (total + 2 * trains)
+        frozen, trained = each_s * (total - trains), each_s * trains
     if not frozen or record.spec.lane != "default":
         return 0.0
     passes = [e.validation_s for e in record.epochs] + [record.prediction_s]

@@ -27,7 +27,7 @@ from common.pixels import PixelStore
 from common.plan import plan_hash
 from common.scores import bce_with_logits
 from common.types import BuildSpec, Plan, TrialSpec
-from common.watch import Events, Lie, Watch, check_loss, load_average, read_events
+from common.watch import Events, Lie, Watch, check_loss, last, load_average
 
 NO_MEMORY = re.compile(r"out of memory|can't allocate memory|\bOOM\b")  # as the frameworks' own errors say it
 RESUME = "--resume"  # said by the parent, which has taken the events back to the last checkpoint
@@ -91,8 +91,7 @@ class Trial:
         self.tuned: lane.Tuned | None = None
         if spec.lane == "tuned":
             self.tuned = lane.Tuned(self)
-            earlier = {e["event"]: e for e in read_events(folder / "events.jsonl")}.get("tuned", {})
-            self.tuned.prepare(self.stored or self.decoded, self.plan, earlier)
+            self.tuned.prepare(self.stored or self.decoded, self.plan, last(folder / "events.jsonl", "tuned"))
 
     @staticmethod
     def _check(what: str, planned: str, found: str) -> None:
@@ -172,10 +171,10 @@ class Trial:
         assert self.spec.weights.preprocessing is not None
         file = self.folder / "weights.safetensors"
         save_weights(file, self.done.best, self.spec.model, self.spec.weights.preprocessing)
+        peak = self.adapter.peak_device_bytes()  # of the trial, not of what its ceilings take
         if self.spec.ceilings and hasattr(self.adapter, "products"):
             began = time.perf_counter()
             self.events.write("ceilings", **ceilings.measure(self), seconds=time.perf_counter() - began)
-        peak = self.adapter.peak_device_bytes()
         self.events.write("done", prediction_s=prediction_s, test_s=test_s, peak_device_bytes=peak)
         checkpoint.remove(self.folder)
 

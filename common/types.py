@@ -24,6 +24,10 @@ Device = Literal["cpu", "cuda"]
 Status = Literal["ok", "failed", "killed", "timeout", "stalled", "interrupted", "missing"]
 
 
+def way_words(way: Way) -> str:
+    return ", ".join(f"{setting} {value}" for setting, value in way.items())
+
+
 Percentiles = Annotated[tuple[float, ...], AfterValidator(lambda values: tuple(sorted(set(values))))]
 
 

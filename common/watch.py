@@ -12,6 +12,7 @@ import numpy as np
 
 STEP_EVENT_S = 0.25  # at most one step event in this time, so that tracing costs nothing
 FROZEN, TRAINED = "frozen forward", "trainable forward"  # parts of a step
+RECEIPT = "receipt"  # of what the step received
 FORWARD = "forward"  # of both, where they are not told apart
 REST = "backward and optimiser"  # where the two are not told apart
 LOSS_CHECK_STEPS = 20  # reading a loss waits for the device: not every step
@@ -41,6 +42,11 @@ def read_events(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return events
+
+
+def last(path: Path, kind: str) -> dict[str, Any]:
+    """The last event of that kind; {} where there is none."""
+    return {e["event"]: e for e in read_events(path)}.get(kind, {})
 
 
 class Watch:

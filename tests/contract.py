@@ -20,7 +20,7 @@ from common.receipts import fault, receipt
 from common.scores import bce_with_logits
 from common.trace import Held
 from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, WeightsSpec
-from common.watch import Events, Watch, read_events
+from common.watch import FROZEN, TRAINED, Events, Watch, read_events
 
 CLASSES, SIDE, IMAGES, BATCH = 5, 64, 10, 4  # two full batches and a short one
 RNG = np.random.default_rng(0)
@@ -222,6 +222,23 @@ def test_facts_are_numbers_and_words(adapter, build):
     assert "mean over images" in facts["loss"]
 
 
+@pytest.mark.parametrize("train", ["head", "last-block"])
+def test_what_trains_is_told_apart_from_what_does_not(adapter, build, feed, train):
+    """In arithmetic, and in a step's parts where there are any."""
+    try:
+        model = build(train=train)
+    except InputError as error:
+        pytest.skip(str(error))
+    facts, trained = adapter.facts(model), adapter.trainable(model)
+    if "gmac_trained" not in facts:
+        pytest.skip("does not count what trains")
+    frozen = [name for name, a in adapter.dump(model).items() if a.ndim >= 2 and name not in trained]
+    assert 0 < facts["gmac_trained"] <= facts["gmac"] and (facts["gmac_trained"] < facts["gmac"] or not frozen)
+    seen = watch()
+    adapter.train_epoch(model, feed(True), seen)
+    assert TRAINED not in seen.parts or FROZEN in seen.parts or not frozen
+
+
 def test_the_gate_sees_every_layer(adapter, build, feed):
     """Each tensor's layer is there in words and with what it makes of the images; the last are the prediction's logits."""
     model = build()
@@ -267,6 +284,9 @@ def test_the_tuned_lane_computes_the_same(adapter, build, feed, train):
         plain, tuned = build(train=train), build(train=train)
     except InputError as error:
         pytest.skip(str(error))
+    drawn = {n: a * RNG.uniform(0.8, 1.2, a.shape) + 0.1 for n, a in adapter.dump(plain).items() if a.ndim == 1}
+    for model in (plain, tuned):  # else every norm is the identity, and folding it wrongly would change nothing
+        adapter.load(model, {n: a.astype(np.float32) for n, a in drawn.items()})
     ways = adapter.frozen_ways(tuned)
     extract = adapter.extractor(tuned, {setting: values[0] for setting, values in ways.items()}, "float32")
     kept = extract(PIXELS)
@@ -294,6 +314,26 @@ def test_the_tuned_lane_computes_the_same(adapter, build, feed, train):
     adapter.run_as(tuned, {}, None)
     other = adapter.predict(tuned, feed(False), watch(phase="predict"))
     assert np.linalg.norm(one - other) <= 1e-4 * np.linalg.norm(one)  # what trained is the default lane's too
+
+
+@pytest.mark.parametrize("train", ["head", "last-block"])
+def test_every_way_of_the_frozen_part_computes_the_same(adapter, build, train):
+    """But those that are slow to build. In a lower precision: within a twentieth, as the lane's gate allows."""
+    if not hasattr(adapter, "run_as"):
+        pytest.skip("offers no tuned lane")
+    try:
+        model = build(train=train)
+    except InputError as error:
+        pytest.skip(str(error))
+    ways = adapter.frozen_ways(model)
+    first = {setting: values[0] for setting, values in ways.items()}
+    expected = adapter.extractor(model, first, "float32")(PIXELS)
+    for setting, values in ways.items():
+        for value in values:
+            if value not in adapter.SLOW and setting != "micro batch":
+                kept = adapter.extractor(model, first | {setting: value}, "float16")(PIXELS)
+                assert kept.dtype == np.float16 and kept.flags.c_contiguous and kept.shape == expected.shape
+                assert np.linalg.norm(kept - expected) <= 0.05 * np.linalg.norm(expected), (setting, value)
 
 
 def test_products_are_counted_and_computed(adapter):

@@ -3,6 +3,7 @@
 import pytest
 from test_comparison import results, row
 
+from common.ceilings import _peaks
 from common.groups import groups
 from common.records import read_results
 from common.report.ceilings import bound, ceilings_table, flops, peaks
@@ -11,12 +12,15 @@ from common.timing import parts
 PEAK = {"float32": {"product": 100.0, "convolution": 80.0}, "bfloat16": {}}
 
 
-def measured(seconds=0.1, warm=50.0, compute=11.0, gmac=1.0, trained=1.0, tuning=None):
+def measured(seconds=0.1, warm=50.0, compute=11.0, gmac=1.0, trained=1.0, tuning=None, waits=0.0):
     """One row that trains 1 / seconds images/s."""
     found = row("a", seconds)
     facts = {"gmac": gmac, "gmac_trained": trained, "precision": "float32"}
     ceilings = {"loader cold": 20.0, "loader warm": warm, "compute": compute, "peak gflops": PEAK, "seconds": 3.0}
-    record = found.record.model_copy(update={"facts": facts, "ceilings": ceilings, "tuning": tuning or {}})
+    epochs = tuple(e.model_copy(update={"wait_s": waits * (e.train_s - e.first_step_s)}) for e in found.record.epochs)
+    record = found.record.model_copy(
+        update={"epochs": epochs, "facts": facts, "ceilings": ceilings, "tuning": tuning or {}}
+    )
     return results(found.model_copy(update={"record": record}))
 
 
@@ -29,6 +33,7 @@ def test_a_training_image_costs_a_forward_pass_and_twice_what_trains_backward():
     ("change", "word"),
     [
         ({"warm": 5.5}, "input-bound: loading alone gives 50% of what computing takes"),
+        ({"waits": 0.5}, "input-bound: 50% of the training time it waits for data"),
         ({}, "compute-bound"),  # 10 images/s of 6 GFLOP: 60 of 100
         ({"compute": 20.0}, "compute-bound, at 50% of computing alone"),
         ({"gmac": 0.1, "trained": 0.1}, "overhead-bound: calls and memory, not arithmetic"),
@@ -43,6 +48,19 @@ def test_what_bounds_a_row(change, word):
 def test_the_peak_is_the_best_of_all_libraries():
     assert peaks(measured()) == {"float32": 100.0, "bfloat16": 0.0}
     assert ceilings_table(measured()).rows[0][-2] == "60%"
+
+
+def test_products_that_a_machine_lacks_fail_no_trial(capsys):
+    class Lacking:
+        def products(self, precision):
+            raise RuntimeError("no bfloat16 here")
+
+    assert _peaks(Lacking(), "bfloat16") == {} and "no bfloat16 here" in capsys.readouterr().err
+
+
+def test_a_share_above_the_peak_is_said():
+    table = ceilings_table(measured(gmac=4.0, trained=4.0))
+    assert table.rows[0][-2] == "240%" and any("above the peak" in note for note in table.notes)
 
 
 def test_a_run_measures_them_apart_from_its_passes(bench, tmp_path):

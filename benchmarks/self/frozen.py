@@ -6,7 +6,7 @@ from common import loading, select
 from common.child import ask
 from common.machine import cores
 from common.parser import Parser
-from common.types import BuildSpec, Settings
+from common.types import BuildSpec, Settings, way_words
 from frameworks.contract import UNCHANGED
 
 ABOUT = "the frozen pass, tuned: at least 80 % of the machine's peak, or twice a plain bfloat16 pass"
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
             answer = ask(job.framework, "frozen_pass", cores(), spec=spec.model_dump(), images=options.images)
             found.setdefault(label, []).append(answer)
             for said in answer["tried"]:
-                print(f"{label[0]}: {_words(said['way'])}: {_outcome(said)}", flush=True)
+                print(f"{label[0]}: {way_words(said['way'])}: {_outcome(said)}", flush=True)
     peaks: dict[str, float] = {}
     for answer in (a for answers in found.values() for a in answers):
         precision = answer["way"]["precision"]
@@ -60,15 +60,11 @@ def main(arguments: list[str]) -> int:
         missed += np.median(shares) < SHARE and np.median(times) < TIMES
         bare = float(np.median([a["bare"] for a in answers]))
         print(
-            f"| {row} | {frozen} | {bare:.1f} | {_spread(tuned, '.1f')} | {_spread(times, '.2f')} | {_words(last['way'])} | "
+            f"| {row} | {frozen} | {bare:.1f} | {_spread(tuned, '.1f')} | {_spread(times, '.2f')} | {way_words(last['way'])} | "
             f"{last['gflop']:.2f} | {np.median(tuned) * last['gflop']:.0f} | {_spread(shares, '.0%')} |"
         )
     print(*(f"peak in {precision}: {value:.0f} GFLOP/s" for precision, value in peaks.items()), sep="\n")
     return int(missed > 0)
-
-
-def _words(way: dict) -> str:
-    return ", ".join(f"{setting} {value}" for setting, value in way.items())
 
 
 def _outcome(said: dict) -> str:

@@ -8,6 +8,7 @@ from common.report.table import NONE, Table
 from common.results import Results
 
 NEAR = 0.9  # of computing alone: training that reaches so much of it is not held up by anything else
+WAITS = 0.25  # of the training time
 BUSY = 0.4  # of the machine's peak: so much arithmetic is what bounds it
 
 
@@ -26,7 +27,8 @@ def peaks(results: Results) -> dict[str, float]:
 
 
 def flops(group: Group) -> float | None:
-    """Multiply-adds as two, of one training image: forward of all that runs, twice as much backward of what trains."""
+    """Multiply-adds as two, of one training image: forward of all that runs, twice as much backward of what trains (at most:
+    the first layer that trains needs no gradient of its inputs)."""
     facts = group.rows[0].record.facts
     total, trained = facts.get("gmac"), facts.get("gmac_trained")
     if total is None or trained is None:
@@ -38,21 +40,25 @@ def flops(group: Group) -> float | None:
 def bound(group: Group, share: float | None) -> str:
     """One word, and by how much."""
     found, rate = group.rows[0].record.ceilings, float(np.median(1 / seconds(group)))
-    load, compute = found["loader warm"], found["compute"]
+    load, compute, epochs = found["loader warm"], found["compute"], group.rows[0].record.epochs
+    waits = sum(e.wait_s for e in epochs) / sum(e.train_s - e.first_step_s for e in epochs)
     if load < compute:
         return f"input-bound: loading alone gives {load / compute:.0%} of what computing takes"
+    if waits > WAITS:
+        return f"input-bound: {waits:.0%} of the training time it waits for data"
     if share is not None and share >= BUSY:
         return "compute-bound" + (f", at {rate / compute:.0%} of computing alone" if rate < NEAR * compute else "")
     return "overhead-bound: calls and memory, not arithmetic"
 
 
 def ceilings_table(results: Results) -> Table:
-    best, rows = peaks(results), []
+    best, rows, over = peaks(results), [], []
     for g in measured(results):
         found, rate = g.rows[0].record.ceilings, float(np.median(1 / seconds(g)))
         precision = "bfloat16" if "training computed in bfloat16" in g.rows[0].record.facts["precision"] else "float32"
         done = flops(g)
         share = None if done is None or precision not in best else done * rate / 1e9 / best[precision]
+        over += [g.label] if (share or 0.0) > 1.0 else []
         cells = [f"{found[name]:.1f}" for name in ("loader cold", "loader warm", "compute")]
         rows.append((
             g.label, f"{rate:.1f}", *cells, NONE if done is None else f"{done / 1e9:.2f}", precision,
@@ -64,5 +70,9 @@ def ceilings_table(results: Results) -> Table:
         if value
     )
     header = ("row", "images/s", "loader cold", "loader warm", "compute alone", "GFLOP an image", "in", "of the peak", "bound")  # fmt: skip
+    if over:
+        notes += (
+            f"{', '.join(over)}: above the peak, so the products that were tried are too small for this machine.",
+        )
     about = "loader, compute: images/s of either alone, the fastest of three passes. GFLOP an image: forward of all that runs, twice that backward of what trains."
     return Table("Ceilings", header, tuple(rows), (*notes, about))

@@ -24,7 +24,7 @@ def lanes(everything: list[Group]) -> list[tuple[Group, Group]]:
 
 def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
     """Whole trials and later epochs, how many times as fast; how far apart the logits; whether F1 differs."""
-    rows, notes = [], []
+    rows = []
     for plain, tuned in both:
         n = min(len(plain.rows), len(tuned.rows))
         walls = [np.array([whole_s(row.record) for row in g.rows[:n]]) for g in (plain, tuned)]
@@ -39,36 +39,16 @@ def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
             tuned.label, *(f"{np.median(w):.1f}" for w in walls), _gain(*walls) + ("" if made else " without the features"),
             _gain(*epochs), apart, f1,
         ))  # fmt: skip
-        said = tuned.rows[0].record.tuning
-        words = said.get("why not") or _chosen(said)
-        notes.append(f"{tuned.label}: {words}.")
-    notes.append(
+    note = (
         "whole s: a trial from its process's start to its end, median. gain: the default lane's seconds over the tuned lane's, "
         "geometric mean over the repeats, and its 99.5 % interval where there are several; of an epoch: training in later "
         "epochs. logits apart: both lanes' logits with the weights that the tuned trial ended with, norm of the difference "
         "over the norm of their spread. F1: the paired test with the smallest p, corrected for how many."
     )
     header = ("row", "default whole s", "tuned whole s", "gain", "gain of an epoch", "logits apart", "F1")
-    return Table("The tuned lane against the default lane", header, tuple(rows), tuple(notes))
+    return Table("The tuned lane against the default lane", header, tuple(rows), (note,))
 
 
 def _gain(plain: np.ndarray, tuned: np.ndarray) -> str:
     ratio = ratio_interval(plain, tuned)
     return f"{ratio.estimate:.2f}" + (f" [{ratio.low:.2f}, {ratio.high:.2f}]" if len(plain) > 1 else "")
-
-
-def _chosen(said: dict) -> str:
-    """What was chosen, of what was tried, and what the store holds."""
-
-    def words(way: dict) -> str:
-        return ", ".join(f"{setting} {value}" for setting, value in way.items())
-
-    tried = [
-        f"{words(t['way'])}: " + (f"{t['images_per_s']:.1f} images/s" if "images_per_s" in t else t.get("skipped", "failed"))
-        for t in said["tried"] if t["part"] == "frozen"
-    ]  # fmt: skip
-    filled = f"{said['filled']:,} images in {said['fill_s']:.1f} s" if said["filled"] else "kept from an earlier trial"
-    parts = [f"frozen part {words(said['frozen'])}, {filled} ({said['dtype']} {said['shape']})"]
-    parts += [f"tried: {'; '.join(tried)}"] if tried else []
-    parts += [f"training {words(said['trained'])}"] if said.get("trained") else []
-    return "; ".join(parts)

@@ -1,14 +1,18 @@
 """PURE: Results -> where the time went: seconds by part, plain sentences, and what would shorten it."""
 
+from typing import Any
+
 import numpy as np
 
 from common.files import time_text
 from common.groups import Group, groups
 from common.report.table import NONE, Table
 from common.results import Results
-from common.timing import FEATURES, FIRST, PARTS, START, TUNING, VALIDATION, WAIT, frozen_again_s, parts
+from common.timing import FIRST, PARTS, START, TUNING, VALIDATION, WAIT, frozen_again_s, parts, unaccounted
+from common.types import way_words
 
 WORTH_SAYING = 0.1  # of the whole
+FITS = 0.02  # of the whole: the parts may exceed it by so much
 HELD = 0.15  # a forecast is called right within this
 
 
@@ -34,10 +38,14 @@ def timing_table(results: Results) -> Table:
         cells = (f"{found[name]:.1f} ({found[name] / whole:.0%})" if name in found else NONE for name in columns)
         rows.append((g.label, f"{whole:.1f}", *cells))
         notes += [f"{g.label}: {sentence}" for sentence in sentences(g, found)]
+        if said := g.rows[0].record.tuning:
+            notes.append(f"{g.label}: {tuned_words(said)}")
+        if (over := max(unaccounted(row.record) for row in g.rows)) > FITS:
+            notes.append(f"{g.label}: its parts exceed the whole by {over:.1%}: do not trust them.")
     notes.append(
         "Seconds of a whole trial, from its process's start to its end, mean over the repeats. start: import, build, load. "
         "first step: of every epoch, in which graphs are built. validation: the last prediction and the test table too. steps: training steps "
-        "that were not taken apart. other: checkpoints, weights and receipts written, the process's end. Decoding into the "
+        "that were not taken apart. other: checkpoints, weights and receipts written, the process's end, what a stop lost. Decoding into the "
         "pixel store comes before the first trial, once for all of them."
     )
     return Table("Where the time went", ("row", "whole s", *columns), tuple(rows), tuple(notes))
@@ -68,10 +76,38 @@ def sentences(group: Group, found: dict[str, float]) -> list[str]:
     for row in group.rows:
         tuning = row.record.tuning
         if tuning.get("filled") and tuning.get("forecast_frozen_s", 0.0) >= 1.0:  # less is noise
-            off = found[FEATURES] / tuning["forecast_frozen_s"] - 1
-            held = "held" if abs(off) <= HELD else "did not hold"
-            said.append(
-                f"the forecast of {time_text(tuning['forecast_frozen_s'])} for the frozen part {held} ({off:+.0%})."
-            )
+            forecast_s = tuning["forecast_frozen_s"] * tuning["filled"] / tuning.get("images", tuning["filled"])
+            said.append(_held("the frozen part", forecast_s, tuning["fill_s"]))
             break
+    trained = group.rows[0].record
+    if trained.tuning.get("forecast_trained_s", 0.0) >= 1.0:
+        said.append(_held("training", trained.tuning["forecast_trained_s"], sum(e.train_s for e in trained.epochs)))
     return said
+
+
+def tuned_words(said: dict[str, Any]) -> str:
+    """What the tuned lane tried and chose for each part, and what its store holds."""
+    parts = [f"nothing is kept: {said['why not']}"] if said["why not"] else []
+    if said.get("shape"):
+        filled = (
+            f"{said['filled']:,} images in {said['fill_s']:.1f} s" if said["filled"] else "kept from an earlier trial"
+        )
+        parts.append(f"features of {said['dtype']} {said['shape']}, {filled}")
+    for part in ("frozen", "trained"):
+        if not said.get(part):
+            continue
+        tried = [f"{way_words(t['way'])}: {_outcome(t)}" for t in said["tried"] if t["part"] == part]
+        parts.append(f"{part} part: {way_words(said[part])}" + (f" (tried: {'; '.join(tried)})" if tried else ""))
+    return "; ".join(parts) + "."
+
+
+def _outcome(tried: dict[str, Any]) -> str:
+    if "images_per_s" in tried:
+        return f"{tried['images_per_s']:.1f} images/s"
+    return tried.get("skipped") or f"failed, {tried['failed']}"
+
+
+def _held(what: str, forecast_s: float, took_s: float) -> str:
+    off = took_s / forecast_s - 1
+    held = "held" if abs(off) <= HELD else "did not hold"
+    return f"the forecast of {time_text(forecast_s)} for {what} {held} ({off:+.0%})."

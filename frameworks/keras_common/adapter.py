@@ -79,7 +79,8 @@ class KerasAdapter:
     """See frameworks/contract.py. What depends on the backend is each framework's own."""
 
     Network: type[Observed]
-    jit = False
+    # What jit_compile may be for the frozen part and for a training step; the first: the default lane's.
+    compilers: tuple[tuple[str, ...], tuple[str, ...]] = (("none",), ("none",))
 
     @abstractmethod
     def backend_facts(self, network: Observed) -> dict[str, str]:
@@ -93,7 +94,9 @@ class KerasAdapter:
         loss = models.loss(spec.positive_weights)
         optimiser = optimisers.optimiser(spec)
         optimiser.build(network.trainable_variables)
-        _compile(network, optimiser, loss, self.jit)
+        _compile(network, optimiser, loss, self.compilers[1][0] != "none")
+        # A GPU does its work later than it is told to: there a step is not taken apart.
+        network.tells_parts = self.Network.tells_parts and self.environment()["device"].startswith("cpu")
         return Model(network, spec)
 
     def head(self, model: Model) -> tuple[str, str]:
@@ -145,29 +148,29 @@ class KerasAdapter:
             batches[index]
 
     def products(self, precision: str) -> dict[str, tuple[float, Callable[[], Any]]]:
-        return tuned.products(precision, self.jit)
+        return tuned.products(precision, self.compilers[0][0] != "none")
 
     SLOW = tuned.SLOW
 
     def frozen_ways(self, model: Model) -> dict[str, tuple[str | int, ...]]:
         spec = model.spec
         frozen = spec.train != "all" and spec.frozen_norm == "inference" and tuned.cut(model.network) is not None
-        return tuned.FROZEN if frozen else {}
+        return tuned.FROZEN | {"compiler": self.compilers[0]} if frozen else {}
 
     def extractor(self, model: Model, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
         return tuned.extractor(model.network, way, dtype)
 
     def training_ways(self, model: Model, from_features: bool) -> dict[str, tuple[str | int, ...]]:
         head_alone = from_features and model.spec.train == "head"
-        return {} if head_alone else tuned.TRAINED
+        return {} if head_alone else tuned.TRAINED | {"compiler": self.compilers[1]}
 
     def run_as(self, model: Model, way: Way, example: np.ndarray | None) -> None:
         network = model.network
-        plain = {"precision": "float32", "compiler": "XLA" if self.jit else "none"}
-        model.runs = tuned.rest(network, self.Network, plain | way, example)
-        if example is not None and example.ndim == 2:
-            model.runs.tells_parts = False  # a head's step is shorter than the telling
-        _compile(model.runs, network.optimizer, network.loss, (plain | way)["compiler"] == "XLA")
+        way = {"precision": "float32", "compiler": self.compilers[1][0]} | way
+        model.runs = tuned.rest(network, self.Network, way, example)
+        # A head's step is shorter than the telling.
+        model.runs.tells_parts = network.tells_parts and (example is None or example.ndim == 4)
+        _compile(model.runs, network.optimizer, network.loss, way["compiler"] != "none")
 
     def activations(self, model: Model, pixels: np.ndarray, training: bool) -> dict[str, np.ndarray]:
         return models.activations(model.network, pixels, training, model.name_of)

@@ -11,9 +11,9 @@ from common.types import Way
 from frameworks.keras_common.models import Preprocess, leaves
 
 # The first value of each: how the search begins.
-FROZEN = {"precision": ("float32", "bfloat16"), "micro batch": (32, 16, 8, 64), "compiler": ("none", "XLA")}
-TRAINED = {"precision": ("float32", "bfloat16"), "compiler": ("none", "XLA")}
-SLOW = ("XLA",)
+FROZEN = {"precision": ("float32", "bfloat16"), "micro batch": (32, 16, 8, 64)}
+TRAINED = {"precision": ("float32", "bfloat16")}
+SLOW = ("XLA", "inductor")
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 
 
@@ -50,7 +50,7 @@ def extractor(network: keras.Model, way: Way, dtype: str) -> Callable[[np.ndarra
         x = type(pool).from_config(pool.get_config())(x)  # in float32: a mean over hundreds of values
     x = layers.Activation("linear", dtype=dtype)(x)
     frozen = keras.Model(inputs, x)
-    frozen.compile(jit_compile=way["compiler"] == "XLA")
+    frozen.compile(jit_compile=way["compiler"] != "none")
     return frozen.predict_on_batch
 
 

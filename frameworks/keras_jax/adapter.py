@@ -59,7 +59,7 @@ class Adapter(KerasAdapter):
     """See frameworks/contract.py."""
 
     Network = Network
-    jit = True
+    compilers = ("XLA",), ("XLA",)
 
     def __init__(self, process: ProcessSpec, seed: int) -> None:
         if hasattr(os, "sched_setaffinity"):  # XLA's pool has a thread for each core that the process may use

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import torch
 
-from common.types import BuildSpec, ProcessSpec
+from common.types import BuildSpec, ProcessSpec, Way
 from frameworks.keras_common.adapter import KerasAdapter, Model, Observed
 from frameworks.torch_common import process as torch_process
 
@@ -29,6 +29,7 @@ class Adapter(KerasAdapter):
     """See frameworks/contract.py."""
 
     Network = Network
+    compilers = ("none", "inductor"), ("none", "inductor")
 
     def __init__(self, process: ProcessSpec, seed: int) -> None:
         keras.utils.set_random_seed(seed)
@@ -42,6 +43,10 @@ class Adapter(KerasAdapter):
         model = super().build(spec)
         model.network.receipt = torch_process.Receipt(spec.classes, self.device)
         return model
+
+    def run_as(self, model: Model, way: Way, example: np.ndarray | None) -> None:
+        super().run_as(model, way, example)
+        model.runs.receipt = model.network.receipt
 
     def receipt(self, model: Model, images: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
         batch = (torch.from_numpy(array).to(self.device) for array in (images, labels, ids))

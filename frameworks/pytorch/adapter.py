@@ -13,7 +13,7 @@ from torch import nn
 
 from common.feed import Feed
 from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
-from common.watch import FROZEN, TRAINED, Watch
+from common.watch import FORWARD, FROZEN, RECEIPT, TRAINED, Watch
 from frameworks.pytorch import MODELS, models, tuned
 from frameworks.pytorch.data import loader
 from frameworks.torch_common import process as torch_process
@@ -34,7 +34,8 @@ class Model:
         self.receipt = torch_process.Receipt(spec.classes, device)
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
         self.schedule = plateau(self.optimiser, patience=2) if spec.schedule == "plateau" else None
-        self.parts = tuned.split(built, spec.train) if spec.frozen_norm == "inference" else None
+        self.parts = tuned.split(built, spec.train)
+        self.cut, self.from_features = self.parts, False  # where steps tell that the part that trains begins
         self.run: Callable[[torch.Tensor], torch.Tensor] = self.whole  # what a step and a prediction compute
 
     def whole(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -61,6 +62,9 @@ class Adapter:
 
     def build(self, spec: BuildSpec) -> Model:
         built = models.build(spec.model, spec.classes, spec.side, dropout=spec.formulas == "library")
+        head = built.network.get_submodule(built.head)
+        own = models.Head(head.in_features, head.out_features, bias=head.bias is not None)
+        built.network.set_submodule(built.head, own)
         models.freeze(built, spec.train)
         # The pixels come channels last, TensorFlow computes so, and torch is 1.2 to 1.7 times faster so (2 cores,
         # float32, forward, 64 to 224 pixels): one layout for all rows.
@@ -93,15 +97,18 @@ class Adapter:
         taken = []
         # A GPU does its work later than it is told to: there a step is not taken apart.
         part = watch.part if watch.takes_apart and self.device.type == "cpu" else lambda name: None
-        with tuned.at_the_cut(model.parts, lambda: part(FROZEN)):
+        trained_alone = model.cut or model.from_features or model.spec.train == "all"
+        forward = TRAINED if trained_alone else FORWARD
+        with tuned.at_the_cut(model.cut, lambda: part(FROZEN)):
             for batch in watch.fetch(loader(feed, pin=self.device.type == "cuda")):
                 watch.received(*batch)
                 images, labels, ids = (tensor.to(self.device, non_blocking=True) for tensor in batch)
-                taken.append(model.receipt(images, labels, ids))
-                model.optimiser.zero_grad()
                 part("host to device")
+                taken.append(model.receipt(images, labels, ids))
+                part(RECEIPT)
+                model.optimiser.zero_grad()
                 loss = model.loss(model.run(images), labels.to(model.dtype))
-                part(TRAINED)
+                part(forward)
                 loss.backward()
                 part("backward")
                 model.optimiser.step()
@@ -162,19 +169,22 @@ class Adapter:
     SLOW = tuned.SLOW
 
     def frozen_ways(self, model: Model) -> dict[str, tuple[str | int, ...]]:
-        return tuned.FROZEN if model.parts else {}
+        return tuned.FROZEN if model.parts and model.spec.frozen_norm == "inference" else {}
 
     def extractor(self, model: Model, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
         assert model.parts
-        return tuned.extractor(model.parts[0], model.preprocess, way, dtype, self.device)
+        return tuned.extractor(model.parts[0], model.preprocess, way, dtype, model.spec.side)
 
     def training_ways(self, model: Model, from_features: bool) -> dict[str, tuple[str | int, ...]]:
-        head_alone = from_features and isinstance(model.parts[1], nn.Linear)
+        head_alone = from_features and model.spec.train == "head"
         return {} if head_alone else tuned.TRAINED
 
     def run_as(self, model: Model, way: Way, example: np.ndarray | None) -> None:
         way = {setting: values[0] for setting, values in tuned.TRAINED.items()} | way
         network = model.network if example is None else model.parts[1]
+        model.from_features = example is not None
+        # Not in a compiled network: it would be traced anew with every hook, or not see it.
+        model.cut = model.parts if example is None and way["compiler"] == "none" else None
         run = tuned.forward(network, way, self.device)
         prepare = model.preprocess if example is None else partial(_features, model.dtype)
         model.run = lambda x: run(prepare(x))
@@ -202,6 +212,7 @@ class Adapter:
         parameters = list(model.network.parameters())
         cut = partial(tuned.at_the_cut, model.parts) if model.parts else None
         gmac, trained = models.gmac(model.network, model.spec.side, cut)
+        known = model.parts or model.spec.train == "all"
         models.train_mode(
             model.built, model.spec.frozen_norm
         )  # after the count, which leaves everything in inference mode
@@ -213,7 +224,7 @@ class Adapter:
             "parameters": sum(p.numel() for p in parameters),
             "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
             "gmac": gmac,
-            "gmac_trained": trained,
+            **({"gmac_trained": trained} if known else {}),
             "precision": torch_process.precision(parameters[0].dtype, self.device),
             "initialisation": "of torch's modules",
             "layout": "channels last" if channels_last else "channels first",

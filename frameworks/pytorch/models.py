@@ -34,6 +34,15 @@ class Built:
     dropout: nn.Dropout | None = None
 
 
+class Head(nn.Linear):
+    """In its weights' precision, whatever the rest runs in: logits of bfloat16's 8 bits would tie, and a tie at the percentile
+    is not picked."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.to(self.weight.dtype))
+
+
 def names() -> list[str]:
     return sorted({*TORCHVISIONS, "efficientnet_lite0", *timm.list_models()})
 
@@ -210,7 +219,7 @@ def _padding_words(layer: nn.Conv2d) -> str:
 
 def gmac(network: nn.Module, side: int, at_the_cut: Any = None) -> tuple[float, float]:
     """Multiply-accumulates of one image's forward pass, in 1e9, counted by torch's own counter; and those of the part that
-    trains. at_the_cut: a context in which a function is called where that part begins; None: everything trains."""
+    trains. at_the_cut: a context in which a function is called where that part begins; None: everything is counted as what trains."""
     from torch.utils.flop_counter import FlopCounterMode
 
     like = next(network.parameters())

@@ -44,9 +44,10 @@ def split(built: Built, train: Train) -> tuple[nn.Module, nn.Module] | None:
     modules = dict(network.named_children())
     if "layer3" in modules:  # its dropout acts where layer4 trains, and is drawn anew in every step
         modules["layer3"] = nn.Sequential(*(m for m in network.layer3.children() if m is not built.dropout))
-        modules = _before(modules, "layer4", "dropout", built.dropout or nn.Identity())
+        if built.dropout is not None:
+            modules = _before(modules, "layer4", "dropout", built.dropout)
         modules = _before(modules, "fc", "flatten", nn.Flatten(1))
-        first = "fc" if train == "head" else "dropout"
+        first = "fc" if train == "head" else "dropout" if built.dropout is not None else "layer4"
     else:
         first = built.head if train == "head" else next(n for n in modules if n.startswith(at))
     names = list(modules)
@@ -59,7 +60,7 @@ def split(built: Built, train: Train) -> tuple[nn.Module, nn.Module] | None:
 @contextmanager
 def at_the_cut(parts: tuple[nn.Module, nn.Module] | None, tell: Callable[[], None]) -> Iterator[None]:
     """Tell whenever the part that trains begins."""
-    if parts is None:  # everything trains
+    if parts is None:  # everything trains, or where that part begins is not known
         yield
         return
     first = parts[1][0] if isinstance(parts[1], nn.Sequential) else parts[1]
@@ -87,9 +88,9 @@ class Pooled(nn.Module):
         return self.network.forward_head(self.network.forward_features(x), pre_logits=True)
 
 
-def folded(network: nn.Module) -> nn.Module:
+def folded(network: nn.Module, side: int) -> nn.Module:
     """A copy in inference mode, each batch norm folded into the convolution before it; unfolded where that would change
-    what it computes."""
+    what it computes of images of that side."""
     plain = copy.deepcopy(network).eval()
     copied = copy.deepcopy(plain)
     for parent in list(copied.modules()):
@@ -102,7 +103,7 @@ def folded(network: nn.Module) -> nn.Module:
                     int(name), after
                 )
     like = next(plain.parameters())
-    noise = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(like)
+    noise = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)).to(like)
     with torch.no_grad():
         before, after = plain(noise), copied(noise)
     return copied if (before - after).norm() <= ALIKE * before.norm() else plain
@@ -116,12 +117,13 @@ def _fold(conv: nn.Conv2d, norm: nn.Module) -> None:
 
 
 def extractor(
-    frozen: nn.Module, preprocess: Preprocess, way: Way, kept: str, device: torch.device
+    frozen: nn.Module, preprocess: Preprocess, way: Way, kept: str, side: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     """uint8 [n, side, side, 3] -> kept's dtype [n, h, w, c] or [n, features]. The pixels are normalised in float32: they would
     lose digits else."""
     dtype = getattr(torch, str(way["precision"]))
-    network = folded(frozen).to(device, dtype=dtype, memory_format=torch.channels_last)
+    device = preprocess.mean.device
+    network = folded(frozen, side).to(device, dtype=dtype, memory_format=torch.channels_last)
     run: Any = torch.compile(network, options={"freezing": True}) if way["compiler"] == "inductor" else network
 
     def extract(pixels: np.ndarray) -> np.ndarray:
@@ -131,7 +133,7 @@ def extractor(
             if way["compiler"] == "TorchScript" and run is network:
                 run = _scripted(network, x)
             x = run(x).to(getattr(torch, kept))  # torch makes float16 of 200,000 values in .3 ms, NumPy in 1.4
-            return (x.permute(0, 2, 3, 1) if x.dim() == 4 else x).cpu().numpy()
+            return (x.permute(0, 2, 3, 1) if x.dim() == 4 else x).contiguous().cpu().numpy()
 
     return extract
 
@@ -169,13 +171,18 @@ def products(precision: str, device: torch.device) -> dict[str, tuple[float, Cal
 
         found[name] = (flops, call)
 
-    for n in (1024, 2048):
+    gpu = device.type == "cuda"  # which smaller work does not fill
+    for n in (1024, 2048, 8192) if gpu else (1024, 2048):
         timed(f"matrix product {n}", 2.0 * n**3, torch.matmul, *torch.rand(2, n, n, device=device, dtype=dtype))
+    images = 256 if gpu else 8
     for channels, side, kernel in ((256, 14, 3), (512, 7, 3), (256, 56, 1), (64, 56, 3)):
         conv = nn.Conv2d(channels, channels, kernel, padding="same", bias=False)
         conv = conv.to(device, dtype=dtype, memory_format=torch.channels_last)
-        x = torch.rand(8, channels, side, side, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+        x = torch.rand(images, channels, side, side, device=device, dtype=dtype).to(memory_format=torch.channels_last)
         timed(
-            f"convolution {kernel}x{kernel}, {channels} at {side}", 2.0 * 8 * side**2 * channels**2 * kernel**2, conv, x
+            f"convolution {kernel}x{kernel}, {channels} at {side}",
+            2.0 * images * side**2 * channels**2 * kernel**2,
+            conv,
+            x,
         )
     return found
