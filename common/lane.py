@@ -21,9 +21,7 @@ from common.watch import STEP_EVENT_S, Events, Watch
 
 MEASURED_S = 0.7  # of each way of the frozen part
 STEPS, STEPS_S = 20, 2.0  # a way of what trains is tried for so many steps, or so long, but at least for three
-WORTH_COMPILING_S = (
-    90.0  # a compiler takes up to half a minute, and has saved a third: tried where so much is still to run
-)
+WORTH_COMPILING_S = 300.0  # a compiler takes up to half a minute, and has saved a tenth: tried where so much is to run
 WORTH_TRYING_S = 5.0  # of other ways: a measurement takes one
 GAIN = 1.03  # less is this machine's noise
 FORM = 1  # raise it when what adapters make of the same frozen part changes, and older stores are not used

@@ -1,0 +1,56 @@
+"""What the tuned lane replaces on torch computes what the library's own does."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import PROJECT
+
+DROPOUT = """
+import torch
+from torch import nn
+from frameworks.pytorch.tuned import QuickDropout
+
+torch.manual_seed(0)
+own = nn.Dropout(0.4)
+quick = QuickDropout(own)
+for shape in ((8, 64, 14, 14), (3, 5)):
+    x = torch.rand(shape).to(memory_format=torch.channels_last if len(shape) == 4 else torch.contiguous_format)
+    x = (x + 1).requires_grad_()
+    own.train()
+    out = quick(x)
+    kept = out != 0
+    assert torch.allclose(out[kept], x[kept] / 0.6), shape
+    out.sum().backward()
+    assert torch.allclose(x.grad, kept / 0.6), shape
+    again = quick(x) != 0
+    assert shape == (3, 5) or (again != kept).float().mean() > 0.4, shape
+    own.eval()
+    assert quick(x) is x, shape
+many = torch.ones(64, 256, 14, 14).to(memory_format=torch.channels_last)
+own.train()
+share = (quick(many) != 0).float()
+n = share.numel()
+assert abs(share.mean() - 0.6) < 5 * (0.24 / n) ** 0.5, share.mean()
+by_channel = share.mean(dim=(0, 2, 3))
+assert (by_channel - 0.6).abs().max() < 5 * (0.24 / (n / 256)) ** 0.5, by_channel
+"""
+HEAD = """
+import torch
+from frameworks.pytorch.models import Head
+
+head = Head(2048, 20)
+x = torch.rand(4, 2048).bfloat16()
+expected = torch.nn.functional.linear(x.float(), head.weight, head.bias)
+with torch.autocast("cpu", torch.bfloat16):
+    assert torch.equal(head(x), expected)
+    assert torch.nn.functional.linear(x, head.weight).dtype == torch.bfloat16  # what it would be
+"""
+
+
+@pytest.mark.parametrize("script", [DROPOUT, HEAD], ids=["dropout", "head"])
+def test_it_computes_what_the_librarys_own_does(script):
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
