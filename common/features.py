@@ -1,7 +1,7 @@
 """The feature store: what a model's frozen part makes of every image, once, on disk; read like pixels."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +58,13 @@ def begun(folder: Path) -> bool:
 
 
 def fill(
-    folder: Path, rows: np.ndarray, total: int, compute: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...],
+    folder: Path, rows: np.ndarray, total: int, compute: Callable[[np.ndarray], Iterable[np.ndarray]], shape: tuple[int, ...],
     dtype: str, progress: Callable[[int, int], None],
 ) -> int:  # fmt: skip
     """Compute the features of `rows` (of `total`) and keep them; goes on where a kill stopped it. Returns how many images
     were computed now; 0 where another process has completed the store.
 
-    compute: row numbers [k] -> dtype [k, *shape]. InputError where the disk cannot hold them, or where a value is
+    compute: row numbers [k] -> dtype [k, *shape], in parts. InputError where the disk cannot hold them, or where a value is
     beyond what the dtype holds.
     """
     with locked(folder):
@@ -83,14 +83,19 @@ def fill(
         with open(file, "r+b" if file.exists() else "w+b") as stream:
             stream.truncate(total * row_bytes)
             for block in list(_blocks(rows))[len(chunks) :]:
-                kept = compute(block)
-                if not _finite(kept):
-                    raise InputError(f"features are not finite, or beyond what {dtype} holds; take --features float32")
-                for row, values in zip(block, kept):
-                    stream.seek(int(row) * row_bytes)
-                    stream.write(values.data)
+                digest, at = xxhash.xxh3_128(), 0
+                for part in compute(block):  # looked at and written while it lies in the processor's cache
+                    if not _finite(part):
+                        raise InputError(
+                            f"features are not finite, or beyond what {dtype} holds; take --features float32"
+                        )
+                    for row, values in zip(block[at:], part):
+                        stream.seek(int(row) * row_bytes)
+                        stream.write(values.data)
+                    digest.update(part.data)
+                    at += len(part)
                 stream.flush()
-                chunks.append(_hash(kept))
+                chunks.append(digest.hexdigest())
                 done += len(block)
                 write_json(journal, {"rows": hash_arrays(rows), "chunks": chunks})
                 progress(done, len(rows))
@@ -107,7 +112,7 @@ def _blocks(rows: np.ndarray) -> list[np.ndarray]:
 def _finite(block: np.ndarray) -> bool:
     if block.dtype != np.float16:
         return bool(np.isfinite(block).all())
-    exponents = block.view(np.uint16) & 0x7C00  # of a [14, 14, 1024] in .1 ms; isfinite takes .7
+    exponents = block.view(np.uint16) & 0x7C00  # of a [14, 14, 1024] in .02 ms; isfinite takes .28
     return bool((exponents != 0x7C00).all())
 
 

@@ -6,7 +6,7 @@ The mathematics stays the default lane's: at the end both lanes' logits are comp
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -279,19 +279,17 @@ def why_not(spec: TrialSpec, adapter: Any, model: Any) -> str:
 
 def _ahead(
     pixels: Source, extract: Callable[[np.ndarray], np.ndarray], size: int, reader: ThreadPoolExecutor
-) -> Callable[[np.ndarray], np.ndarray]:
+) -> Callable[[np.ndarray], Iterator[np.ndarray]]:
     """Row numbers -> features, `size` images at a time; always as many, so that nothing is built anew for a short rest."""
 
-    def compute(rows: np.ndarray) -> np.ndarray:
+    def compute(rows: np.ndarray) -> Iterator[np.ndarray]:
         parts = [rows[at : at + size] for at in range(0, len(rows), size)]
         coming = reader.submit(pixels.read, parts[0], None)
-        found = []
         for i, part in enumerate(parts):
             images = coming.result()
             if i + 1 < len(parts):
                 coming = reader.submit(pixels.read, parts[i + 1], None)
             padded = np.resize(images, (size, *images.shape[1:])) if len(images) < size else images
-            found.append(extract(padded)[: len(part)])
-        return np.concatenate(found)
+            yield extract(padded)[: len(part)]
 
     return compute

@@ -31,7 +31,7 @@ def computed(rows, calls=None):
 
 def filled(folder, compute=computed, dtype="float16"):
     return features.fill(
-        folder, ROWS, 900, lambda rows: compute(rows).astype(dtype), SHAPE, dtype, lambda done, total: None
+        folder, ROWS, 900, lambda rows: [compute(rows).astype(dtype)], SHAPE, dtype, lambda done, total: None
     )
 
 
