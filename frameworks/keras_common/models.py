@@ -81,7 +81,9 @@ class WeightedLoss(keras.losses.Loss):
         self.weights = np.array(positive_weights, keras.config.floatx())
 
     def call(self, truth: Any, logits: Any) -> Any:
-        factor = 1 + (self.weights - 1) * truth
+        factor = (
+            1 + keras.ops.convert_to_tensor(self.weights - 1) * truth
+        )  # NumPy's own product refuses torch's tensors
         return ops.mean((1 - truth) * logits + factor * ops.softplus(-logits), axis=-1)
 
 

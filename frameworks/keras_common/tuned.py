@@ -51,7 +51,7 @@ def extractor(network: keras.Model, way: Way, dtype: str) -> Callable[[np.ndarra
     x = layers.Activation("linear", dtype=dtype)(x)
     frozen = keras.Model(inputs, x)
     frozen.compile(jit_compile=way["compiler"] != "none")
-    return frozen.predict_on_batch
+    return lambda pixels: np.ascontiguousarray(frozen.predict_on_batch(pixels))  # torch's layout may be another
 
 
 class Gone(layers.Layer):
