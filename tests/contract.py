@@ -87,6 +87,15 @@ def same(a, b):
     return a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
 
 
+def drawn_norms(adapter, model):
+    """Tensors whose norms are not the identity, which folding wrongly would not change, and which let random convolutions
+    fade to 1e-8."""
+    return {
+        n: (a * RNG.uniform(0.8, 1.2, a.shape) + 0.1).astype(np.float32) if a.ndim == 1 else a
+        for n, a in adapter.dump(model).items()
+    }
+
+
 def test_the_card_names_models_that_the_adapter_has(card, adapter):
     assert set(card.MODELS) <= set(adapter.models())
     assert set(card.DEFAULT_MODELS) <= set(card.MODELS)
@@ -284,9 +293,9 @@ def test_the_tuned_lane_computes_the_same(adapter, build, feed, train):
         plain, tuned = build(train=train), build(train=train)
     except InputError as error:
         pytest.skip(str(error))
-    drawn = {n: a * RNG.uniform(0.8, 1.2, a.shape) + 0.1 for n, a in adapter.dump(plain).items() if a.ndim == 1}
-    for model in (plain, tuned):  # else every norm is the identity, and folding it wrongly would change nothing
-        adapter.load(model, {n: a.astype(np.float32) for n, a in drawn.items()})
+    drawn = drawn_norms(adapter, plain)
+    for model in (plain, tuned):
+        adapter.load(model, drawn)
     ways = adapter.frozen_ways(tuned)
     extract = adapter.extractor(tuned, {setting: values[0] for setting, values in ways.items()}, "float32")
     kept = extract(PIXELS)
@@ -325,6 +334,7 @@ def test_every_way_of_the_frozen_part_computes_the_same(adapter, build, train):
         model = build(train=train)
     except InputError as error:
         pytest.skip(str(error))
+    adapter.load(model, drawn_norms(adapter, model))
     ways = adapter.frozen_ways(model)
     first = {setting: values[0] for setting, values in ways.items()}
     expected = adapter.extractor(model, first, "float32")(PIXELS)
