@@ -38,7 +38,7 @@ LAYERS = [
         "common.report.verdict",
     },
     {"common.report.lanes", "common.report.ceilings"},
-    {"common.report.terminal", "common.report.figures"},
+    {"common.report.terminal", "common.report.figures", "common.report.html"},
     {"common.report.compared"},
     {"common.report.markdown"},
     {"common.report.write", "common.report.survey", "common.progress"},

@@ -121,8 +121,14 @@ def test_the_table_of_a_good_row(finished):
 def test_report_makes_every_file_again_byte_for_byte(finished, bench):
     run, _ = finished
     bench("report", run)  # the repeated trial above may have changed a row
-    made = [run / "results.json", run / "results.md", run / "results.csv", *sorted((run / "figures").glob("*.png"))]
-    assert len(made) == 9
+    made = [
+        run / "results.json",
+        run / "results.md",
+        run / "index.html",
+        run / "results.csv",
+        *sorted((run / "figures").glob("*.png")),
+    ]
+    assert len(made) == 10
     before = [path.read_bytes() for path in made]
     for path in made:
         path.unlink()

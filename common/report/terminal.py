@@ -119,5 +119,6 @@ def show_results(console: Console, results: Results, folder: Path) -> None:
         say(f"  log: {log}" if log.exists() else "  not begun: the run was stopped before it")
         say(f"  repeat it alone, from the project's folder, then `report`: {record.repeat_command}")
     say(f"\nreport: {folder / 'results.md'}")
+    say(f"page: {folder / 'index.html'} (the same, for a browser)")
     for name, about in (figures(results) | data_figures(results)).items():
         say(f"figure: {folder / name} ({about})")

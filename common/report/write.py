@@ -1,4 +1,4 @@
-"""A run folder's report: results.json, results.csv, figures, results.md; made again from its files at any time."""
+"""A run folder's report: results.json, results.csv, figures, results.md, index.html; made again from its files at any time."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from common.files import write_json, write_text
 from common.groups import excluded, groups
 from common.records import read_results
 from common.report.figures import draw
+from common.report.html import html_page
 from common.report.markdown import page
 from common.results import Results
 from common.scores import picks
@@ -21,7 +22,9 @@ def write_report(folder: Path) -> Results:
     write_text(folder / "results.csv", csv(results))
     draw(results, folder)
     write_predictions(folder, results)
-    write_text(folder / "results.md", page(results))
+    text = page(results)
+    write_text(folder / "results.md", text)
+    write_text(folder / "index.html", html_page(results.run.name, text, lambda name: (folder / name).read_bytes()))
     return results
 
 

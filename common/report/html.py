@@ -1,0 +1,98 @@
+"""PURE: the text of results.md -> index.html, one file that needs no network: tables that sort, figures within."""
+
+import base64
+import html
+from collections.abc import Callable
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+FOLDED = ("Epochs", "Labels of the training split", "Images as 0/1 rows", "Environment")
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --mark: #f5c54233; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
+.scroll { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top; }
+th { cursor: pointer; position: sticky; top: 0; background: Canvas; }
+th[aria-sort=ascending]::after { content: " \\2191"; }
+th[aria-sort=descending]::after { content: " \\2193"; }
+td.number { text-align: right; white-space: nowrap; }
+td.differs { background: var(--mark); }
+img { max-width: 100%; height: auto; background: #fff; }
+pre { overflow-x: auto; padding: .6rem; border: 1px solid var(--line); }
+summary { font-size: 1.3rem; font-weight: bold; cursor: pointer; margin: 1rem 0; }
+@media print { body { font-size: 10px; max-width: none; } th { position: static; } .scroll { overflow: visible; } }
+"""
+
+SCRIPT = """
+const value = cell => { const text = cell.textContent.replaceAll(",", ""); const n = parseFloat(text);
+  return /^[-\\d.±– ]/.test(text) && !isNaN(n) ? n : text === "–" ? -Infinity : text; };
+for (const table of document.querySelectorAll("table")) {
+  const body = table.tBodies[0], rows = body ? [...body.rows] : [];
+  [...table.tHead.rows[0].cells].forEach((head, i) => {
+    const cells = rows.map(row => row.cells[i]);
+    const numbers = cells.every(cell => typeof value(cell) === "number");
+    if (i && numbers) cells.forEach(cell => cell.classList.add("number"));
+    if (i && !numbers && rows[0] && table.tHead.rows[0].cells[0].textContent === "row"
+        && new Set(cells.map(cell => cell.textContent).filter(text => text !== "–")).size > 1)
+      cells.forEach(cell => cell.textContent !== "–" && cell.classList.add("differs"));
+    head.tabIndex = 0;
+    const sort = () => {
+      const down = head.getAttribute("aria-sort") === "ascending";
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const order = (a, b) => { const x = value(a.cells[i]), y = value(b.cells[i]);
+        return typeof x === typeof y ? (x > y) - (x < y) : typeof x === "number" ? -1 : 1; };
+      body.append(...[...body.rows].sort((a, b) => down ? order(b, a) : order(a, b)));
+    };
+    head.addEventListener("click", sort);
+    head.addEventListener("keydown", event => event.key === "Enter" && sort());
+  });
+}
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach(part => part.open = true));
+"""
+
+
+def html_page(title: str, text: str, figure: Callable[[str], bytes]) -> str:
+    """title: of the window. text: Markdown, its headings `#` and `##`. figure: the bytes of a PNG, by its name in the text."""
+    md = MarkdownIt("commonmark", {"html": False}).enable("table")
+    md.add_render_rule("table_open", lambda *_: '<div class="scroll"><table>\n')
+    md.add_render_rule("table_close", lambda *_: "</table></div>\n")
+    tokens = md.parse(text)
+    for token in (child for block in tokens for child in block.children or ()):
+        if token.type == "image":
+            data = base64.b64encode(figure(str(token.attrs["src"]))).decode()
+            token.attrs["src"] = f"data:image/png;base64,{data}"
+    body = md.renderer.render(_folded(tokens), md.options, {})
+    return (
+        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n<body>\n{body}\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
+    )
+
+
+def _folded(tokens: list[Token]) -> list[Token]:
+    """The sections that few read, closed: <details> from their heading to the next."""
+    found: list[Any] = []
+    open_, skip = False, 0
+    for i, token in enumerate(tokens):
+        if skip:
+            skip -= 1
+            continue
+        if token.type == "heading_open" and token.tag in ("h1", "h2"):
+            if open_:
+                found.append(_raw("</details>\n"))
+                open_ = False
+            name = tokens[i + 1].content
+            if token.tag == "h2" and name.startswith(FOLDED):
+                found.append(_raw(f"<details><summary>{html.escape(name)}</summary>\n"))
+                open_, skip = True, 2
+                continue
+        found.append(token)
+    return found + ([_raw("</details>\n")] if open_ else [])
+
+
+def _raw(text: str) -> Token:
+    return Token("html_block", "", 0, content=text)

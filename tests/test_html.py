@@ -1,0 +1,123 @@
+"""index.html: one file with every table and figure of the page, which needs no network and runs nothing of the data's."""
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+from common.report.html import FOLDED, html_page
+
+NAMES = ("<script>alert(1)</script>", "a & b")
+TEXT = f"""# run
+
+## Scores
+
+| row | weights | F1 |
+| --- | --- | --- |
+| b | random | 0.5 ± 0.1 |
+| a {NAMES[0]} | file | 1,000 |
+
+![what it shows](figures/one.png)
+
+## Environment
+
+    uv run python
+
+## Rest
+"""
+
+
+class Seen(HTMLParser):
+    """Elements in order, text, and every address."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.opened, self.closed, self.addresses, self.text = [], [], [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.opened.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        self.closed.append(tag)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    import subprocess
+    import sys
+
+    from conftest import PROJECT
+
+    parent = tmp_path_factory.mktemp("html")
+    words = [
+        "--frameworks",
+        "fake",
+        "--limit",
+        "200",
+        "--image-size",
+        "32",
+        "--lane",
+        "default",
+        "tuned",
+        "--keep-frozen",
+    ]
+    program = [sys.executable, PROJECT / "run_bench.py", *words, "--results-dir", parent, "--name", "run"]
+    subprocess.run(program, check=True, capture_output=True)
+    return parent / "run"
+
+
+def test_what_the_data_say_is_text():
+    seen = Seen(html_page(NAMES[1], TEXT, lambda name: b"png"))
+    assert NAMES[0] in seen.text and seen.opened.count("script") == 1
+    assert "a & b" in seen.text
+
+
+def test_what_few_read_is_folded_from_its_heading_to_the_next():
+    page = html_page("t", TEXT, lambda name: b"png")
+    inside = re.search(r"<details><summary>Environment</summary>(.*?)</details>", page, re.S)[1]
+    assert (
+        "uv run python" in inside and "Rest" not in inside and page.count("<details>") == page.count("</details>") == 1
+    )
+
+
+def test_the_page_of_a_run_has_every_table_and_figure_and_asks_for_nothing(written):
+    page, text = (written / "index.html").read_text(), (written / "results.md").read_text()
+    seen = Seen(page)
+    assert seen.opened.count("table") == len(re.findall(r"^\|( --- \|)+$", text, re.M)) >= 8
+    assert seen.opened.count("img") == len(re.findall(r"^!\[", text, re.M)) >= 5
+    assert all(address.startswith("data:image/png;base64,iVBOR") for address in seen.addresses)
+    assert "http" not in page.replace("http-equiv", "") and seen.opened.count("details") == len(FOLDED)
+    for tag in ("table", "tr", "details", "div", "pre", "p"):
+        assert seen.opened.count(tag) == seen.closed.count(tag), tag
+
+
+def shown(browser, page, folder):
+    words = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}", "--enable-logging=stderr",
+             "--virtual-time-budget=2000", "--dump-dom", page.as_uri()]  # fmt: skip
+    done = subprocess.run([browser, *words], capture_output=True, text=True, timeout=120)
+    assert "CONSOLE" not in done.stderr, done.stderr  # an error in the script would be told there
+    return done.stdout
+
+
+def test_a_browser_shows_it_and_its_script_runs(written, tmp_path):
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if not browser:
+        pytest.skip("needs chromium")
+    dom = shown(browser, written / "index.html", tmp_path / "profile")
+    assert dom.count("<table") == (written / "results.md").read_text().count("\n| --- |") and 'class="number"' in dom
+    small = tmp_path / "small.html"
+    sorts = "document.querySelectorAll('th')[2].click(); document.querySelectorAll('th')[2].click();"
+    small.write_text(html_page("t", TEXT, lambda name: b"png").replace("</body>", f"<script>{sorts}</script></body>"))
+    dom = shown(browser, small, tmp_path / "profile")
+    assert dom.count('class="differs"') == 2 and dom.count('class="number"') == 2
+    assert dom.index("1,000") < dom.index("0.5 ± 0.1")  # sorted by F1, downwards
+    small.write_text(small.read_text().replace("const value", "const valeu"))
+    with pytest.raises(AssertionError, match="value is not defined"):
+        shown(browser, small, tmp_path / "profile")
