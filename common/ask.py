@@ -69,7 +69,7 @@ def receipt_seconds(adapter: Any, spec: dict, images: int) -> float:
     return float(np.median(seconds[5:]))
 
 
-def step_seconds(adapter: Any, spec: dict, images: int, steps: int, takes_apart: bool = True) -> dict[str, float]:
+def step_seconds(adapter: Any, spec: dict, images: int, steps: int) -> dict[str, float]:
     """Of one forward pass and one training step over the same batch, kept in memory: means over `steps`, of the second
     pass over them, in which nothing is built any more."""
     spec, rng = BuildSpec(**spec), np.random.default_rng(0)
@@ -83,13 +83,30 @@ def step_seconds(adapter: Any, spec: dict, images: int, steps: int, takes_apart:
     seconds = {}
     for what, feed in feeds.items():
         for _ in range(2):
-            watch = Watch(Events(Path(os.devnull)), what, 1, steps, takes_apart)
+            watch = Watch(Events(Path(os.devnull)), what, 1, steps)
             adapter.fence()
             began = time.perf_counter()
             passes[what](model, feed, watch)
             adapter.fence()
             seconds[what] = (time.perf_counter() - began) / steps
     return seconds
+
+
+def tracing_seconds(adapter: Any, spec: dict, images: int, steps: int, times: int) -> dict[str, float]:
+    """Of one training step, taken apart and not: the fastest of so many passes each, in turn, after one that is not counted."""
+    spec, rng = BuildSpec(**spec), np.random.default_rng(0)
+    source = common.trace.Held(rng.integers(0, 256, (images, spec.side, spec.side, 3), np.uint8))
+    rows = np.tile(np.arange(images, dtype=np.int32), steps)
+    feed = Feed(source, rows, np.zeros((len(rows), spec.classes), np.uint8), images, 0)
+    models = {True: adapter.build(spec), False: adapter.build(spec)}  # a compiled step is the one or the other
+    took: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(times + 1):
+        for apart, model in models.items():
+            began = time.perf_counter()
+            adapter.train_epoch(model, feed, Watch(Events(Path(os.devnull)), "train", 1, steps, apart))
+            adapter.fence()
+            took[apart].append((time.perf_counter() - began) / steps)
+    return {"apart": min(took[True][1:]), "whole": min(took[False][1:])}
 
 
 def frozen_pass(adapter: Any, spec: dict, images: int) -> dict[str, Any]:
@@ -138,7 +155,7 @@ def _fastest(run: Callable[[], Any], seconds: float) -> float:
 
 QUESTIONS = {
     "models": models, "environment": environment, "preprocessing": preprocessing, "export": export, "trace": trace,
-    "receipt_seconds": receipt_seconds, "step_seconds": step_seconds, "frozen_pass": frozen_pass,
+    "receipt_seconds": receipt_seconds, "step_seconds": step_seconds, "tracing_seconds": tracing_seconds, "frozen_pass": frozen_pass,
 }  # fmt: skip
 
 

@@ -11,23 +11,23 @@ ABOUT = "telling a step's parts apart over the step, of the lightest trial here:
 LIMIT = 0.01
 MODEL = ModelSpec(name="efficientnet_lite0")
 TINY = {"images": 1, "steps": 60}  # at 32 pixels: a few milliseconds, in which a tenth of one can be seen
-USUAL = {"images": 32, "steps": 2}
 
 
-def share(framework: str, side: int, repeats: int) -> float:
-    """The fastest of the repeats each, taken in turn: other work only adds time."""
+def share(framework: str, side: int, times: int) -> float:
+    """Both in one process, in turn: two processes differed by a millisecond a step."""
 
-    def step(side: int, **how: int | bool) -> float:
+    def asked(question: str, side: int, **how: int) -> dict[str, float]:
         spec = BuildSpec(model=MODEL, classes=20, side=side, preprocessing=UNCHANGED, train="head", learning_rate=1e-3)
-        return ask(framework, "step_seconds", cores(), spec=spec.model_dump(), **how)["step"]
+        return ask(framework, question, cores(), spec=spec.model_dump(), **how)
 
-    pairs = [[step(32, takes_apart=on, **TINY) for on in (True, False)] for _ in range(repeats)]
-    told, plain = (min(took) for took in zip(*pairs))
-    usual = step(side, **USUAL)
-    cost = max(told - plain, 0.0)
+    tiny, usual = (
+        asked("tracing_seconds", 32, times=times, **TINY),
+        asked("step_seconds", side, images=32, steps=4)["step"],
+    )
+    cost = max(tiny["apart"] - tiny["whole"], 0.0)
     print(
-        f"{framework} {MODEL}: {1000 * told:.2f} ms a tiny step, {1000 * plain:.2f} not taken apart; of a step of {USUAL['images']} "
-        f"images at {side} pixels, {1000 * usual:.0f} ms, the difference is {cost / usual:.2%}; limit {LIMIT:.0%}",
+        f"{framework} {MODEL}: {1000 * tiny['apart']:.2f} ms a tiny step, {1000 * tiny['whole']:.2f} not taken apart; of a step "
+        f"of 32 images at {side} pixels, {1000 * usual:.0f} ms, the difference is {cost / usual:.2%}; limit {LIMIT:.0%}",
         flush=True,
     )
     return cost / usual
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     having = [c.NAME for c in loading.framework_cards().values() if MODEL.name in c.MODELS and c.DEFAULT_MODELS]
     parser.add_argument("--frameworks", nargs="+", default=having)
     parser.add_argument("--image-size", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=20, help="passes of each, of which the fastest counts")
     options = parser.parse_args(arguments)
     if min(options.image_size, options.repeats) < 1:
         parser.error("every number is at least 1")
