@@ -4,14 +4,13 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import common.trace
-from common import lane
+from common import ceilings, lane
 from common.child import die_with_parent
 from common.errors import InputError
 from common.feed import Feed
@@ -69,88 +68,67 @@ def receipt_seconds(adapter: Any, spec: dict, images: int) -> float:
     return float(np.median(seconds[5:]))
 
 
+def _in_memory(spec: BuildSpec, images: int, rows: int, batch: int, labelled: bool) -> Feed:
+    """So many rows of random images that are kept in memory, again and again."""
+    pixels = np.random.default_rng(0).integers(0, 256, (images, spec.side, spec.side, 3), np.uint8)
+    labels = np.zeros((rows, spec.classes), np.uint8) if labelled else None
+    return Feed(common.trace.Held(pixels), np.resize(np.arange(images, dtype=np.int32), rows), labels, batch, 0)
+
+
+def _pass_s(adapter: Any, model: Any, feed: Feed, takes_apart: bool = True) -> float:
+    """Fenced seconds of training where the feed has labels, of predicting where not."""
+    run, phase = (adapter.predict, "predict") if feed.labels is None else (adapter.train_epoch, "train")
+    watch = Watch(Events(Path(os.devnull)), phase, 1, feed.batches, takes_apart)
+    adapter.fence()
+    began = time.perf_counter()
+    run(model, feed, watch)
+    adapter.fence()
+    return time.perf_counter() - began
+
+
 def step_seconds(adapter: Any, spec: dict, images: int, steps: int) -> dict[str, float]:
     """Of one forward pass and one training step over the same batch, kept in memory: means over `steps`, of the second
     pass over them, in which nothing is built any more."""
-    spec, rng = BuildSpec(**spec), np.random.default_rng(0)
-    source = common.trace.Held(rng.integers(0, 256, (images, spec.side, spec.side, 3), np.uint8))
-    rows = np.tile(np.arange(images, dtype=np.int32), steps)
-    feeds = {
-        "forward": Feed(source, rows, None, images, 0),
-        "step": Feed(source, rows, np.zeros((len(rows), spec.classes), np.uint8), images, 0),
-    }
-    model, passes = adapter.build(spec), {"forward": adapter.predict, "step": adapter.train_epoch}
-    seconds = {}
-    for what, feed in feeds.items():
-        for _ in range(2):
-            watch = Watch(Events(Path(os.devnull)), what, 1, steps)
-            adapter.fence()
-            began = time.perf_counter()
-            passes[what](model, feed, watch)
-            adapter.fence()
-            seconds[what] = (time.perf_counter() - began) / steps
+    spec = BuildSpec(**spec)
+    model, seconds = adapter.build(spec), {}
+    for what in ("forward", "step"):
+        feed = _in_memory(spec, images, images * steps, images, labelled=what == "step")
+        seconds[what] = [_pass_s(adapter, model, feed) / steps for _ in range(2)][-1]
     return seconds
 
 
 def tracing_seconds(adapter: Any, spec: dict, images: int, steps: int, times: int) -> dict[str, float]:
     """Of one training step, taken apart and not: the fastest of so many passes each, in turn, after one that is not counted."""
-    spec, rng = BuildSpec(**spec), np.random.default_rng(0)
-    source = common.trace.Held(rng.integers(0, 256, (images, spec.side, spec.side, 3), np.uint8))
-    rows = np.tile(np.arange(images, dtype=np.int32), steps)
-    feed = Feed(source, rows, np.zeros((len(rows), spec.classes), np.uint8), images, 0)
-    models = {True: adapter.build(spec), False: adapter.build(spec)}  # a compiled step is the one or the other
-    took: dict[bool, list[float]] = {True: [], False: []}
-    for _ in range(times + 1):
-        for apart, model in models.items():
-            began = time.perf_counter()
-            adapter.train_epoch(model, feed, Watch(Events(Path(os.devnull)), "train", 1, steps, apart))
-            adapter.fence()
-            took[apart].append((time.perf_counter() - began) / steps)
-    return {"apart": min(took[True][1:]), "whole": min(took[False][1:])}
+    spec = BuildSpec(**spec)
+    feed = _in_memory(spec, images, images * steps, images, labelled=True)
+    models = {"apart": adapter.build(spec), "whole": adapter.build(spec)}  # a compiled step is the one or the other
+    took = [
+        {how: _pass_s(adapter, m, feed, how == "apart") / steps for how, m in models.items()} for _ in range(times + 1)
+    ]
+    return {how: min(seconds[how] for seconds in took[1:]) for how in models}
 
 
 def frozen_pass(adapter: Any, spec: dict, images: int) -> dict[str, Any]:
     """The frozen part over images in memory: as it is, in bfloat16, 64 at once, with the head behind it; and in the way that
     the tuned lane finds. Images/s of the fastest of several calls each, GFLOP of an image, and the machine's best
     GFLOP/s in the precision that was found."""
-    spec, rng = BuildSpec(**spec), np.random.default_rng(0)
-    source = common.trace.Held(rng.integers(0, 256, (images, spec.side, spec.side, 3), np.uint8))
+    spec = BuildSpec(**spec)
+    feed = _in_memory(spec, images, 128, 64, labelled=False)
     model, tried = adapter.build(spec), []
-    extractors: dict[tuple, Any] = {}
-
-    def extractor(way: dict) -> Any:
-        if tuple(way.values()) not in extractors:
-            extractors[tuple(way.values())] = adapter.extractor(model, way, "float16")
-        return extractors[tuple(way.values())]
-
-    batch = source.read(np.resize(np.arange(images, dtype=np.int32), 64), None)
+    extractor, batch = lane.Extractors(adapter, model, "float16"), feed.batch(0)[0]
     measure = lane.rate_of_frozen(extractor, batch)
     # Every way is tried: 100,000 images would be worth it.
     way, _ = lane.search(adapter.frozen_ways(model), adapter.SLOW, measure, 100_000, lambda **said: tried.append(said))
     size, extract = int(way["micro batch"]), extractor(way)
-    tuned = size / _fastest(lambda: extract(batch[:size]), 4.0)
-    extractors.clear()
+    tuned = size / ceilings.fastest_call_s(lambda: extract(batch[:size]), 4.0)
+    extractor.clear()
     facts = adapter.facts(model)
     adapter.run_as(model, {"precision": "bfloat16"}, None)
-    feed = Feed(source, np.resize(np.arange(images, dtype=np.int32), 128), None, 64, 0)
-    watch = Watch(Events(Path(os.devnull)), "predict", 1, 2)
-    bare = 128 / _fastest(lambda: (adapter.predict(model, feed, watch), adapter.fence()), 4.0)
-    products = adapter.products(str(way["precision"]))
+    bare = feed.images / ceilings.fastest_call_s(lambda: _pass_s(adapter, model, feed), 4.0)
     return {
         "way": way, "tried": tried, "tuned": tuned, "bare": bare, "gflop": 2 * (facts["gmac"] - facts["gmac_trained"]),
-        "peak": max(flops / _fastest(run, 0.3) / 1e9 for flops, run in products.values()),
+        "peak": max(ceilings.peaks(adapter, str(way["precision"])).values()),
     }  # fmt: skip
-
-
-def _fastest(run: Callable[[], Any], seconds: float) -> float:
-    """Seconds of the fastest of the calls of so many seconds, at least three, after one that is not counted."""
-    run()
-    took, began = [], time.perf_counter()
-    while len(took) < 3 or time.perf_counter() - began < seconds:
-        start = time.perf_counter()
-        run()
-        took.append(time.perf_counter() - start)
-    return min(took)
 
 
 QUESTIONS = {

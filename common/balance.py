@@ -101,9 +101,8 @@ def audit(labels: np.ndarray, rows: np.ndarray, visits: np.ndarray) -> dict[str,
         counts = labels[which].sum(axis=0, dtype=np.int64)
         return {
             "images": len(which),
-            "unique_images": int(
-                np.count_nonzero(np.bincount(which))
-            ),  # unique would take 30 times as long for 10 times the rows
+            # np.unique took 30 times as long for 10 times the rows.
+            "unique_images": int(np.count_nonzero(np.bincount(which))),
             "label_counts": counts.tolist(),
             **imbalance(counts),
         }

@@ -15,9 +15,9 @@ def read(file: Path, replaced: bool = False) -> Baseline | None:
 
     InputError where it is no baseline, or missing, unless it is about to be replaced. What is no baseline is not replaced.
     """
-    if replaced and not file.exists():
-        return None
     if not file.exists():
+        if replaced:
+            return None
         raise InputError(
             f"no baseline '{file}'; make one of a good run with: "
             f"uv run python run_bench.py check RUN --baseline {file} --update-baseline"

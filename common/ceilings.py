@@ -43,14 +43,17 @@ def measure(trial: Any) -> dict[str, Any]:
     }
     found["loader warm"] = len(rows) / _fastest(lambda: adapter.consume(feed))
     found["compute"] = len(rows) / _fastest(train)
-    found["peak gflops"] = {precision: _peaks(adapter, precision) for precision in ("float32", "bfloat16")}
+    found["peak gflops"] = {precision: peaks(adapter, precision) for precision in ("float32", "bfloat16")}
     return found
 
 
-def _peaks(adapter: Any, precision: str) -> dict[str, float]:
+def peaks(adapter: Any, precision: str) -> dict[str, float]:
     """GFLOP/s by product; none where the machine or the library has no products in that precision: a finished trial stands."""
     try:
-        return {name: flops / _each(run) / 1e9 for name, (flops, run) in adapter.products(precision).items()}
+        return {
+            name: flops / fastest_call_s(run, LEAST_S) / 1e9
+            for name, (flops, run) in adapter.products(precision).items()
+        }
     except Exception:
         traceback.print_exc()  # into the trial's log
         return {}
@@ -58,9 +61,8 @@ def _peaks(adapter: Any, precision: str) -> dict[str, float]:
 
 def _steps(trial: Any) -> int:
     """As many as an epoch trains in about PASS_S."""
-    epoch_s = (
-        trial.epoch_s or last(trial.folder / "events.jsonl", "epoch")["train_s"]
-    )  # it was taken up after its last epoch
+    # Where the trial was taken up after its last epoch, the event alone knows.
+    epoch_s = trial.epoch_s or last(trial.folder / "events.jsonl", "epoch")["train_s"]
     seconds = epoch_s / -(-trial.plan.orders.shape[1] // trial.spec.recipe.batch_size)
     return int(np.clip(PASS_S / max(seconds, 1e-6), 2, 200))
 
@@ -76,11 +78,11 @@ def _fastest(run: Callable[[], Any], before: Callable[[], None] = lambda: None) 
     return min(took)
 
 
-def _each(run: Callable[[], Any]) -> float:
-    """Seconds of one call, the fastest after one that is not counted."""
+def fastest_call_s(run: Callable[[], Any], seconds: float) -> float:
+    """Of the calls of so many seconds, at least three, after one that is not counted."""
     run()
     took, began = [], time.perf_counter()
-    while time.perf_counter() - began < LEAST_S:
+    while len(took) < 3 or time.perf_counter() - began < seconds:
         start = time.perf_counter()
         run()
         took.append(time.perf_counter() - start)

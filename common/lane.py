@@ -39,7 +39,7 @@ class Tuned:
         self.trial, self.spec, self.adapter, self.model = trial, trial.spec, trial.adapter, trial.model
         self.events: Events = trial.events
         self.source: features.FeatureStore | None = None
-        self._extractors: dict[tuple, Callable[[np.ndarray], np.ndarray]] = {}
+        self._extractor = Extractors(self.adapter, self.model, self.spec.features)
         self._frozen_weights = ""
         self.said: dict[str, Any] = {"why not": why_not(self.spec, self.adapter, self.model)}
 
@@ -96,20 +96,16 @@ class Tuned:
             ways |= {"precision": tuple(begun)} if begun else {}  # a kill left it: it goes on
             way = way or self._search("frozen", ways, self._rate_of_frozen(pixels, rows), len(rows))
             began = time.perf_counter()
-            filled = self._fill(pixels, rows, way)
-        self.source = features.FeatureStore(self._folder(way.get("precision", ""), rows))
+            filled = self._fill(folders[way.get("precision", "")], pixels, rows, way)
+        self.source = features.FeatureStore(folders[way.get("precision", "")])
         self.said |= {
             "frozen": way, "filled": filled, "shape": self.source.meta["shape"], "dtype": self.source.meta["dtype"],
             "store": os.path.relpath(self.source.folder, self.trial.folder.parent.parent.resolve()),
             "fill_s": time.perf_counter() - began, "images": len(rows),
         }  # fmt: skip
 
-    def _fill(self, pixels: Source, rows: np.ndarray, way: Way) -> int:
-        folder, size, began = (
-            self._folder(way.get("precision", ""), rows),
-            int(way.get("micro batch", 32)),
-            time.perf_counter(),
-        )
+    def _fill(self, folder: Path, pixels: Source, rows: np.ndarray, way: Way) -> int:
+        size, began = int(way.get("micro batch", 32)), time.perf_counter()
         extract, last = self._extractor(way), [began]
         first = pixels.read(np.resize(rows, size), None)  # of no other size: that would be built anew
         shape = extract(first).shape[1:]
@@ -125,7 +121,7 @@ class Tuned:
         with ThreadPoolExecutor(1) as reader:  # the next images are read while these are computed
             compute = _ahead(pixels, extract, size, reader)
             filled = features.fill(folder, rows, int(rows.max()) + 1, compute, shape, self.spec.features, progress)
-        self._extractors.clear()
+        self._extractor.clear()
         return filled
 
     def _folder(self, precision: str | int, rows: np.ndarray) -> Path:
@@ -142,13 +138,6 @@ class Tuned:
             framework=self.spec.framework, versions=self.adapter.environment().get("framework", ""),
         )  # fmt: skip
         return cache_folder() / "features" / name
-
-    def _extractor(self, way: Way) -> Callable[[np.ndarray], np.ndarray]:
-        """Built once: what a compiler made for the measurement is what fills the store."""
-        key = tuple(way.items())
-        if key not in self._extractors:
-            self._extractors[key] = self.adapter.extractor(self.model, way, self.spec.features)
-        return self._extractors[key]
 
     def _rate_of_frozen(self, pixels: Source, rows: np.ndarray) -> Measure:
         return rate_of_frozen(self._extractor, pixels.read(np.resize(rows, 64), None))
@@ -207,6 +196,23 @@ class Tuned:
         apart = float(np.linalg.norm(logits[: len(rows)] - plain) / np.linalg.norm(plain - plain.mean(axis=0)))
         passed, took = bool(apart <= ALLOWED), time.perf_counter() - began
         self.events.write("lane gate", images=len(rows), error=apart, allowed=ALLOWED, passed=passed, seconds=took)
+
+
+class Extractors:
+    """Each way's extractor, built once: what a compiler made for the measurement is what fills the store."""
+
+    def __init__(self, adapter: Any, model: Any, dtype: str):
+        self._build = lambda way: adapter.extractor(model, way, dtype)
+        self._built: dict[tuple, Callable[[np.ndarray], np.ndarray]] = {}
+
+    def __call__(self, way: Way) -> Callable[[np.ndarray], np.ndarray]:
+        key = tuple(way.items())
+        if key not in self._built:
+            self._built[key] = self._build(way)
+        return self._built[key]
+
+    def clear(self) -> None:
+        self._built.clear()
 
 
 def rate_of_frozen(extractor: Callable[[Way], Callable[[np.ndarray], np.ndarray]], images: np.ndarray) -> Measure:

@@ -25,6 +25,11 @@ def framework_cards() -> dict[str, ModuleType]:
     return {module.NAME: module for module in found if hasattr(module, "NAME")}  # without: shared by several
 
 
+def real(model: str = "") -> list[str]:
+    """Names of the frameworks that a run takes by default; of those that have a model, where one is named."""
+    return [c.NAME for c in framework_cards().values() if c.DEFAULT_MODELS and (not model or model in c.MODELS)]
+
+
 def framework_card(name: str) -> ModuleType:
     """The card of a framework by its name or an alias; InputError with the near ones."""
     cards = framework_cards()

@@ -3,7 +3,7 @@
 import pytest
 from test_comparison import results, row
 
-from common.ceilings import _peaks
+from common import ceilings
 from common.groups import groups
 from common.records import read_results
 from common.report.ceilings import bound, ceilings_table, flops, peaks
@@ -55,7 +55,7 @@ def test_products_that_a_machine_lacks_fail_no_trial(capsys):
         def products(self, precision):
             raise RuntimeError("no bfloat16 here")
 
-    assert _peaks(Lacking(), "bfloat16") == {} and "no bfloat16 here" in capsys.readouterr().err
+    assert ceilings.peaks(Lacking(), "bfloat16") == {} and "no bfloat16 here" in capsys.readouterr().err
 
 
 def test_a_share_above_the_peak_is_said():

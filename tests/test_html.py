@@ -3,9 +3,11 @@
 import re
 import shutil
 import subprocess
+import sys
 from html.parser import HTMLParser
 
 import pytest
+from conftest import PROJECT
 
 from common.report.html import FOLDED, html_page
 
@@ -50,24 +52,8 @@ class Seen(HTMLParser):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    import subprocess
-    import sys
-
-    from conftest import PROJECT
-
     parent = tmp_path_factory.mktemp("html")
-    words = [
-        "--frameworks",
-        "fake",
-        "--limit",
-        "200",
-        "--image-size",
-        "32",
-        "--lane",
-        "default",
-        "tuned",
-        "--keep-frozen",
-    ]
+    words = "--frameworks fake --limit 200 --image-size 32 --lane default tuned --keep-frozen".split()
     program = [sys.executable, PROJECT / "run_bench.py", *words, "--results-dir", parent, "--name", "run"]
     subprocess.run(program, check=True, capture_output=True)
     return parent / "run"

@@ -17,8 +17,7 @@ CLASSES = 20
 
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self frozen", description=ABOUT)
-    having = [c.NAME for c in loading.framework_cards().values() if c.DEFAULT_MODELS]
-    parser.add_argument("--frameworks", nargs="+", default=having)
+    parser.add_argument("--frameworks", nargs="+", default=loading.real())
     parser.add_argument("--jobs", nargs="+", default=JOBS, metavar="MODEL/TRAINED", help=f"default: {' '.join(JOBS)}")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--images", type=int, default=64, help="kept in memory")

@@ -51,8 +51,7 @@ def share(framework: str, options: argparse.Namespace) -> float:
 
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self receipts", description=ABOUT)
-    having = [c.NAME for c in loading.framework_cards().values() if MODEL in c.MODELS and c.DEFAULT_MODELS]
-    parser.add_argument("--frameworks", nargs="+", default=having)
+    parser.add_argument("--frameworks", nargs="+", default=loading.real(MODEL))
     parser.add_argument("--data", default="demo")
     parser.add_argument("--image-size", type=int, default=None)
     parser.add_argument("--epochs", type=int, default=4, help="at least 2: the first is left out")

@@ -16,8 +16,7 @@ CLASSES = 20
 
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self steps", description=ABOUT)
-    having = [c.NAME for c in loading.framework_cards().values() if c.DEFAULT_MODELS]
-    parser.add_argument("--frameworks", nargs="+", default=having)
+    parser.add_argument("--frameworks", nargs="+", default=loading.real())
     parser.add_argument("--models", nargs="+", default=MODELS, help=f"default: {' '.join(MODELS)}")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--batch-size", type=int, default=8)

@@ -35,8 +35,7 @@ def share(framework: str, side: int, times: int) -> float:
 
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self tracing", description=ABOUT)
-    having = [c.NAME for c in loading.framework_cards().values() if MODEL.name in c.MODELS and c.DEFAULT_MODELS]
-    parser.add_argument("--frameworks", nargs="+", default=having)
+    parser.add_argument("--frameworks", nargs="+", default=loading.real(MODEL.name))
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=20, help="passes of each, of which the fastest counts")
     options = parser.parse_args(arguments)

@@ -3,7 +3,6 @@
 import base64
 import html
 from collections.abc import Callable
-from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -75,23 +74,16 @@ def html_page(title: str, text: str, figure: Callable[[str], bytes]) -> str:
 
 def _folded(tokens: list[Token]) -> list[Token]:
     """The sections that few read, closed: <details> from their heading to the next."""
-    found: list[Any] = []
-    open_, skip = False, 0
-    for i, token in enumerate(tokens):
-        if skip:
-            skip -= 1
-            continue
-        if token.type == "heading_open" and token.tag in ("h1", "h2"):
-            if open_:
-                found.append(_raw("</details>\n"))
-                open_ = False
-            name = tokens[i + 1].content
-            if token.tag == "h2" and name.startswith(FOLDED):
-                found.append(_raw(f"<details><summary>{html.escape(name)}</summary>\n"))
-                open_, skip = True, 2
-                continue
-        found.append(token)
-    return found + ([_raw("</details>\n")] if open_ else [])
+    starts = [i for i, t in enumerate(tokens) if t.type == "heading_open" and t.tag in ("h1", "h2")]
+    found = tokens[: starts[0]] if starts else tokens
+    for start, end in zip(starts, [*starts[1:], len(tokens)]):
+        name = tokens[start + 1].content  # of the heading's three tokens the second
+        if tokens[start].tag == "h2" and name.startswith(FOLDED):
+            opened = _raw(f"<details><summary>{html.escape(name)}</summary>\n")
+            found += [opened, *tokens[start + 3 : end], _raw("</details>\n")]
+        else:
+            found += tokens[start:end]
+    return found
 
 
 def _raw(text: str) -> Token:
