@@ -53,10 +53,8 @@ def appended(base: Baseline, run: Baseline) -> Baseline:
             raise InputError(f"{row.label}: other {', '.join(names)} than in the baseline: no evidence for it")
         fresh = {seed: plan for seed, plan in row.plans.items() if seed not in old.plans}
         metrics = dict(old.metrics)
-        for (
-            name,
-            metric,
-        ) in row.metrics.items():  # a class without a positive has no AP: a metric need not have all seeds
+        for name, metric in row.metrics.items():
+            # A class without a positive has no AP: a metric need not have all seeds.
             known = old.metrics[name].values if name in old.metrics else {}
             more = {seed: value for seed, value in metric.values.items() if seed in fresh}
             if known | more:

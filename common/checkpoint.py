@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from common.child import CHECKPOINT
+from common.child import CHECKPOINT, TUNING
 from common.files import hash_file, read_json, replacing, write_arrays, write_json, write_text
 from common.watch import read_events
 
 
 @dataclass
-class Progress:
+class State:
     """What a trial has beside its model and optimiser: which epoch was the last, and the best weights so far."""
 
     epoch: int = 0
@@ -25,7 +25,7 @@ class Progress:
     logits: dict[str, np.ndarray] = field(default_factory=dict)  # of the validation split, by epoch
 
 
-def save(trial: Path, progress: Progress, adapter: Any, model: Any) -> None:
+def save(trial: Path, progress: State, adapter: Any, model: Any) -> None:
     """Write files named by the epoch, then the one that names them; then remove those of the epoch before."""
     folder = trial / CHECKPOINT
     names = {
@@ -46,16 +46,16 @@ def save(trial: Path, progress: Progress, adapter: Any, model: Any) -> None:
             file.unlink()
 
 
-def load(trial: Path, adapter: Any, model: Any) -> Progress:
+def load(trial: Path, adapter: Any, model: Any) -> State:
     """The progress of the last checkpoint, its state put into the model; nothing where there is none."""
     folder = trial / CHECKPOINT
     if not last_epoch(trial):
-        return Progress()
+        return State()
     said = read_json(folder / "checkpoint.json")
     adapter.restore(model, folder / said["state"])
     with np.load(folder / said["logits"]) as arrays:
         logits = {name: arrays[name] for name in arrays.files}
-    return Progress(said["epoch"], said["best_loss"], said["best_epoch"], load_file(folder / said["best"]), logits)
+    return State(said["epoch"], said["best_loss"], said["best_epoch"], load_file(folder / said["best"]), logits)
 
 
 def last_epoch(trial: Path) -> int:
@@ -82,4 +82,5 @@ def rewind(trial: Path) -> int:
 
 
 def remove(trial: Path) -> None:
-    shutil.rmtree(trial / CHECKPOINT, ignore_errors=True)
+    for name in (CHECKPOINT, TUNING):
+        shutil.rmtree(trial / name, ignore_errors=True)

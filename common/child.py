@@ -20,16 +20,13 @@ from common.errors import InputError
 from common.files import PROJECT, read_json
 from common.machine import cores
 
-TRACES = (
-    "events.jsonl",
-    "logits.npz",
-    "weights.safetensors",
-    "predictions.csv",
-    "parent.json",
-)  # what a trial leaves in its folder
+# What a trial leaves in its folder.
+TRACES = ("events.jsonl", "logits.npz", "weights.safetensors", "predictions.csv", "parent.json")
 STARTED = "FRAMEWORK_BENCH_STARTED"  # the variable that tells a child when it was started
+RESUME = "--resume"  # said by the parent, which has taken the events back to the last checkpoint
 RECEIPTS = "receipts"  # what the training steps received, a file for each epoch
 CHECKPOINT = "checkpoint"  # and while it runs: its state after the last epoch
+TUNING = "tuning"  # and while the tuned lane tries ways of training: the state to go back to
 END_S = 3  # after this, a child that was asked to end is killed
 STALL_S = 15.0  # a download that brings no byte for so long is given up
 BUSY_CPU_S = 0.5  # a child that computes so much meanwhile is no stalled download
@@ -71,7 +68,7 @@ def clear(folder: Path) -> None:
     """Remove what an earlier try of the trial left, so that it cannot be taken for this one's."""
     for name in TRACES:
         (folder / name).unlink(missing_ok=True)
-    for name in (RECEIPTS, CHECKPOINT):
+    for name in (RECEIPTS, CHECKPOINT, TUNING):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 

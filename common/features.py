@@ -59,15 +59,15 @@ def begun(folder: Path) -> bool:
 
 def fill(
     folder: Path, rows: np.ndarray, total: int, compute: Callable[[np.ndarray], Iterable[np.ndarray]], shape: tuple[int, ...],
-    dtype: str, progress: Callable[[int, int], None],
+    dtype: str, progress: Callable[[int, int], None], waiting: Callable[[float], None] = lambda waited_s: None,
 ) -> int:  # fmt: skip
     """Compute the features of `rows` (of `total`) and keep them; goes on where a kill stopped it. Returns how many images
     were computed now; 0 where another process has completed the store.
 
-    compute: row numbers [k] -> dtype [k, *shape], in parts. InputError where the disk cannot hold them, or where a value is
+    compute: row numbers [k] -> dtype [k, *shape], in parts. waiting: told while another process fills it. InputError where the disk cannot hold them, or where a value is
     beyond what the dtype holds.
     """
-    with locked(folder):
+    with locked(folder, waiting):
         if complete(folder, rows):
             return 0
         (folder / "store.json").unlink(missing_ok=True)  # damaged, if there
@@ -78,7 +78,8 @@ def fill(
         )
         chunks = _journalled(journal, file, rows, shape, dtype)
         done = min(len(chunks) * CHUNK, len(rows))
-        need_space(folder, (len(rows) - done) * row_bytes, f"the feature store of {len(rows)} images")
+        what = f"the feature store of {len(rows)} images"
+        need_space(folder, (len(rows) - done) * row_bytes, what, "fewer images (--limit N), or --lane default")
         computed = len(rows) - done
         with open(file, "r+b" if file.exists() else "w+b") as stream:
             stream.truncate(total * row_bytes)
@@ -87,7 +88,9 @@ def fill(
                 for part in compute(block):  # looked at and written while it lies in the processor's cache
                     if not _finite(part):
                         raise InputError(
-                            f"features are not finite, or beyond what {dtype} holds; take --features float32"
+                            "the frozen part's output is not finite; take other weights"
+                            if dtype == "float32"
+                            else f"features are not finite, or beyond what {dtype} holds; take --features float32"
                         )
                     for row, values in zip(block[at:], part):
                         stream.seek(int(row) * row_bytes)

@@ -7,7 +7,26 @@ from typing import Protocol
 import numpy as np
 
 from common.decode import ImageError, decode
+from common.errors import InputError
 from common.pixels import PixelStore
+from common.plan import plan_hash
+from common.types import Plan
+
+
+def read_plan(path: Path, expected_hash: str) -> Plan:
+    """A trial's plan from its file. InputError where it is another than the trial was planned with."""
+    with np.load(path) as arrays:
+        plan = Plan(**{name: arrays[name] for name in arrays.files})
+    found = plan_hash(plan)
+    if found != expected_hash:
+        raise InputError(f"{path} has hash {found}, the trial was planned with {expected_hash}; start the run anew")
+    return plan
+
+
+def image_paths(file: Path) -> np.ndarray:
+    """Of every image of the data, from a run's files.npz, which names them as seen from its own folder."""
+    with np.load(file) as arrays:
+        return np.array([str(file.parent / path) for path in arrays["paths"]])
 
 
 class Source(Protocol):

@@ -7,15 +7,18 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from common.errors import InputError
+from common.words import size_text
 
 PROJECT = Path(__file__).resolve().parent.parent
+POLL_S = 2.0  # of a folder that another process has
 
 
 def cache_folder() -> Path:
@@ -41,14 +44,15 @@ def replacing(path: Path) -> Iterator[Path]:
 _held: list[IO[str]] = []  # open, and so locked, until the process ends
 
 
-def hold(folder: Path) -> None:
-    """Keep the folder to this process as long as it lives. InputError where another one has it."""
+def hold(folder: Path, through_exec: bool = False) -> None:
+    """Keep the folder to this process as long as it lives, or to what it execs into too. InputError where another has it."""
     stream = open(folder / ".lock", "w")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         stream.close()
         raise InputError(f"'{folder}' is being run by another process; wait until it has ended") from None
+    os.set_inheritable(stream.fileno(), through_exec)
     _held.append(stream)
 
 
@@ -111,12 +115,24 @@ class Rows:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """The folder, made if need be, to this process alone; others wait."""
+def locked(folder: Path, waiting: Callable[[float], None] = lambda waited_s: None) -> Iterator[None]:
+    """The folder, made if need be, to this process alone; others wait, and are told so at once and every few seconds."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        waited_s = 0.0
+        while not _taken(lock):
+            waiting(waited_s)
+            time.sleep(POLL_S)
+            waited_s += POLL_S
         yield
+
+
+def _taken(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def hash_file(path: Path) -> str:
@@ -139,31 +155,13 @@ def hash_weights(path: Path) -> str:
     return digest.hexdigest()
 
 
-def need_space(folder: Path, wanted_bytes: int, what: str) -> None:
-    """InputError where the disk under `folder` cannot hold `wanted_bytes` and 5 % more."""
+def need_space(folder: Path, wanted_bytes: int, what: str, smaller: str = "") -> None:
+    """InputError where the disk under `folder` cannot hold `wanted_bytes` and 5 % more. smaller: what would take less."""
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < wanted_bytes * 1.05:
         raise InputError(
             f"{what} needs {size_text(wanted_bytes)} in {folder}, where {size_text(free)} are free; "
-            "take fewer images (--limit N), a smaller --image-size, or set FRAMEWORK_BENCH_CACHE to a larger disk"
+            + (f"take {smaller}, or " if smaller else "")
+            + "set FRAMEWORK_BENCH_CACHE to a larger disk"
         )
-
-
-def size_text(n_bytes: float) -> str:
-    """1536 -> '1.5 KiB'."""
-    for unit in ("B", "KiB", "MiB"):
-        if n_bytes < 1024:
-            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
-        n_bytes /= 1024
-    return f"{n_bytes:.2f} GiB"
-
-
-def time_text(seconds: float) -> str:
-    """75 -> '1 min 15 s'."""
-    if seconds < 60:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"

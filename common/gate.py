@@ -11,11 +11,11 @@ from PIL import Image
 from common import device, parity, prepare, select
 from common.child import ask
 from common.decode import ImageError
-from common.errors import InputError
-from common.feed import Decoded, Stored
+from common.errors import InputError, readable
+from common.feed import Decoded, Stored, image_paths
 from common.files import cache_folder, need_space, read_json, write_arrays, write_json
 from common.machine import cores
-from common.results import Gate
+from common.results import GATES, Gate
 from common.trace import RATE, STEPS
 from common.types import (
     Balance,
@@ -32,7 +32,6 @@ from common.types import (
 )
 
 SIDE, IMAGES = 64, 6  # pixels; images a step
-FILE = "parity.json"
 TRACE_BYTES = 3 * 2**30  # what two traces of the largest model need on disk, for a minute
 
 
@@ -118,15 +117,16 @@ def before(folder: Path, specs: list[TrialSpec], say: Callable[[str], None]) -> 
     not done again where the run is taken up. Other runs have nothing to prove."""
     matched = [s for s in specs if s.recipe.formulas == "matched" and s.repeat == 0]
     trials = [(s.framework, s.model, s.recipe, s.feed.balance, s.weights) for s in matched]
-    kept = list(read_json(folder / FILE)) if (folder / FILE).exists() else []
-    done = {(gated.model, gated.train, gated.weighted) for gated in map(Gate.model_validate, kept)}
+    with readable(f"'{folder / GATES}'"):
+        kept = list(read_json(folder / GATES)) if (folder / GATES).exists() else []
+        done = {(gated.model, gated.train, gated.weighted) for gated in map(Gate.model_validate, kept)}
     left = [c for c in _candidates(trials, folder) if (c.model, c.train, c.weighted) not in done]
     if not left:
         return
     pixels, labels = _first_images(folder, matched[0])
     for found in _each(left, pixels, labels, matched[0].process, say):
         kept += [finding.model_dump() for finding in found]
-        write_json(folder / FILE, kept)
+        write_json(folder / GATES, kept)
 
 
 def _candidates(trials: Iterable[tuple[str, ModelSpec, Recipe, Balance, WeightsSpec]], base: Path) -> list[Candidate]:
@@ -184,9 +184,7 @@ def _first_images(folder: Path, spec: TrialSpec) -> tuple[np.ndarray, np.ndarray
         labels = arrays["labels"][rows]
     if feed.pixels:
         return batch(Stored(folder / feed.pixels).read(rows, None)), labels
-    with np.load(folder / feed.files) as arrays:
-        paths = np.array([str(folder / path) for path in arrays["paths"]])
-    return _decoded(paths, rows), labels
+    return _decoded(image_paths(folder / feed.files), rows), labels
 
 
 def _decoded(paths: np.ndarray, rows: np.ndarray) -> np.ndarray:

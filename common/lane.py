@@ -4,7 +4,7 @@ The mathematics stays the default lane's: at the end both lanes' logits are comp
 """
 
 import os
-import tempfile
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from common import features
+from common.child import TUNING
 from common.feed import Source
-from common.files import cache_folder, hash_arrays, size_text
+from common.files import cache_folder, hash_arrays
 from common.types import Plan, TrialSpec, Way
-from common.watch import STEP_EVENT_S, Events, Watch
+from common.watch import STEP_EVENT_S, Events, unwatched
+from common.words import size_text
 
 MEASURED_S = 0.7  # of each way of the frozen part
 STEPS, STEPS_S = 20, 2.0  # a way of what trains is tried for so many steps, or so long, but at least for three
@@ -109,8 +111,8 @@ class Tuned:
         extract, last = self._extractor(way), [began]
         first = pixels.read(np.resize(rows, size), None)  # of no other size: that would be built anew
         shape = extract(first).shape[1:]
-        total = int(np.prod(shape)) * np.dtype(self.spec.features).itemsize * len(rows)
-        self.events.write("storing", images=len(rows), size=size_text(total))
+        size_bytes = int(np.prod(shape)) * np.dtype(self.spec.features).itemsize * len(rows)
+        self.events.write("storing", images=len(rows), size=size_text(size_bytes))
 
         def progress(done: int, images: int) -> None:
             now = time.perf_counter()
@@ -118,9 +120,13 @@ class Tuned:
                 last[0] = now
                 self.events.write("features", done=done, images=images, elapsed_s=now - began)
 
+        def waiting(waited_s: float) -> None:  # a sign of life each time: a trial that says nothing is ended
+            self.events.write("waiting", waited_s=waited_s)
+
         with ThreadPoolExecutor(1) as reader:  # the next images are read while these are computed
             compute = _ahead(pixels, extract, size, reader)
-            filled = features.fill(folder, rows, int(rows.max()) + 1, compute, shape, self.spec.features, progress)
+            total = int(rows.max()) + 1
+            filled = features.fill(folder, rows, total, compute, shape, self.spec.features, progress, waiting)
         self._extractor.clear()
         return filled
 
@@ -149,29 +155,30 @@ class Tuned:
         batch = self.spec.recipe.batch_size
 
         def measure(way: Way) -> tuple[float, float]:
-            with tempfile.TemporaryDirectory(dir=self.trial.folder) as folder:
-                state = Path(folder) / "state"
-                self.adapter.save(self.model, state)
-                try:
-                    began = time.perf_counter()
-                    self._run_as(way)
-                    self._train(plan, 1)
-                    built = time.perf_counter()
-                    done, least = 0, 3
-                    while done < least or (done < STEPS and time.perf_counter() - built < STEPS_S):
-                        self._train(plan, least)
-                        done += least
-                    return done * batch / (time.perf_counter() - built), built - began
-                finally:
-                    self.adapter.restore(self.model, state)
-                    self.adapter.run_as(self.model, {}, None)
+            state = self.trial.folder / TUNING / "state"
+            state.parent.mkdir(exist_ok=True)
+            self.adapter.save(self.model, state)
+            try:
+                began = time.perf_counter()
+                self._run_as(way)
+                self._train(plan, 1)
+                built = time.perf_counter()
+                done, least = 0, 3
+                while done < least or (done < STEPS and time.perf_counter() - built < STEPS_S):
+                    self._train(plan, least)
+                    done += least
+                return done * batch / (time.perf_counter() - built), built - began
+            finally:
+                self.adapter.restore(self.model, state)
+                self.adapter.run_as(self.model, {}, None)
+                shutil.rmtree(state.parent)
 
         return measure
 
     def _train(self, plan: Plan, steps: int) -> None:
         rows = np.resize(plan.orders[0], steps * self.spec.recipe.batch_size)
         feed = self.trial.feed(rows, self.trial.labels[rows], np.empty(0))
-        self.adapter.train_epoch(self.model, feed, Watch(Events(Path(os.devnull)), "train", 1, feed.batches))
+        self.adapter.train_epoch(self.model, feed, unwatched("train", feed.batches))
         self.adapter.fence()
 
     def _search(self, part: str, ways: Ways, measure: Measure, images: int) -> Way:

@@ -1,4 +1,4 @@
-"""The one place that finds frameworks, formats and suites by name: a folder or file dropped in is found."""
+"""The one place that finds frameworks, formats, suites and verbs by name: a folder or file dropped in is found."""
 
 import importlib
 import pkgutil
@@ -9,6 +9,7 @@ from types import ModuleType
 import benchmarks
 import benchmarks.recipes
 import common.formats
+import common.verbs
 import frameworks
 from common.errors import InputError, unknown
 
@@ -64,12 +65,18 @@ def format_of(path: Path, name: str = "") -> ModuleType:
         raise unknown("format", name, formats())
     if name:
         return formats()[name]
-    for module in formats().values():
-        if module.recognises(path):
-            return module
+    found = [name for name, module in formats().items() if module.recognises(path)]
+    if len(found) == 1:
+        return formats()[found[0]]
+    if found:
+        raise InputError(f"'{path}' looks like {' and like '.join(found)}; say which with --format {found[0]}")
     known = "; ".join(f"{name}: {module.LOOKS_LIKE}" for name, module in formats().items())
     what = "" if path.exists() else " (there is no such folder)"
     raise InputError(f"no format recognises the data at '{path}'{what}; there are: {known}")
+
+
+def verbs() -> dict[str, ModuleType]:
+    return {m.__name__.rsplit(".", 1)[1].replace("_", "-"): m for m in _modules(common.verbs, packages=False)}
 
 
 def suites() -> dict[str, ModuleType]:

@@ -11,10 +11,14 @@ from pathlib import Path
 
 import psutil
 
-from common.files import PROJECT, size_text
+from common.files import PROJECT
+from common.words import size_text
 
 CODE = ("common", "frameworks", "benchmarks")
-NOT_OF_A_TRIAL = ("common/report", "common/check.py", "common/baselines.py", "common/progress.py", "benchmarks/self")
+NOT_OF_A_TRIAL = (
+    "common/report", "common/verbs", "common/check.py", "common/baselines.py", "common/progress.py", "common/groups.py",
+    "common/comparison.py", "common/timing.py", "common/rates.py", "common/survey.py", "benchmarks/self",
+)  # fmt: skip
 
 
 def cores() -> int:

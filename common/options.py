@@ -1,7 +1,7 @@
 """The flags of a run: their names, limits and help."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from common.parser import Parser
@@ -14,15 +14,12 @@ examples:
   run_bench.py --frameworks torch --models resnet50:v1 --weights w.safetensors --train last-block
   run_bench.py --recipe authors --frameworks torch --models resnet50
   run_bench.py --resume results/RUN                    go on where a run stopped
-  run_bench.py list                                    frameworks, models, suites, recipes, formats
   run_bench.py data --data ../comp5329                 look at a data set without training
-  run_bench.py report results/RUN                      make a run's tables and figures again
   run_bench.py parity resnet50:v1.5                    prove that both frameworks do the same arithmetic
   run_bench.py --suite matched --repeats 5             every architecture on both, the same work
   run_bench.py --models efficientnet_lite0 --lane default tuned   how much faster, for the same scores
   run_bench.py compare results/RUN                     who is faster, and what of it is the framework's
   run_bench.py check results/RUN --baseline results/baselines/smoke.json
-  run_bench.py self overhead                           the harness against a bare loop
 
 exit codes: 0 all trials finished, 1 a trial failed, 2 bad input, 130 Ctrl-C
 """
@@ -42,6 +39,7 @@ def bounded(kind: type, fits: Callable[[Any], bool], words: str) -> Callable[[st
 
 
 positive = bounded(int, lambda n: n >= 1, "1 or more")
+several = bounded(int, lambda n: n >= 2, "2 or more")
 not_negative = bounded(int, lambda n: n >= 0, "0 or more")
 positive_number = bounded(float, lambda x: 0 < x < float("inf"), "above 0")
 percentile = bounded(float, lambda x: 0 <= x < 100, "a percentile from 0 to below 100")
@@ -63,36 +61,19 @@ def data_flags(parser: Parser) -> None:
     data.add_argument("--percentiles", nargs="+", type=percentile, metavar="P", help="default: 80 85 90 95")
 
 
-def parity_parser() -> Parser:
+def trials_parser(verbs: Mapping[str, str]) -> Parser:
+    """verbs: what else the command line can do, for the help: name -> what it does."""
+    others = "\n".join(f"  {name:14} {about}" for name, about in verbs.items())
     parser = Parser(
-        prog="run_bench.py parity",
-        description="Prove that frameworks do the same arithmetic: every layer's output, the loss, every gradient, batch norm's "
-        "statistics, the optimiser and five training steps of one model from the same weights, compared tensor by tensor.",
-        epilog="example: run_bench.py parity resnet50:v1.5 vgg19\nexit codes: 0 all gates passed, 1 one failed, 2 bad input",
-    )  # fmt: skip
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="default: those of the suite matched")
-    parser.add_argument("--frameworks", nargs="+", metavar="NAME", help="default: all real ones that have the model")
-    parser.add_argument(
-        "--train", choices=("head", "last-block", "all"), help="what the five steps train (default: head)"
-    )
-    parser.add_argument("--weights", nargs="+", metavar="CHOICE", help="as for a run (default: auto)")
-    parser.add_argument("--data", metavar="PATH", help="whose first images are taken (default: demo)")
-    parser.add_argument("--format", metavar="NAME", help="of the data")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: auto")
-    return parser
-
-
-def trials_parser() -> Parser:
-    parser = Parser(
-        prog="run_bench.py", epilog=EXAMPLES,
+        prog="run_bench.py", epilog=f"verbs (run_bench.py VERB --help):\n{others}\n\n{EXAMPLES}",
         description="Compare deep-learning frameworks on multi-label image classification: the same split, order and "
-        "pixels for each.\nVerbs: list, data, report, compare, parity, check, check-adapter, self (run_bench.py VERB --help). Without a verb, trials run:",
+        "pixels for each. Without a verb, trials run.",
     )  # fmt: skip
     what = parser.add_argument_group("what runs")
-    what.add_argument("--suite", default="", help="a named list of trials (see list), e.g. paper")
-    what.add_argument("--frameworks", nargs="+", default=[], metavar="NAME", help="see list (default: all real ones)")
+    what.add_argument("--suite", help="a named list of trials (see list), e.g. paper")
+    what.add_argument("--frameworks", nargs="+", metavar="NAME", help="see list (default: all real ones)")
     what.add_argument(
-        "--models", nargs="+", default=[], metavar="NAME[:VARIANT]",
+        "--models", nargs="+", metavar="NAME[:VARIANT]",
         help="on every framework that has it (default: each framework's own; see list)",
     )  # fmt: skip
     what.add_argument("--repeats", type=positive, help="times, each with the next seed (default: 1)")
@@ -100,9 +81,7 @@ def trials_parser() -> Parser:
         "--resume", metavar="RUN", help="go on with a run: finished trials stand, others go on after their last epoch"
     )
     how = parser.add_argument_group("how it trains")
-    how.add_argument(
-        "--recipe", default="", metavar="NAME", help="a set of the values below (see list; default: default)"
-    )
+    how.add_argument("--recipe", metavar="NAME", help="a set of the values below (see list; default: default)")
     how.add_argument("--epochs", type=positive, help="passes over the training split (default: 2)")
     how.add_argument("--batch-size", type=positive, help="images a step; never changed by itself (default: 32)")
     how.add_argument("--learning-rate", type=positive_number, help="default: 3e-3 for a head alone, else 1e-3")

@@ -16,5 +16,9 @@ class Parser(argparse.ArgumentParser):
         form = argparse.RawDescriptionHelpFormatter
         super().__init__(description=textwrap.fill(description, WIDTH), formatter_class=form, **words)
 
+    def given(self, arguments: list[str]) -> dict[str, Any]:
+        """What was given, by the flags' names; what was not is left out."""
+        return {name: value for name, value in vars(self.parse_args(arguments)).items() if value not in (None, [])}
+
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see {self.prog} --help")

@@ -17,9 +17,10 @@ import xxhash
 from PIL import __version__ as pillow_version
 
 from common.decode import fill_chunk
-from common.errors import InputError
-from common.files import Rows, cache_folder, locked, need_space, read_json, size_text, write_json
+from common.errors import InputError, readable
+from common.files import Rows, cache_folder, locked, need_space, read_json, write_json
 from common.machine import cores
+from common.words import size_text
 
 CHUNK = 16  # images journalled at once
 LAYOUT = 2  # of a store's files: raise it when they change, and older stores are not used
@@ -78,12 +79,17 @@ def store(
     """
     kind = "pixels" if keep else "decoded"
     folder = cache_folder() / kind / f"{name}-{len(paths)}x{side}-{_fingerprint(paths, side)}"
-    with locked(folder):
+
+    def waiting(waited_s: float) -> None:
+        if not waited_s:
+            say("another run fills the same pixel store; this one waits")
+
+    with locked(folder, waiting):
         for _ in range(2):
             earlier = (folder / "store.json").exists() or (folder / "journal.jsonl").exists()
             if not (folder / "store.json").exists():
                 fill(name, paths, side, folder, say, progress, keep)
-            if not earlier or (_still_bad(folder, paths, side) and (not keep or PixelStore(folder).verify())):
+            if not earlier or _as_it_was(folder, paths, side, keep):
                 break
             say(f"the pixel store at {folder} is not what its images give now; it is filled again")
             for file in ("store.json", "journal.jsonl"):
@@ -91,9 +97,16 @@ def store(
     return folder, read_json(folder / "store.json")
 
 
-def _still_bad(folder: Path, paths: np.ndarray, side: int) -> bool:
-    """Whether no image that could not be decoded can be now: a missing right to read leaves no trace in a file's time."""
-    return all(fill_chunk("", side, row, [paths[row]])[1] for row, _ in read_json(folder / "store.json")["bad"])
+def _as_it_was(folder: Path, paths: np.ndarray, side: int, keep: bool) -> bool:
+    """Whether the store can be read, holds what was written, and no image that could not be decoded can be now: a missing
+    right to read leaves no trace in a file's time."""
+    try:
+        with readable(f"the pixel store at {folder}"):
+            bad = read_json(folder / "store.json")["bad"]
+            still_bad = all(fill_chunk("", side, row, [paths[row]])[1] for row, _ in bad)
+            return still_bad and (not keep or PixelStore(folder).verify())
+    except InputError:
+        return False
 
 
 def fill(
@@ -107,7 +120,8 @@ def fill(
     image_bytes = side * side * 3
     words = f"decoding {n - finished} images to {side} x {side}"
     if keep:
-        need_space(folder, (n - finished) * image_bytes, f"the pixel store of {n} images at {side} pixels")
+        what = f"the pixel store of {n} images at {side} pixels"
+        need_space(folder, (n - finished) * image_bytes, what, "fewer images (--limit N), a smaller --image-size")
         with open(file, "ab") as stream:
             stream.truncate(n * image_bytes)
         say(f"{words}: {size_text(n * image_bytes)} in {folder}")

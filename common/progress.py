@@ -7,11 +7,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from common.files import size_text, time_text
 from common.report.table import Table, images_words
 from common.report.terminal import show
 from common.results import RunRecord
-from common.types import TrialSpec, way_words
+from common.types import TrialSpec
+from common.words import size_text, time_text, tried_words, way_words
 
 ESTIMATE_AT_STEP = 5
 WORTH_SAYING_S = 10.0  # a shorter trial is over before the line is read
@@ -114,12 +114,14 @@ class Display:
             self.say(f"  goes on after epoch {event['done_epochs']}")
 
     def _on_tried(self, event: dict[str, Any], memory_bytes: int) -> None:
-        way = way_words(event["way"])
-        rate = f"{event['images_per_s']:.1f} images/s" if "images_per_s" in event else ""
-        self.say(f"  tried, {event['part']} part: {way}: {rate or event.get('skipped') or event['failed']}")
+        self.say(f"  tried, {event['part']} part: {tried_words(event)}")
 
     def _on_storing(self, event: dict[str, Any], memory_bytes: int) -> None:
         self.say(f"  the frozen part runs once over {event['images']:,} images: {event['size']} of features")
+
+    def _on_waiting(self, event: dict[str, Any], memory_bytes: int) -> None:
+        if not event["waited_s"]:
+            self.say("  another trial fills the same features; this one waits")
 
     def _on_features(self, event: dict[str, Any], memory_bytes: int) -> None:
         self._moving(event, "features", event["done"], event["images"], event["done"], memory_bytes)
@@ -142,7 +144,10 @@ class Display:
         self.say(f"  logits apart from the default lane's: {words}", "" if event["passed"] else "red")
 
     def _on_ceilings(self, event: dict[str, Any], memory_bytes: int) -> None:
-        self.say(f"  ceilings measured in {time_text(event['seconds'])}, not part of the trial's passes")
+        if event.get("why not"):
+            self.say(f"  no ceilings: {event['why not']}", "yellow")
+        else:
+            self.say(f"  ceilings measured in {time_text(event['seconds'])}, not part of the trial's passes")
 
     def _on_received(self, event: dict[str, Any], memory_bytes: int) -> None:
         if event["phase"] == "train" and event["epoch"] == 1:

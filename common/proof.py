@@ -11,8 +11,8 @@ from common import receipts
 from common.child import RECEIPTS
 from common.decode import decode
 from common.features import FeatureStore
+from common.feed import image_paths, read_plan
 from common.pixels import PixelStore
-from common.trial import read_plan
 from common.types import Plan, TrialSpec
 from common.watch import last
 
@@ -67,7 +67,7 @@ def _pixels(run: Path, spec: TrialSpec, drawn: Plan, epoch: int) -> np.ndarray:
 @cache  # the trials of a seed share their crops
 def _cropped(files: str, side: int, plan: str, epoch: int) -> np.ndarray:
     """int64: the hash of each visit's crop."""
-    paths = _paths(Path(files))
+    paths = image_paths(Path(files)).tolist()
     with np.load(plan) as arrays:
         rows, draws = arrays["orders"][epoch - 1], arrays["crops"][epoch - 1]
     return np.array([_decoded(paths[row], side, draw) for row, draw in zip(rows, draws)])
@@ -78,16 +78,11 @@ def _whole(store: str, files: str, side: int, rows_bytes: bytes) -> np.ndarray:
     """int64: the hash of each row's image, uncropped."""
     rows = np.frombuffer(rows_bytes, np.int32)
     if not store:
-        paths = _paths(Path(files))
+        paths = image_paths(Path(files)).tolist()
         return np.array([_decoded(paths[row], side, np.empty(0)) for row in rows])
     pixels, step = PixelStore(Path(store)), max(1, BLOCK_BYTES // (side * side * 3))
     blocks = [receipts.of_pixels(pixels.read(rows[at : at + step])) for at in range(0, len(rows), step)]
     return np.concatenate(blocks)
-
-
-def _paths(files: Path) -> list[str]:
-    with np.load(files) as arrays:
-        return [str(files.parent / path) for path in arrays["paths"]]
 
 
 def _decoded(path: str, side: int, draw: np.ndarray) -> np.int64:

@@ -14,9 +14,8 @@ import numpy as np
 
 from common.files import hash_arrays
 
-WORD = (
-    4  # bytes of pixels hashed as one number, extended to 64 bits: a weight's upper half then takes part in every sum
-)
+# Bytes of pixels hashed as one number, extended to 64 bits: a weight's upper half then takes part in every sum.
+WORD = 4
 
 
 @cache

@@ -10,8 +10,8 @@ import numpy as np
 
 from common.errors import InputError, OtherSchema, readable
 from common.files import read_json
-from common.results import EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord
-from common.scores import at_percentile, image_f1, oracle_scores, picks, prior_scores, score, share_of_way
+from common.results import GATES, EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord
+from common.scores import at_percentile, f1_by_image, oracle_scores, prior_scores, score, share_of_way
 from common.stats import DRAWS, bootstrap_mean, paired_test
 from common.types import SCHEMA_VERSION, TrialSpec
 from common.watch import read_events
@@ -127,7 +127,7 @@ def _image_f1(trial: Path, truth: np.ndarray, percentiles: tuple[float, ...]) ->
     """F1 of each validation image, by percentile."""
     with np.load(trial / "logits.npz") as arrays:
         logits = arrays["prediction"]
-    return {f"{p:g}": image_f1(picks(logits, p), truth) for p in percentiles}
+    return {f"{p:g}": f1_by_image(logits, truth, p) for p in percentiles}
 
 
 def _paired(specs: list[TrialSpec], each: dict[str, dict[str, np.ndarray]]) -> tuple[Paired, ...]:
@@ -153,7 +153,7 @@ def _paired(specs: list[TrialSpec], each: dict[str, dict[str, np.ndarray]]) -> t
 
 def _gates(folder: Path) -> tuple[Gate, ...]:
     """What the parity gate found before a matched run; nothing before any other."""
-    file = folder / "parity.json"
+    file = folder / GATES
     return tuple(Gate.model_validate(found) for found in read_json(file)) if file.exists() else ()
 
 

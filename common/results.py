@@ -89,6 +89,9 @@ class Stage(Value):
     allowed: float
 
 
+GATES = "parity.json"  # those of a run, in its folder
+
+
 class Gate(Value):
     """Whether two frameworks do the same arithmetic for one model: the parity gate's findings."""
 

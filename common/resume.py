@@ -1,19 +1,24 @@
 """An interrupted run -> what is left of it: refused where it would not be the same run any more."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from common import checkpoint, gate, prepare
+from common import checkpoint, prepare
 from common.errors import InputError, readable
+from common.feed import read_plan
 from common.files import hash_arrays, hold, read_json, write_json
 from common.machine import cores, machine, made_by
 from common.records import read_run
-from common.results import RunRecord
+from common.results import GATES, RunRecord
 from common.runner import disown, finished
-from common.trial import read_plan
 from common.types import Dataset, Job, Settings, TrialSpec
+
+
+def resume_line(folder: Path) -> str:
+    return f"uv run python run_bench.py --resume {shlex.quote(str(folder))}"
 
 
 def reopen(
@@ -45,7 +50,7 @@ def reopen(
         for spec in begun:
             disown(folder / "trials" / spec.name)
     if changed:
-        (folder / gate.FILE).unlink(missing_ok=True)  # it gated what ran then
+        (folder / GATES).unlink(missing_ok=True)  # it gated what ran then
         specs = [_on_this_machine(folder, spec) for spec in specs]
         run = run.model_copy(update={"made_by": made_by(), "machine": machine()})
         write_json(folder / "run.json", run.model_dump())

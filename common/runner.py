@@ -10,15 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from common import checkpoint
-from common.child import clear, end, log_tail, start
+from common.child import RESUME, clear, end, log_tail, start
 from common.errors import InputError, readable
-from common.files import read_json, size_text, write_json
+from common.files import read_json, write_json
 from common.memory import PeakMemory, method
 from common.proof import proven
 from common.signals import uninterrupted
-from common.trial import RESUME
 from common.types import TrialSpec
 from common.watch import read_events
+from common.words import size_text
 
 LOOK_S = 0.1
 UNLOAD_S = 10.0  # a child that has said its last word and does not end is ended
@@ -72,7 +72,8 @@ def prove_alone(folder: Path, names: tuple[str, ...]) -> None:
             e["event"] == "done" for e in read_events(trial / "events.jsonl")
         ):
             continue
-        spec = TrialSpec.model_validate(read_json(trial / "spec.json"))
+        with readable(f"'{trial / 'spec.json'}'"):
+            spec = TrialSpec.model_validate(read_json(trial / "spec.json"))
         hashes, fault = _proven(trial, spec)
         said = {"status": "ok", "reason": "", "receipts": hashes, "receipt_fault": fault, "spec": spec.identity()}
         write_json(trial / "parent.json", said)

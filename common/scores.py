@@ -59,9 +59,15 @@ def at_percentile(scores: np.ndarray, labels: np.ndarray, percentile: float) -> 
 
 
 def image_f1(chosen: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """F1 of each image, float [n]. chosen, labels: 0/1 [n, classes]."""
+    """F1 of each image, float [n]. chosen: bool [n, classes]; labels: 0/1 [n, classes]."""
     hit = (chosen & labels.astype(bool)).sum(axis=1)
     return _ratio(2 * hit, chosen.sum(axis=1) + labels.sum(axis=1))
+
+
+def f1_by_image(scores: np.ndarray, labels: np.ndarray, percentile: float) -> np.ndarray:
+    """F1 of each image at the percentile, float [n]. scores: [n, classes]; labels: 0/1 [n, classes]."""
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(scores), BLOCK)]
+    return np.concatenate([np.empty(0), *(image_f1(picks(scores[b], percentile), labels[b]) for b in blocks)])
 
 
 def sample_f1(chosen: np.ndarray, labels: np.ndarray) -> float:

@@ -5,7 +5,6 @@ of 2^20 moves every parameter by 2^20 times its gradient, which leaves no digit 
 own. So what is compared is what the step did, with no second way of computing it.
 """
 
-import os
 import time
 import zlib
 from pathlib import Path
@@ -17,7 +16,7 @@ from common.errors import InputError, listed
 from common.feed import Feed
 from common.initial import initialise
 from common.types import BuildSpec, WeightsSpec
-from common.watch import Events, Watch
+from common.watch import unwatched
 
 LARGE = 2.0**20
 MOVED = 1e-3  # see off_kinks
@@ -79,7 +78,7 @@ class Tracer:
         """One training step on the images of that number; its loss."""
         rows = np.arange((number - 1) * self.images, number * self.images, dtype=np.int32)
         feed = Feed(Held(self.pixels), rows, self.labels[rows], self.images, 0)
-        return float(self.adapter.train_epoch(model, feed, Watch(Events(Path(os.devnull)), "train", 1, 1)))
+        return float(self.adapter.train_epoch(model, feed, unwatched("train", 1)))
 
     def keep(self, stage: str, arrays: dict[str, np.ndarray]) -> None:
         self.found |= {f"{stage}/{name}": array for name, array in arrays.items()}

@@ -16,30 +16,19 @@ import numpy as np
 
 from common import ceilings, checkpoint, lane
 from common.balance import positive_weights
-from common.child import RECEIPTS, STARTED, clear, die_with_parent, environment
+from common.child import RECEIPTS, RESUME, STARTED, clear, die_with_parent, environment
 from common.decode import ImageError
-from common.errors import InputError
-from common.feed import Decoded, Feed, Stored
+from common.errors import InputError, readable
+from common.feed import Decoded, Feed, Stored, image_paths, read_plan
 from common.files import hash_arrays, hold, read_json, write_arrays
 from common.initial import initialise, save_weights, smoothed_odds
 from common.loading import load_adapter
 from common.pixels import PixelStore
-from common.plan import plan_hash
 from common.scores import bce_with_logits
-from common.types import BuildSpec, Plan, TrialSpec
+from common.types import BuildSpec, TrialSpec
 from common.watch import Events, Lie, Watch, check_loss, last, load_average
 
 NO_MEMORY = re.compile(r"out of memory|can't allocate memory|\bOOM\b")  # as the frameworks' own errors say it
-RESUME = "--resume"  # said by the parent, which has taken the events back to the last checkpoint
-
-
-def read_plan(path: Path, expected_hash: str) -> Plan:
-    with np.load(path) as arrays:
-        plan = Plan(**{name: arrays[name] for name in arrays.files})
-    found = plan_hash(plan)
-    if found != expected_hash:
-        raise InputError(f"{path} has hash {found}, the trial was planned with {expected_hash}; start the run anew")
-    return plan
 
 
 class Trial:
@@ -58,8 +47,7 @@ class Trial:
             self._check("pixels", feed.pixels_hash, PixelStore(run / feed.pixels).hash)
             self.stored = Stored(run / feed.pixels)
         if feed.files:
-            with np.load(run / feed.files) as arrays:
-                self.decoded = Decoded(np.array([str(run / path) for path in arrays["paths"]]), feed.image_side)
+            self.decoded = Decoded(image_paths(run / feed.files), feed.image_side)
         self.adapter = load_adapter(spec.framework)(spec.process, spec.seed)
         assert spec.weights.preprocessing is not None
         weights = positive_weights(self.labels, self.plan.visits) if feed.balance == "weighted" else None
@@ -87,7 +75,7 @@ class Trial:
             weights_report={what: len(names) for what, names in report.items()},
             weights_names={what: names for what, names in report.items() if what != "loaded"},
         )  # fmt: skip
-        self.done, self.epoch_s = checkpoint.Progress(), 0.0
+        self.done, self.epoch_s = checkpoint.State(), 0.0
         self.tuned: lane.Tuned | None = None
         if spec.lane == "tuned":
             self.tuned = lane.Tuned(self)
@@ -172,9 +160,8 @@ class Trial:
         file = self.folder / "weights.safetensors"
         save_weights(file, self.done.best, self.spec.model, self.spec.weights.preprocessing)
         peak = self.adapter.peak_device_bytes()  # of the trial, not of what its ceilings take
-        if self.spec.ceilings and hasattr(self.adapter, "products"):
-            began = time.perf_counter()
-            self.events.write("ceilings", **ceilings.measure(self), seconds=time.perf_counter() - began)
+        if self.spec.ceilings:
+            self.events.write("ceilings", **ceilings.measured(self))
         self.events.write("done", prediction_s=prediction_s, test_s=test_s, peak_device_bytes=peak)
         checkpoint.remove(self.folder)
 
@@ -208,17 +195,23 @@ def run(folder: Path, resume: bool) -> int:
 def main(arguments: list[str]) -> int:
     folders = [Path(a) for a in arguments if a != RESUME]
     if len(folders) != 1 or not (folders[0] / "spec.json").is_file():
-        print("usage: python -m common.trial results/<run>/trials/<trial>", file=sys.stderr)
+        what = f"{folders[0] / 'spec.json'} is not there; " if len(folders) == 1 else ""
+        print(f"{what}usage: python -m common.trial results/<run>/trials/<trial>", file=sys.stderr)
         return 2
     folder = folders[0].resolve()
     if "FRAMEWORK_BENCH_CHILD" in os.environ:
         die_with_parent()
         return run(folder, RESUME in arguments)
     # Repeated alone: what is left of the earlier try goes; threads and device are set as the parent would.
-    hold(folder.parent.parent)  # not while its run is running; the lock itself ends with this process
+    try:
+        hold(folder.parent.parent, through_exec=True)  # not while its run is running
+        with readable(f"{folder / 'spec.json'}"):
+            process = TrialSpec.model_validate(read_json(folder / "spec.json")).process
+    except InputError as error:
+        print(f"common.trial: error: {error}", file=sys.stderr)
+        return 2
     clear(folder)
     (folder / "log.txt").unlink(missing_ok=True)
-    process = TrialSpec.model_validate(read_json(folder / "spec.json")).process
     variables = environment(process.threads, process.device) | {"FRAMEWORK_BENCH_CHILD": str(os.getppid())}
     os.execve(sys.executable, [sys.executable, "-m", "common.trial", str(folder)], variables)
 

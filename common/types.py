@@ -18,15 +18,10 @@ FrozenNorm = Literal["inference", "drift"]
 Formulas = Literal["library", "matched"]
 Precision = Literal["float32", "float64"]
 Lane = Literal["default", "tuned"]  # how fast a framework is driven, the mathematics being the same
-Stored = Literal["float16", "float32"]  # what features are kept in
+FeatureType = Literal["float16", "float32"]  # what features are kept in
 Way = dict[str, str | int]  # one way to run a part of a model: setting -> value
 Device = Literal["cpu", "cuda"]
 Status = Literal["ok", "failed", "killed", "timeout", "stalled", "interrupted", "missing"]
-
-
-def way_words(way: Way) -> str:
-    return ", ".join(f"{setting} {value}" for setting, value in way.items())
-
 
 Percentiles = Annotated[tuple[float, ...], AfterValidator(lambda values: tuple(sorted(set(values))))]
 
@@ -217,7 +212,7 @@ class Settings(Value):
     percentiles: Percentiles = (80.0, 85.0, 90.0, 95.0)
     predict_at: float = 90.0  # the paper's percentile, for predictions.csv
     lanes: tuple[Lane, ...] = ("default",)
-    features: Stored = "float16"
+    features: FeatureType = "float16"
     keep_frozen: bool = False
     ceilings: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -257,7 +252,7 @@ class TrialSpec(Value):
     feed: FeedSpec
     process: ProcessSpec
     lane: Lane = "default"
-    features: Stored = "float16"  # the tuned lane's
+    features: FeatureType = "float16"  # the tuned lane's
     ceilings: bool = False  # measured after training
     seed: int
     repeat: int

@@ -5,6 +5,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +113,16 @@ class Watch:
     def stepped(self, images: int, loss: Any = None, rest: str = "other") -> None:
         """A step over `images` images is done (on a GPU: handed over). `loss`: anything that float() takes. rest: the part
         that ends here."""
+        step = self.steps + 1
+        if loss is not None and (step == 1 or step % LOSS_CHECK_STEPS == 0):
+            check_loss(float(loss), self.epoch, step)  # this waits for the device, so it comes before the clock is read
         if self.parts or self.steps == 0:
             self.part(rest)
         now = time.perf_counter()
-        self.steps += 1
+        self.steps = step
         self.images += images
         if self.steps == 1:
             self.first_step_s = now - self._started
-        if loss is not None and (self.steps == 1 or self.steps % LOSS_CHECK_STEPS == 0):
-            check_loss(float(loss), self.epoch, self.steps)
         if self.steps <= 6 or now - self._last_event >= STEP_EVENT_S:
             self._last_event = now
             self._events.write(
@@ -134,6 +136,16 @@ class Watch:
             raise Lie(
                 f"the {self._phase} pass of epoch {self.epoch} took {self.images} images, the plan has {expected}"
             )
+
+
+def unwatched(phase: str, batches: int, takes_apart: bool = True) -> Watch:
+    """A watch for a pass that belongs to no trial: what it says goes nowhere."""
+    return Watch(_nowhere(), phase, 1, batches, takes_apart)
+
+
+@cache
+def _nowhere() -> Events:
+    return Events(Path(os.devnull))
 
 
 def check_loss(loss: float, epoch: int, step: int | None = None) -> None:

@@ -17,6 +17,7 @@ from common.types import Job, ModelSpec, Preprocessing, WeightsSpec
 from frameworks.contract import HALF, NAMED, UNCHANGED, ModelCard
 
 CHOICES = ("auto", "imagenet", "random")
+CONVERSION = 1  # of another form of weights; raised where a mapping of names is mended, so that no old file is taken
 
 
 def choice_for(model: ModelSpec, asked: tuple[str, ...]) -> str:
@@ -212,7 +213,7 @@ def _librarys_own(job: Job) -> Preprocessing:
 
 
 def _cached(model: ModelSpec, source: str) -> Path:
-    return cache_folder() / "weights" / f"{str(model).replace(':', '-')}-{source}.safetensors"
+    return cache_folder() / "weights" / f"{str(model).replace(':', '-')}-{source}-v{CONVERSION}.safetensors"
 
 
 def _packaged(job: Job, package: str, file: str) -> WeightsSpec:

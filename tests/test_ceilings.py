@@ -1,5 +1,7 @@
 """Ceilings: shares of a measured peak, what bounds a row, and the parts that a run really measures."""
 
+from types import SimpleNamespace
+
 import pytest
 from test_comparison import results, row
 
@@ -47,7 +49,9 @@ def test_what_bounds_a_row(change, word):
 
 def test_the_peak_is_the_best_of_all_libraries():
     assert peaks(measured()) == {"float32": 100.0, "bfloat16": 0.0}
-    assert ceilings_table(measured()).rows[0][-2] == "60%"
+    table = ceilings_table(measured())
+    assert table.rows[0][-2] == "60%"
+    assert any("its library ran no product in bfloat16 here; trials/a-" in note for note in table.notes)
 
 
 def test_products_that_a_machine_lacks_fail_no_trial(capsys):
@@ -56,6 +60,26 @@ def test_products_that_a_machine_lacks_fail_no_trial(capsys):
             raise RuntimeError("no bfloat16 here")
 
     assert ceilings.peaks(Lacking(), "bfloat16") == {} and "no bfloat16 here" in capsys.readouterr().err
+
+
+def test_ceilings_that_fail_fail_no_finished_trial(capsys):
+    """They come last: the trial's logits and weights are written."""
+
+    class Trial:
+        adapter = SimpleNamespace(products=None)
+
+        @property
+        def spec(self):
+            raise MemoryError("a batch more than fits")
+
+    found = ceilings.measured(Trial())
+    assert found["why not"] == "MemoryError: a batch more than fits" and found["seconds"] >= 0
+    (given,) = measured().rows
+    record = given.record.model_copy(update={"ceilings": found})
+    table = ceilings_table(results(given.model_copy(update={"record": record})))
+    assert table.rows == () and ": not measured: MemoryError: a batch more than fits." in " ".join(table.notes)
+    Trial.adapter = SimpleNamespace()
+    assert ceilings.measured(Trial())["why not"] == "the framework's folder offers no ceilings"
 
 
 def test_a_share_above_the_peak_is_said():

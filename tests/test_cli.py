@@ -7,6 +7,8 @@ import time
 import pytest
 from conftest import PROJECT
 
+from common import loading
+
 
 def test_help_is_grouped_has_examples_and_is_quick():
     seconds = []
@@ -19,7 +21,7 @@ def test_help_is_grouped_has_examples_and_is_quick():
     assert min(seconds) < 0.5
 
 
-@pytest.mark.parametrize("verb", ["list", "data", "report", "check", "self"])
+@pytest.mark.parametrize("verb", loading.verbs())
 def test_every_verb_has_help(bench, verb):
     done = bench(verb, "--help")
     assert done.returncode == 0
@@ -65,9 +67,12 @@ def test_list_names_everything(bench):
         ),
         (["--frameworks", "fake", "--device", "cuda"], "--device cuda: the fake framework has no device 'cuda'"),
         (["--frameworks", "fake", "--limit", "2"], "2 images cannot be split"),
-        (["bench"], "no verb 'bench'; there are: list, data, report, compare, parity, check, check-adapter, self"),
+        (["bench"], "no verb 'bench'; there are: check, check-adapter, compare, data, list, parity, report, self"),
         (["report", "nowhere"], "no run at 'nowhere'"),
-        (["--resume", ""], "--resume needs the folder of a run"),
+        (["--resume", ""], "the word after --resume is empty: a variable of the shell that is not set"),
+        (["--frameworks", "fake", "--data", ""], "the word after --data is empty"),
+        (["report", ""], "the word after report is empty"),
+        (["--init-from="], "--init-from= is empty"),
         (["--epochs", "0"], "0 is not 1 or more"),
         (["--seed", "4294967296"], "below 2"),
         (["--percentiles", "100"], "100 is not a percentile"),

@@ -11,7 +11,7 @@ from common import loading
 
 # Layers: a module imports those below its own and none of its own or above. Data, so that a change is a line here.
 LAYERS = [
-    {"common.errors", "common.types", "common.decode", "common.signals"},
+    {"common.errors", "common.types", "common.decode", "common.signals", "common.words"},
     {"common.parser", "common.files", "common.stratify", "common.stats", "common.results"},
     {"common.receipts", "common.features", "common.options"},
     {"common.machine", "common.scores", "common.balance", "common.watch", "common.images", "common.check"},
@@ -23,7 +23,7 @@ LAYERS = [
     {"common.loading"},
     {"common.trace"},
     {"common.ceilings", "common.lane", "common.select", "common.weights", "common.device"},
-    {"common.trial"},
+    {"common.trial", "common.rates"},
     {"common.proof"},
     {"common.parity"},
     {"common.ask", "common.prepare", "common.runner"},
@@ -41,12 +41,14 @@ LAYERS = [
     {"common.report.terminal", "common.report.figures", "common.report.html"},
     {"common.report.compared"},
     {"common.report.markdown"},
-    {"common.report.write", "common.report.survey", "common.progress"},
+    {"common.report.write", "common.survey", "common.progress"},
     {"benchmarks.self.<one>"},
+    {"common.verbs.<one>"},
     {"run_bench"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 ROOMS = ("benchmarks", "frameworks", "common", "run_bench")
+PACKAGES = ("common.formats", "common.report", "common.verbs", "benchmarks.self", "benchmarks.recipes")
 HEAVY = {"torch", "torchvision", "timm", "tensorflow", "keras", "jax"}
 
 
@@ -71,7 +73,9 @@ def kind(name: str) -> str:
         return "frameworks.<folder>"
     if parts[0] == "benchmarks":
         return f"benchmarks.{parts[1]}.<one>" if parts[1] in ("self", "recipes") else "benchmarks.<suite>"
-    return "common.formats.<one>" if parts[:2] == ["common", "formats"] else name
+    if parts[:2] in (["common", "formats"], ["common", "verbs"]):
+        return f"common.{parts[1]}.<one>"
+    return name
 
 
 def imports(tree):
@@ -90,11 +94,7 @@ def imports(tree):
 def layer_breaks(name: str, tree) -> list[str]:
     broken = []
     for target, line in imports(tree):
-        if (
-            target.split(".")[0] not in ROOMS
-            or target in ROOMS
-            or target in ("common.formats", "benchmarks.self", "benchmarks.recipes")
-        ):
+        if target.split(".")[0] not in ROOMS or target in ROOMS or target in PACKAGES:
             continue  # libraries, and packages whose __init__ imports nothing of ours
         mine, theirs = kind(name), kind(target)
         assert mine in LEVEL, f"{name} has no layer: add it to LAYERS"
@@ -112,7 +112,7 @@ def layer_breaks(name: str, tree) -> list[str]:
 )
 def test_nobody_imports_from_above(relative, tree):
     name = module_name(relative)
-    if name in (*ROOMS[:3], "common.formats", "common.report", "benchmarks.self", "benchmarks.recipes"):
+    if name in (*ROOMS[:3], *PACKAGES):
         return
     assert layer_breaks(name, tree) == []
 

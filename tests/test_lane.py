@@ -1,13 +1,15 @@
 """The tuned lane: the store of features, the search for a way, the gate against the default lane, and what they say."""
 
+import fcntl
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from test_resume import begin, stop, wait_until
 
-from common import features
+from common import features, files
 from common.check import summarise
 from common.errors import InputError
 from common.files import cache_folder
@@ -16,7 +18,9 @@ from common.lane import search
 from common.proof import proven
 from common.receipts import receipt
 from common.records import read_results
-from common.timing import OTHER, parts, unaccounted
+from common.report.lanes import lanes, lanes_table
+from common.report.table import NONE
+from common.timing import OTHER, parts, unaccounted, whole_s
 from common.watch import read_events
 
 SHAPE = (3, 5)
@@ -29,9 +33,9 @@ def computed(rows, calls=None):
     return np.stack([np.full(SHAPE, row, np.float32) for row in rows])
 
 
-def filled(folder, compute=computed, dtype="float16"):
+def filled(folder, compute=computed, dtype="float16", **how):
     return features.fill(
-        folder, ROWS, 900, lambda rows: [compute(rows).astype(dtype)], SHAPE, dtype, lambda done, total: None
+        folder, ROWS, 900, lambda rows: [compute(rows).astype(dtype)], SHAPE, dtype, lambda done, total: None, **how
     )
 
 
@@ -63,6 +67,21 @@ def test_a_damaged_store_is_filled_again(tmp_path):
     assert not features.complete(tmp_path, ROWS)
     filled(tmp_path)
     assert np.array_equal(features.FeatureStore(tmp_path).read(ROWS), computed(ROWS).astype(np.float16))
+
+
+def test_who_waits_for_a_store_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "POLL_S", 0.02)
+    told = []
+    with open(tmp_path / "lock", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+
+        def waiting(waited_s):
+            told.append(waited_s)
+            if len(told) == 3:
+                fcntl.flock(other, fcntl.LOCK_UN)
+
+        assert filled(tmp_path, waiting=waiting) == len(ROWS)
+    assert told == pytest.approx([0.0, 0.02, 0.04])
 
 
 def test_values_that_float16_cannot_hold_are_refused(tmp_path):
@@ -202,6 +221,19 @@ def test_a_tuned_lane_that_computes_something_else_is_marked(bench, tmp_path):
     assert labels == ["fake untrue default", f"fake untrue tuned {MARK}"]
     page = (tmp_path / "run" / "results.md").read_text()
     assert "of their spread from the default lane's (allowed 5%)" in page
+    results = read_results(tmp_path / "run")
+    (cells,) = lanes_table(results, lanes(groups(results))).rows
+    assert cells[3:5] == (NONE, NONE), "a marked row has a gain"
+
+
+def test_the_lanes_are_held_against_each_other_seed_by_seed(run):
+    """Seed 1 of one lane over seed 2 of the other would be no ratio."""
+    results = read_results(run)
+    plain, tuned = groups(results)
+    gain = lanes_table(results, [(replace(plain, rows=plain.rows[1:]), tuned)]).rows[0][3]
+    assert gain.startswith(f"{whole_s(plain.rows[1].record) / whole_s(tuned.rows[1].record):.2f}")
+    nothing = lanes_table(results, [(replace(plain, rows=plain.rows[1:]), replace(tuned, rows=tuned.rows[:1]))])
+    assert nothing.rows[0][3] == NONE
 
 
 @pytest.mark.parametrize(

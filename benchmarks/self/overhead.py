@@ -13,6 +13,7 @@ from common import loading
 from common.child import environment
 from common.errors import InputError
 from common.files import PROJECT
+from common.options import positive, several
 from common.parser import Parser
 from common.prepare import make_run
 from common.progress import Silent
@@ -81,12 +82,10 @@ def main(arguments: list[str]) -> int:
         "--frameworks", nargs="+", default=[c.NAME for c in loading.framework_cards().values() if c.BARE]
     )
     parser.add_argument("--data", default="demo")
-    parser.add_argument("--image-size", type=int, default=None)
-    parser.add_argument("--limit", type=int, default=None)
-    parser.add_argument("--epochs", type=int, default=8, help="at least 2: the first is left out")
-    parser.add_argument("--repeats", type=int, default=5, help="pairs, in turn")
+    parser.add_argument("--image-size", type=positive, default=None)
+    parser.add_argument("--limit", type=positive, default=None)
+    parser.add_argument("--epochs", type=several, default=8, help="the first is left out")
+    parser.add_argument("--repeats", type=positive, default=5, help="pairs, in turn")
     options = parser.parse_args(arguments)
-    if options.epochs < 2 or options.repeats < 1:
-        parser.error("--epochs is at least 2 and --repeats at least 1")
     medians = [compare(loading.framework_card(name).NAME, options) for name in options.frameworks]
     return int(max(medians) > LIMIT)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from common.decode import decode
+from common.decode import ImageError, decode
+from common.errors import InputError
 from common.loading import format_of
 from common.machine import cores
+from common.options import positive
 from common.parser import Parser
 from common.pixels import PixelStore, fill
 
@@ -21,7 +23,10 @@ def single_core(paths: list[str], side: int) -> float:
     """Images/s of the decoder alone, on one core, nothing written."""
     start = time.perf_counter()
     for path in paths:
-        decode(path, side)
+        try:
+            decode(path, side)
+        except ImageError as error:
+            raise InputError(f"{path}: {error}; take other --data, or mend it") from error
     return len(paths) / (time.perf_counter() - start)
 
 
@@ -36,18 +41,16 @@ def read_back(folder: Path, order: np.ndarray) -> float:
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self pixels", description=ABOUT)
     parser.add_argument("--data", default="demo", help="a folder, or demo")
-    parser.add_argument("--image-size", type=int, default=None)
+    parser.add_argument("--image-size", type=positive, default=None)
     parser.add_argument(
         "--images",
-        type=int,
+        type=positive,
         default=10_000,
         help="the data's rows are repeated up to so many; where their pixels exceed what the system holds before it "
         "writes to disk (Linux: 10 %% of the memory), the disk is measured too",
     )
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=positive, default=3)
     options = parser.parse_args(arguments)
-    if options.repeats < 1:
-        parser.error("--repeats is at least 1")
     path = Path(options.data)
     data = format_of(path).read(path)
     side = options.image_size or data.default_side

@@ -9,6 +9,7 @@ import numpy as np
 from common import loading
 from common.child import ask
 from common.errors import InputError
+from common.options import positive, several
 from common.parser import Parser
 from common.prepare import make_run
 from common.progress import Silent
@@ -53,10 +54,8 @@ def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self receipts", description=ABOUT)
     parser.add_argument("--frameworks", nargs="+", default=loading.real(MODEL))
     parser.add_argument("--data", default="demo")
-    parser.add_argument("--image-size", type=int, default=None)
-    parser.add_argument("--epochs", type=int, default=4, help="at least 2: the first is left out")
+    parser.add_argument("--image-size", type=positive, default=None)
+    parser.add_argument("--epochs", type=several, default=4, help="the first is left out")
     options = parser.parse_args(arguments)
-    if options.epochs < 2:
-        parser.error("--epochs is at least 2")
     shares = [share(loading.framework_card(name).NAME, options) for name in options.frameworks]
     return int(max(shares) > LIMIT)

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from common.balance import audit
-from common.files import Rows, size_text
+from common.files import Rows
+from common.options import positive
 from common.parser import Parser
 from common.plan import make_plan
 from common.scores import at_percentile
 from common.types import PlanSpec
+from common.words import size_text
 
 ABOUT = "plan, balance, scores and store reading from 1,000 to 1,000,000 images: time and memory grow at most as n^1.1"
 LIMIT = 1.1  # an exponent; n log n is 1.07 between a thousand and a million
@@ -54,12 +56,12 @@ def tasks(n: int, folder: Path) -> dict[str, Callable[[], object]]:
 
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self scale", description=ABOUT)
-    parser.add_argument("--sizes", nargs="+", type=int, default=SIZES, help="at least two, growing")
-    parser.add_argument("--repeats", type=int, default=3, help="the fastest counts: other work only adds time")
+    parser.add_argument("--sizes", nargs="+", type=positive, default=SIZES, help="at least two, growing")
+    parser.add_argument("--repeats", type=positive, default=3, help="the fastest counts: other work only adds time")
     options = parser.parse_args(arguments)
     sizes = sorted(set(options.sizes))
-    if len(sizes) < 2 or sizes[0] < 100 or options.repeats < 1:
-        parser.error("--sizes are at least two of 100 and more, --repeats at least 1")
+    if len(sizes) < 2 or sizes[0] < 100:
+        parser.error("--sizes are at least two, of 100 and more")
     seconds: dict[str, list[float]] = {}
     peaks: dict[str, list[int]] = {}
     for n in sizes:

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 
+from common.options import positive
 from common.parser import Parser
 from common.scores import at_percentile
 
@@ -13,11 +14,9 @@ LIMIT_S = 5.0
 
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self scores", description=ABOUT)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--rows", type=positive, default=1_000_000)
+    parser.add_argument("--repeats", type=positive, default=5)
     options = parser.parse_args(arguments)
-    if options.repeats < 1:
-        parser.error("--repeats is at least 1")
     rng = np.random.default_rng(0)
     scores = rng.random((options.rows, 20), np.float32)
     labels = (rng.random((options.rows, 20), np.float32) < 0.08).astype(np.uint8)

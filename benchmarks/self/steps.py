@@ -5,6 +5,7 @@ import numpy as np
 from common import loading, select
 from common.child import ask
 from common.machine import cores
+from common.options import positive
 from common.parser import Parser
 from common.types import BuildSpec, Settings
 from frameworks.contract import UNCHANGED
@@ -18,13 +19,11 @@ def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self steps", description=ABOUT)
     parser.add_argument("--frameworks", nargs="+", default=loading.real())
     parser.add_argument("--models", nargs="+", default=MODELS, help=f"default: {' '.join(MODELS)}")
-    parser.add_argument("--image-size", type=int, default=224)
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=2, help="batches of a pass, of which the second is measured")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--image-size", type=positive, default=224)
+    parser.add_argument("--batch-size", type=positive, default=8)
+    parser.add_argument("--steps", type=positive, default=2, help="batches of a pass, of which the second is measured")
+    parser.add_argument("--repeats", type=positive, default=3)
     options = parser.parse_args(arguments)
-    if min(options.image_size, options.batch_size, options.steps, options.repeats) < 1:
-        parser.error("every number is at least 1")
     settings = Settings(frameworks=tuple(options.frameworks), models=tuple(options.models), formulas="matched")
     jobs, notes = select.jobs(settings)
     print(*notes, sep="\n", end="\n" if notes else "")

@@ -3,6 +3,7 @@
 from common import loading
 from common.child import ask
 from common.machine import cores
+from common.options import positive
 from common.parser import Parser
 from common.types import BuildSpec, ModelSpec
 from frameworks.contract import UNCHANGED
@@ -36,10 +37,8 @@ def share(framework: str, side: int, times: int) -> float:
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self tracing", description=ABOUT)
     parser.add_argument("--frameworks", nargs="+", default=loading.real(MODEL.name))
-    parser.add_argument("--image-size", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=20, help="passes of each, of which the fastest counts")
+    parser.add_argument("--image-size", type=positive, default=64)
+    parser.add_argument("--repeats", type=positive, default=20, help="passes of each, of which the fastest counts")
     options = parser.parse_args(arguments)
-    if min(options.image_size, options.repeats) < 1:
-        parser.error("every number is at least 1")
     shares = [share(loading.framework_card(f).NAME, options.image_size, options.repeats) for f in options.frameworks]
     return int(max(shares) > LIMIT)

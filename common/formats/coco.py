@@ -54,6 +54,7 @@ def read(path: Path) -> Dataset:
         tests = [t for t in _tests(table.parent) if t != table]
         unlabelled = _load(tests[0], ("images",))["images"] if tests else []
         test_ids = np.array([str(image["file_name"]) for image in unlabelled], str)
+        wrong = [f"annotation {a}: image {i}, category {c}" for i, c, a in pairs if i not in row or c not in column]
     except (KeyError, TypeError) as error:
         raise InputError(
             f"{table} (or its test file) is not in COCO's form: {type(error).__name__} {error}; expected {_FORM}"
@@ -62,7 +63,6 @@ def read(path: Path) -> Dataset:
         raise InputError(f"{table} has ids that stand there twice: {listed(twice)}; give each its own")
     if not len(ids) or not names:
         raise InputError(f"{table} has {len(ids)} images and {len(names)} categories; at least one of each is needed")
-    wrong = [f"annotation {a}: image {i}, category {c}" for i, c, a in pairs if i not in row or c not in column]
     if wrong:
         raise InputError(f"{table} has annotations of images or categories that it lacks: {listed(wrong)}; mend it")
     labels = np.zeros((len(ids), len(names)), np.uint8)

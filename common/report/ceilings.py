@@ -13,6 +13,11 @@ BUSY = 0.4  # of the machine's peak: so much arithmetic is what bounds it
 
 
 def measured(results: Results) -> list[Group]:
+    return [g for g in asked(results) if "compute" in g.rows[0].record.ceilings]
+
+
+def asked(results: Results) -> list[Group]:
+    """Whose ceilings were to be measured; where they could not be, the record says why."""
     return [g for g in groups(results) if g.rows and g.rows[0].record.ceilings]
 
 
@@ -57,7 +62,7 @@ def ceilings_table(results: Results) -> Table:
         found, rate = g.rows[0].record.ceilings, float(np.median(1 / seconds(g)))
         precision = "bfloat16" if "training computed in bfloat16" in g.rows[0].record.facts["precision"] else "float32"
         done = flops(g)
-        share = None if done is None or precision not in best else done * rate / 1e9 / best[precision]
+        share = None if done is None or not best.get(precision) else done * rate / 1e9 / best[precision]
         over += [g.label] if (share or 0.0) > 1.0 else []
         cells = [f"{found[name]:.1f}" for name in ("loader cold", "loader warm", "compute")]
         rows.append((
@@ -74,5 +79,13 @@ def ceilings_table(results: Results) -> Table:
         notes += (
             f"{', '.join(over)}: above the peak, so the products that were tried are too small for this machine.",
         )
+    notes += tuple(
+        f"{g.label}: its library ran no product in {precision} here; trials/{g.rows[0].record.spec.name}/log.txt says why."
+        for g in measured(results)
+        for precision, products in g.rows[0].record.ceilings.get("peak gflops", {}).items()
+        if not products
+    )
+    found = ((g.label, g.rows[0].record.ceilings.get("why not")) for g in asked(results))
+    notes += tuple(f"{label}: not measured: {why}." for label, why in found if why)
     about = "loader, compute: images/s of either alone, the fastest of three passes. GFLOP an image: forward of all that runs, twice that backward of what trains."
     return Table("Ceilings", header, tuple(rows), (*notes, about))

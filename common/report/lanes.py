@@ -3,7 +3,7 @@
 import numpy as np
 
 from common.comparison import seconds
-from common.groups import REAL, Group, lane_tests, smallest_p
+from common.groups import REAL, Group, fault, lane_tests, smallest_p
 from common.report.table import NONE, Table
 from common.results import Results
 from common.stats import ratio_interval
@@ -26,9 +26,11 @@ def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
     """Whole trials and later epochs, how many times as fast; how far apart the logits; whether F1 differs."""
     rows = []
     for plain, tuned in both:
-        n = min(len(plain.rows), len(tuned.rows))
-        walls = [np.array([whole_s(row.record) for row in g.rows[:n]]) for g in (plain, tuned)]
-        epochs = [seconds(g)[:n] for g in (plain, tuned)]
+        took = [_by_seed(g) for g in (plain, tuned)]
+        seeds = sorted(took[0].keys() & took[1].keys())  # a repeat may be missing in one of them
+        walls, epochs = ([np.array([t[seed][what] for seed in seeds]) for t in took] for what in (0, 1))
+        marked = fault(plain, results.paired) or fault(tuned, results.paired)
+        gains = (NONE, NONE) if marked or not seeds else (_gain(*walls), _gain(*epochs))
         gates = [gate for row in tuned.rows for gate in row.record.tuning.get("gate", ())]
         apart = f"{max(gate['error'] for gate in gates):.1%}" if gates else NONE
         # A store that was there already, by another run or an earlier repeat, took its time then.
@@ -36,17 +38,23 @@ def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
         worst, corrected = smallest_p(lane_tests(tuned, results.paired))
         f1 = f"{worst.difference:+.4f}, p {corrected:.2g}{' (real)' if corrected < REAL else ''}" if worst else NONE
         rows.append((
-            tuned.label, *(f"{np.median(w):.1f}" for w in walls), _gain(*walls) + ("" if made else " without the features"),
-            _gain(*epochs), apart, f1,
+            tuned.label, *(f"{np.median([whole for whole, _ in t.values()]):.1f}" for t in took),
+            gains[0] + ("" if made or marked else " without the features"), gains[1], apart, f1,
         ))  # fmt: skip
     note = (
         "whole s: a trial from its process's start to its end, median. gain: the default lane's seconds over the tuned lane's, "
-        "geometric mean over the repeats, and its 99.5 % interval where there are several; of an epoch: training in later "
+        "geometric mean over the seeds of both, and its 99.5 % interval where there are several; of an epoch: training in later "
         "epochs. logits apart: both lanes' logits with the weights that the tuned trial ended with, norm of the difference "
         "over the norm of their spread. F1: the paired test with the smallest p, corrected for how many."
     )
     header = ("row", "default whole s", "tuned whole s", "gain", "gain of an epoch", "logits apart", "F1")
     return Table("The tuned lane against the default lane", header, tuple(rows), (note,))
+
+
+def _by_seed(g: Group) -> dict[int, tuple[float, float]]:
+    """Seed -> seconds of the whole trial, seconds of an image in training."""
+    found = zip(g.rows, seconds(g))
+    return {row.record.spec.seed: (whole_s(row.record), float(image_s)) for row, image_s in found}
 
 
 def _gain(plain: np.ndarray, tuned: np.ndarray) -> str:

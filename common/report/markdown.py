@@ -1,7 +1,7 @@
 """PURE: Results -> the text of results.md."""
 
 from common.report import compared
-from common.report.ceilings import ceilings_table, measured
+from common.report.ceilings import asked, ceilings_table
 from common.report.data import labels_table, plans_table, rows_table
 from common.report.differences import differences
 from common.report.table import (
@@ -50,7 +50,7 @@ def page(results: Results) -> str:
     matched = any(row.record.spec.recipe.formulas == "matched" for row in results.rows)
     parts += [table(t) for t in compared.tables(results)] + ([] if matched else [NO_RANKING])
     parts += [table(timing_table(results))] if shown(results) else []
-    parts += [table(ceilings_table(results))] if measured(results) else []
+    parts += [table(ceilings_table(results))] if asked(results) else []
     parts += [linked(figures(results))]
     parts += [_failures(results)] if failures(results) else []
     different = differences(results)

@@ -8,11 +8,11 @@ import numpy as np
 
 from common.comparison import seconds
 from common.errors import listed
-from common.files import size_text
 from common.groups import MARK, Group, groups, marked
 from common.results import Results, Row, RunRecord
 from common.scores import labels_picked, percentile_for
 from common.stats import over_seeds
+from common.words import size_text
 
 NONE = "–"
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from common.report.ceilings import ceilings_table, measured
+from common.report.ceilings import asked, ceilings_table
 from common.report.table import Table, comparison_table, data_figures, failures, figures, scores_table
 from common.report.timing import by_part, sentences, shown
 from common.results import Results
@@ -48,7 +48,8 @@ def show(console: Console, t: Table, notes: bool = True) -> None:
         console.print(escape(note), style="dim", highlight=False)
     if hidden:
         words = ", ".join(hidden)
-        console.print(f"Too wide for this terminal: {escape(words)}.", style="dim", highlight=False)
+        said = f"Too wide for this terminal: {escape(words)}; make it wider, or read the report."
+        console.print(said, style="dim", highlight=False)
 
 
 def _numeric(t: Table, column: int) -> bool:
@@ -105,7 +106,7 @@ def show_results(console: Console, results: Results, folder: Path) -> None:
     def say(text: str, style: str = "") -> None:
         console.print(text, style=style, highlight=False, soft_wrap=True, markup=False)
 
-    if measured(results):
+    if asked(results):
         show(console, ceilings_table(results))
     if shown(results):
         console.print("\n[bold]Where the time went")

@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from common.files import time_text
 from common.groups import Group, groups
 from common.report.table import NONE, Table
 from common.results import Results
 from common.timing import FIRST, PARTS, START, TUNING, VALIDATION, WAIT, frozen_again_s, parts, unaccounted
-from common.types import way_words
+from common.words import time_text, tried_words, way_words
 
 WORTH_SAYING = 0.1  # of the whole
 FITS = 0.02  # of the whole: the parts may exceed it by so much
@@ -96,15 +95,9 @@ def tuned_words(said: dict[str, Any]) -> str:
     for part in ("frozen", "trained"):
         if not said.get(part):
             continue
-        tried = [f"{way_words(t['way'])}: {_outcome(t)}" for t in said["tried"] if t["part"] == part]
+        tried = [tried_words(t) for t in said["tried"] if t["part"] == part]
         parts.append(f"{part} part: {way_words(said[part])}" + (f" (tried: {'; '.join(tried)})" if tried else ""))
     return "; ".join(parts) + "."
-
-
-def _outcome(tried: dict[str, Any]) -> str:
-    if "images_per_s" in tried:
-        return f"{tried['images_per_s']:.1f} images/s"
-    return tried.get("skipped") or f"failed, {tried['failed']}"
 
 
 def _held(what: str, forecast_s: float, took_s: float) -> str:

@@ -155,14 +155,14 @@ class KerasAdapter:
     def frozen_ways(self, model: Model) -> dict[str, tuple[str | int, ...]]:
         spec = model.spec
         frozen = spec.train != "all" and spec.frozen_norm == "inference" and tuned.cut(model.network) is not None
-        return tuned.FROZEN | {"compiler": self.compilers[0]} if frozen else {}
+        return tuned.FROZEN_WAYS | {"compiler": self.compilers[0]} if frozen else {}
 
     def extractor(self, model: Model, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
         return tuned.extractor(model.network, way, dtype)
 
     def training_ways(self, model: Model, from_features: bool) -> dict[str, tuple[str | int, ...]]:
         head_alone = from_features and model.spec.train == "head"
-        return {} if head_alone else tuned.TRAINED | {"compiler": self.compilers[1]}
+        return {} if head_alone else tuned.TRAINED_WAYS | {"compiler": self.compilers[1]}
 
     def run_as(self, model: Model, way: Way, example: np.ndarray | None) -> None:
         network = model.network

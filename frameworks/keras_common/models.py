@@ -81,9 +81,8 @@ class WeightedLoss(keras.losses.Loss):
         self.weights = np.array(positive_weights, keras.config.floatx())
 
     def call(self, truth: Any, logits: Any) -> Any:
-        factor = (
-            1 + keras.ops.convert_to_tensor(self.weights - 1) * truth
-        )  # NumPy's own product refuses torch's tensors
+        # As a tensor: NumPy's own product refuses torch's.
+        factor = 1 + keras.ops.convert_to_tensor(self.weights - 1) * truth
         return ops.mean((1 - truth) * logits + factor * ops.softplus(-logits), axis=-1)
 
 
@@ -116,7 +115,7 @@ def library_body(name: str, side: int, weights: str | None = None, top: bool = F
     if name == LITE:
         return efficientnet_lite.body(side)
     if name not in applications():
-        raise InputError(f"keras.applications has no '{name}'; see run_bench.py list --all")
+        raise InputError(f"keras.applications has no '{name}'; see run_bench.py list --all FRAMEWORK")
     try:
         return applications()[name](include_top=top, weights=weights, input_shape=(side, side, 3))
     except ValueError as error:

@@ -11,8 +11,8 @@ from common.types import Way
 from frameworks.keras_common.models import Preprocess, leaves
 
 # The first value of each: how the search begins.
-FROZEN = {"precision": ("float32", "bfloat16"), "micro batch": (32, 16, 8, 64)}
-TRAINED = {"precision": ("float32", "bfloat16")}
+FROZEN_WAYS = {"precision": ("float32", "bfloat16"), "micro batch": (32, 16, 8, 64)}
+TRAINED_WAYS = {"precision": ("float32", "bfloat16")}
 SLOW = ("XLA", "inductor")
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 

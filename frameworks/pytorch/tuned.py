@@ -17,16 +17,15 @@ from frameworks.pytorch.models import NORMS, Built, Preprocess
 # The first value of each: how the search begins.
 # TorchScript, which torch advises against for new work, is built in a second and joins ReLU to the convolution before it:
 # ResNet-50 to layer3 58 images/s, plainly 56; EfficientNet-Lite0 233, plainly 222 (bfloat16, 8 images, 2 cores).
-FROZEN = {
+FROZEN_WAYS = {
     "precision": ("float32", "bfloat16"),
     "micro batch": (32, 16, 8, 4),
     "compiler": ("none", "TorchScript", "inductor"),
 }
-TRAINED = {"precision": ("float32", "bfloat16"), "compiler": ("none", "inductor")}
+TRAINED_WAYS = {"precision": ("float32", "bfloat16"), "compiler": ("none", "inductor")}
 SLOW = ("inductor",)
-ALIKE = (
-    1e-3  # of the folded network's output on noise: a network whose norms do not follow its convolutions is not folded
-)
+# Of the folded network's output on noise: a network whose norms do not follow its convolutions is not folded.
+ALIKE = 1e-3
 
 
 def split(built: Built, train: Train) -> tuple[nn.Module, nn.Module] | None:
@@ -140,7 +139,7 @@ def extractor(
 
 def _scripted(network: nn.Module, x: torch.Tensor) -> torch.jit.ScriptModule:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # see FROZEN
+        warnings.simplefilter("ignore", FutureWarning)  # see FROZEN_WAYS
         return torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(network, x)))
 
 

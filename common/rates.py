@@ -1,0 +1,94 @@
+"""The CHILD's answers to the measurements of the harness itself (benchmarks/self): how long a framework takes for one thing."""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from common import ceilings, lane
+from common.feed import Feed
+from common.trace import Held
+from common.types import BuildSpec
+from common.watch import unwatched
+
+
+def receipt_seconds(adapter: Any, spec: dict, images: int) -> float:
+    """Of one batch's receipt: the median of 50, after 5 that are not counted."""
+    spec, rng = BuildSpec(**spec), np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (images, spec.side, spec.side, 3), np.uint8)
+    labels, ids = np.zeros((images, spec.classes), np.float32), np.arange(images)
+    model, seconds = adapter.build(spec), []
+    for _ in range(55):
+        began = time.perf_counter()
+        adapter.receipt(model, pixels, labels, ids)
+        seconds.append(time.perf_counter() - began)
+    return float(np.median(seconds[5:]))
+
+
+def _in_memory(spec: BuildSpec, images: int, rows: int, batch: int, labelled: bool) -> Feed:
+    """So many rows of random images that are kept in memory, again and again."""
+    pixels = np.random.default_rng(0).integers(0, 256, (images, spec.side, spec.side, 3), np.uint8)
+    labels = np.zeros((rows, spec.classes), np.uint8) if labelled else None
+    return Feed(Held(pixels), np.resize(np.arange(images, dtype=np.int32), rows), labels, batch, 0)
+
+
+def _pass_s(adapter: Any, model: Any, feed: Feed, takes_apart: bool = True) -> float:
+    """Fenced seconds of training where the feed has labels, of predicting where not."""
+    run, phase = (adapter.predict, "predict") if feed.labels is None else (adapter.train_epoch, "train")
+    watch = unwatched(phase, feed.batches, takes_apart)
+    adapter.fence()
+    began = time.perf_counter()
+    run(model, feed, watch)
+    adapter.fence()
+    return time.perf_counter() - began
+
+
+def step_seconds(adapter: Any, spec: dict, images: int, steps: int) -> dict[str, float]:
+    """Of one forward pass and one training step over the same batch, kept in memory: means over `steps`, of the second
+    pass over them, in which nothing is built any more."""
+    spec = BuildSpec(**spec)
+    model, seconds = adapter.build(spec), {}
+    for what in ("forward", "step"):
+        feed = _in_memory(spec, images, images * steps, images, labelled=what == "step")
+        seconds[what] = [_pass_s(adapter, model, feed) / steps for _ in range(2)][-1]
+    return seconds
+
+
+def tracing_seconds(adapter: Any, spec: dict, images: int, steps: int, times: int) -> dict[str, float]:
+    """Of one training step, taken apart and not: the fastest of so many passes each, in turn, after one that is not counted."""
+    spec = BuildSpec(**spec)
+    feed = _in_memory(spec, images, images * steps, images, labelled=True)
+    models = {"apart": adapter.build(spec), "whole": adapter.build(spec)}  # a compiled step is the one or the other
+    took = [
+        {how: _pass_s(adapter, m, feed, how == "apart") / steps for how, m in models.items()} for _ in range(times + 1)
+    ]
+    return {how: min(seconds[how] for seconds in took[1:]) for how in models}
+
+
+def frozen_pass(adapter: Any, spec: dict, images: int) -> dict[str, Any]:
+    """The frozen part over images in memory: as it is, in bfloat16, 64 at once, with the head behind it; and in the way that
+    the tuned lane finds. Images/s of the fastest of several calls each, GFLOP of an image, and the machine's best
+    GFLOP/s in the precision that was found."""
+    spec = BuildSpec(**spec)
+    feed = _in_memory(spec, images, 128, 64, labelled=False)
+    model, tried = adapter.build(spec), []
+    extractor, batch = lane.Extractors(adapter, model, "float16"), feed.batch(0)[0]
+    measure = lane.rate_of_frozen(extractor, batch)
+    # Every way is tried: 100,000 images would be worth it.
+    way, _ = lane.search(adapter.frozen_ways(model), adapter.SLOW, measure, 100_000, lambda **said: tried.append(said))
+    size, extract = int(way["micro batch"]), extractor(way)
+    tuned = size / ceilings.fastest_call_s(lambda: extract(batch[:size]), 4.0)
+    extractor.clear()
+    facts = adapter.facts(model)
+    adapter.run_as(model, {"precision": "bfloat16"}, None)
+    bare = feed.images / ceilings.fastest_call_s(lambda: _pass_s(adapter, model, feed), 4.0)
+    return {
+        "way": way, "tried": tried, "tuned": tuned, "bare": bare, "gflop": 2 * (facts["gmac"] - facts["gmac_trained"]),
+        "peak": max(ceilings.peaks(adapter, str(way["precision"])).values()),
+    }  # fmt: skip
+
+
+QUESTIONS = {
+    "receipt_seconds": receipt_seconds, "step_seconds": step_seconds, "tracing_seconds": tracing_seconds,
+    "frozen_pass": frozen_pass,
+}  # fmt: skip

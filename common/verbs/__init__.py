@@ -1,0 +1,1 @@
+"""What the command line can do beside running trials: one file each with ABOUT and main(arguments) -> exit code."""

@@ -1,0 +1,95 @@
+"""The measurements of the harness itself: each fires where its limit is not kept, and only there."""
+
+import time
+
+import pytest
+
+from benchmarks.self import frozen, overhead, pixels, receipts, scale, scores, tracing
+from common.errors import InputError
+
+
+def tuned(rate, bare, peak, precision="bfloat16"):
+    """What a child answers about its frozen pass: 2 GFLOP an image."""
+    return {"way": {"precision": precision}, "tried": [], "tuned": rate, "bare": bare, "gflop": 2.0, "peak": peak}
+
+
+def test_frozen_needs_a_share_of_the_best_peak_or_twice_the_plain_pass():
+    near = {("torch a", "not head"): [tuned(45.0, 40.0, 100.0)]}  # 90 GFLOP/s of 100
+    text, kept = frozen.judged(near)
+    assert kept and "90% (90% to 90%)" in text
+    twice = {("torch a", "not head"): [tuned(10.0, 4.0, 100.0)]}
+    assert frozen.judged(twice)[1]
+    # Another answer of the run saw a higher peak: the share is of that one.
+    text, kept = frozen.judged(near | {("torch b", "not head"): [tuned(95.0, 40.0, 200.0)]})
+    assert not kept and "45% (45% to 45%)" in text
+    # A peak of another precision says nothing of this one.
+    assert frozen.judged(near | {("torch b", "not head"): [tuned(180.0, 40.0, 400.0, "float32")]})[1]
+
+
+def test_frozen_names_a_job_that_it_cannot_read():
+    with pytest.raises(InputError, match=r"'vgg19' is not MODEL/TRAINED; TRAINED is head or last-block"):
+        frozen.jobs_of(["torch"], ["vgg19"])
+
+
+@pytest.mark.parametrize(("bare_s", "code"), [(0.001, 1), (1000.0, 0)])
+def test_overhead(monkeypatch, tmp_path, bare_s, code):
+    monkeypatch.setattr(overhead, "bare_seconds", lambda *of: [9.0, bare_s, bare_s])
+    monkeypatch.setattr(overhead.loading.framework_card("fake"), "BARE", "logistic")
+    monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(tmp_path))
+    assert overhead.main(["--frameworks", "fake", "--epochs", "2", "--repeats", "1", "--limit", "200"]) == code
+
+
+@pytest.mark.parametrize(("rate", "code"), [(1e9, 1), (1e-3, 0)])
+def test_pixels(monkeypatch, tmp_path, rate, code):
+    monkeypatch.setattr(pixels, "single_core", lambda *of: rate)
+    monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(tmp_path))
+    assert pixels.main(["--images", "300", "--image-size", "32", "--repeats", "1"]) == code
+
+
+def test_pixels_read_back_too_slowly(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(pixels, "single_core", lambda *of: 1e-3)
+    monkeypatch.setattr(pixels, "READ", 1e12)
+    monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(tmp_path))
+    assert pixels.main(["--images", "300", "--image-size", "32", "--repeats", "1"]) == 1
+    assert "read back: median" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("apart_s", "code"), [(0.003, 1), (0.00201, 0), (0.001, 0)])
+def test_tracing(monkeypatch, apart_s, code):
+    answers = {"tracing_seconds": {"apart": apart_s, "whole": 0.002}, "step_seconds": {"step": 0.01}}
+    monkeypatch.setattr(tracing, "ask", lambda framework, question, threads, **values: answers[question])
+    assert tracing.main(["--frameworks", "torch"]) == code
+
+
+@pytest.mark.parametrize(("receipt_s", "code"), [(10.0, 1), (1e-9, 0)])
+def test_receipts(monkeypatch, tmp_path, receipt_s, code):
+    monkeypatch.setattr(receipts, "MODEL", "logistic")
+    monkeypatch.setattr(receipts, "ask", lambda *of, **values: receipt_s)
+    monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(tmp_path))
+    assert receipts.main(["--frameworks", "fake", "--epochs", "2", "--image-size", "32"]) == code
+
+
+@pytest.mark.parametrize(("limit_s", "code"), [(1e-9, 1), (60.0, 0)])
+def test_scores(monkeypatch, limit_s, code):
+    monkeypatch.setattr(scores, "LIMIT_S", limit_s)
+    assert scores.main(["--rows", "1000", "--repeats", "1"]) == code
+
+
+@pytest.mark.parametrize(
+    ("task", "code"),
+    [
+        (lambda n: time.sleep(n * n * 1e-7), 1),  # 10 ms, 160 ms
+        (lambda n: bytearray(n * n // 10), 1),  # in memory alone
+        (lambda n: (bytearray(1000 * n), time.sleep(n * 1e-4)), 0),
+    ],
+    ids=["quadratic time", "quadratic memory", "linear"],
+)
+def test_scale(monkeypatch, task, code):
+    monkeypatch.setattr(scale, "tasks", lambda n, folder: {"planted": lambda: task(n)})
+    assert scale.main(["--sizes", "316", "1264", "--repeats", "1"]) == code
+
+
+def test_a_limit_is_of_the_worst_framework(monkeypatch):
+    monkeypatch.setattr(overhead, "compare", lambda name, options: {"torch": 1.001, "tf": 1.5}[name])
+    assert overhead.main(["--frameworks", "torch", "tf"]) == 1
+    assert overhead.main(["--frameworks", "torch"]) == 0
