@@ -1,7 +1,6 @@
 """How a child process of the harness is started, asked, and ended with everything it started."""
 
 import contextlib
-import ctypes
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ import psutil
 from common.errors import InputError
 from common.files import PROJECT, read_json
 from common.machine import cores
+from common.signals import die_with
 
 # What a trial leaves in its folder.
 TRACES = ("events.jsonl", "logits.npz", "weights.safetensors", "predictions.csv", "parent.json")
@@ -57,11 +57,8 @@ def start(module: str, arguments: list[str], threads: int, device: str, log: IO[
 
 
 def die_with_parent() -> None:
-    """Linux: end when the parent ends, however that happens, so that no trial is left running alone."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != int(os.environ["FRAMEWORK_BENCH_CHILD"]):  # it ended before the line above
-        os.kill(os.getpid(), signal.SIGKILL)
+    """So that no trial is left running alone."""
+    die_with(int(os.environ["FRAMEWORK_BENCH_CHILD"]))
 
 
 def clear(folder: Path) -> None:

@@ -20,6 +20,7 @@ from common.decode import fill_chunk
 from common.errors import InputError, readable
 from common.files import Rows, cache_folder, locked, need_space, read_json, write_json
 from common.machine import cores
+from common.signals import die_with
 from common.words import size_text
 
 CHUNK = 16  # images journalled at once
@@ -129,9 +130,8 @@ def fill(
         say(f"{words} once, to see whether all of them can be")
     # Processes, not threads: Pillow's decoder holds the GIL (750 images/s on two threads, 810 on one).
     context = multiprocessing.get_context("spawn")
-    ignore = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}  # Ctrl-C is the parent's
     try:
-        with ProcessPoolExecutor(cores(), mp_context=context, **ignore) as pool, open(journal, "a") as log:
+        with ProcessPoolExecutor(cores(), context, _begin, (os.getpid(),)) as pool, open(journal, "a") as log:
             chunks = {s: paths[s : s + CHUNK].tolist() for s in starts}
             jobs = {pool.submit(fill_chunk, str(file) if keep else "", side, s, chunks[s]): s for s in starts}
             try:
@@ -156,6 +156,12 @@ def fill(
     bad = [item for s in range(0, n, CHUNK) for item in done[s][1]]
     meta = {"images": n, "side": side, "hash": whole, "chunks": hashes, "pillow": pillow_version, "bad": bad}
     write_json(folder / "store.json", meta)
+
+
+def _begin(parent: int) -> None:
+    """Of a decoding process. Ctrl-C is its parent's; after a hard kill of that it would wait for work for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with(parent)
 
 
 def _journalled(journal: Path) -> dict[int, tuple[str, list]]:

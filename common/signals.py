@@ -1,7 +1,10 @@
-"""Ctrl-C and a polite kill: what ends a run, once, and what must not be cut in two by them."""
+"""Ctrl-C, a polite kill and a hard one: what ends a run, once, what must not be cut in two, and what ends with it."""
 
 import contextlib
+import ctypes
+import os
 import signal
+import sys
 from collections.abc import Iterator
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -19,6 +22,14 @@ def listen() -> None:
     children end and the run stays readable."""
     for number in ENDING:
         signal.signal(number, end_once)
+
+
+def die_with(parent: int) -> None:
+    """Linux: end when that parent process ends, however that happens."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it ended before the line above
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from common.child import ask
 from common.decode import decode
 from common.files import read_json, write_arrays
 from common.formats import demo
+from common.results import GATES
 from common.trace import RATE
 from common.types import BuildSpec, Job, ModelSpec, WeightsSpec
 from frameworks.contract import TORCHVISION
@@ -186,4 +187,4 @@ def test_a_gate_that_was_stopped_goes_on_with_the_next_model(tmp_path, monkeypat
     for _ in range(2):
         gate.before(tmp_path, specs, print)
     assert asked == ["one", "two", "two"]
-    assert [found["model"]["name"] for found in read_json(tmp_path / gate.FILE)] == ["one", "two"]
+    assert [found["model"]["name"] for found in read_json(tmp_path / GATES)] == ["one", "two"]

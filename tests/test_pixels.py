@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 from conftest import PROJECT
 from PIL import Image
@@ -101,9 +101,10 @@ def test_a_real_kill_mid_fill_leaves_a_store_that_resumes(tmp_path):
     child = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
     while int(child.stdout.readline()) < 100:
         pass
+    workers = psutil.Process(child.pid).children(recursive=True)
     child.send_signal(signal.SIGKILL)
     child.wait()
-    time.sleep(0.5)
+    assert len(workers) > 1 and psutil.wait_procs(workers, timeout=10)[1] == [], "decoding processes are left over"
     rest = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout.split()
     assert int(rest[0]) >= 100
     assert int(rest[-1]) == 1000

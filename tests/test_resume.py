@@ -337,7 +337,7 @@ def test_a_checkpoint_half_written_is_the_old_one(tmp_path):
         def save(self, model, path):
             path.write_text(str(model))
 
-    progress = checkpoint.Progress(1, 0.5, 1, {"w": np.ones(2, np.float32)}, {"epoch1": np.zeros(3)})
+    progress = checkpoint.State(1, 0.5, 1, {"w": np.ones(2, np.float32)}, {"epoch1": np.zeros(3)})
     checkpoint.save(tmp_path, progress, Adapter(), "one")
     (tmp_path / "checkpoint" / "epoch2.state").write_text("half")
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(e) + "\n" for e in (
