@@ -15,8 +15,7 @@ def trials(arguments: list[str]) -> int:
     """Folder -> plan -> trials -> logits -> rows -> tables."""
     given = asked(arguments)
 
-    from rich.console import Console
-
+    from common.report.terminal import Console
     from common.resume import resume_line
 
     console = Console()

@@ -152,7 +152,7 @@ def compare(now: Baseline, before: Baseline, fail_on_times: bool = False) -> Rep
     lines: list[Line] = []
     failed, refused = [], []
     differing = [
-        f"{k}: {before.context.get(k, '?')}, now {now.context.get(k, '?')}"
+        f"{k}: {before.context.get(k, 'none')}, now {now.context.get(k, 'none')}"
         for k in _differing(before.context, now.context)
     ]
     for label in (name for name in there if name in here):

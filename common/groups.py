@@ -1,5 +1,6 @@
 """PURE: Results -> the lines of a table: the repeats of one job together, named, and marked where nothing is proven."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -8,6 +9,9 @@ import numpy as np
 from common.results import Paired, Results, Row
 
 MARK = "†"  # behind a row that enters no ratio
+# Of its own threads and workers: on two cores, 60 trials with nothing beside them saw a load of 2.49 at most, trials
+# beside other work 2.6 to 4.9.
+BUSY = 1.25
 REAL = 0.01  # a difference of F1 is called real where the paired test says so at this level, corrected for how many
 
 
@@ -92,6 +96,25 @@ def smallest_p(tests: Iterable[Paired]) -> tuple[Paired | None, float]:
     tests = list(tests)
     worst = min(tests, key=lambda t: (t.p, -abs(t.difference)), default=None)
     return worst, min(1.0, worst.p * len(tests)) if worst else 1.0
+
+
+def busy(lines: Iterable[Group]) -> str:
+    """Whose seconds were measured while the machine had more to do than the trial, in words; "" where none were."""
+    found = {g.label: load for g in lines if (load := _load(g)) > BUSY}
+    if not found:
+        return ""
+    worst = max(found.values())
+    return (
+        f"The machine was busy: others ran beside {', '.join(found)} (a load of up to {worst:.1f} for each of its threads). Such "
+        "seconds say little, and not all frameworks lose alike (docs/fairness.md): run it again on a quiet machine."
+    )
+
+
+def _load(group: Group) -> float:
+    """The highest load of an epoch (all processes of the machine, a minute's mean) over the trial's own threads and workers."""
+    own = group.first.record.spec.process.threads + group.first.record.spec.feed.workers
+    loads = [e.load_average / own for row in group.rows for e in row.record.epochs]
+    return max((load for load in loads if not math.isnan(load)), default=0.0)
 
 
 def marked(lines: list[Group], results: Results) -> list[str]:

@@ -70,9 +70,10 @@ def format_of(path: Path, name: str = "") -> ModuleType:
         return formats()[found[0]]
     if found:
         raise InputError(f"'{path}' looks like {' and like '.join(found)}; say which with --format {found[0]}")
-    known = "; ".join(f"{name}: {module.LOOKS_LIKE}" for name, module in formats().items())
-    what = "" if path.exists() else " (there is no such folder)"
-    raise InputError(f"no format recognises the data at '{path}'{what}; there are: {known}")
+    if not path.exists():
+        raise InputError(f"no data at '{path}': there is no such folder or file; give one, or demo")
+    known = "".join(f"\n  {name}: {module.LOOKS_LIKE}" for name, module in formats().items())
+    raise InputError(f"no format recognises the data at '{path}'; each looks for:{known}")
 
 
 def verbs() -> dict[str, ModuleType]:

@@ -139,7 +139,7 @@ def _proven(folder: Path, spec: TrialSpec) -> tuple[tuple[str, ...], str | None]
 
 def run_trial(folder: Path, spec: TrialSpec, display: Display, resume: bool = False) -> None:
     """One trial; what the parent saw of it is written to parent.json, however it ended."""
-    status, reason = "interrupted", "ended by Ctrl-C"
+    status, reason = "interrupted", "stopped by Ctrl-C or a polite kill (SIGTERM)"
     parent = _Parent(folder, spec, resume)
     tail = _Tail(folder / "events.jsonl")
     child = None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from common import scores
-from common.check import FINE, NOT_COMPARABLE, NOTHING, WORSE, compare, summarise
+from common.check import FINE, NOT_COMPARABLE, NOTHING, WORSE, Line, Report, compare, summarise
 from common.errors import InputError
 from common.formats import demo
 from common.records import read_results
@@ -376,3 +376,11 @@ def test_a_worse_run_is_not_appended(bench, good, tmp_path):
     shutil.copy(good / "base.json", base)
     done = bench("check", tampered(good, "zeros", np.zeros_like), "--baseline", base, "--append")
     assert done.returncode == WORSE and base.read_bytes() == (good / "base.json").read_bytes()
+
+
+def test_a_slower_run_on_a_busy_machine_says_so():
+    line = Line(row="r", metric="epoch s", before=1.0, now=5.0, tolerance=0.5, verdict="slower")
+    slower = Report(lines=(line,), failed=(), refused=(), absent=(), new=(), context=(), exit_code=FINE)
+    assert any("was busy" in note for note in verdict_table(slower, False, "The machine was busy.").notes)
+    assert not any("was busy" in note for note in verdict_table(slower, False).notes)
+    assert verdict_table(slower, False).notes[0].startswith("No score got worse; times or memory did: 0 of 1")

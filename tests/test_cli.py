@@ -55,7 +55,7 @@ def test_list_names_everything(bench):
         (["--suite", "smoke", "--models", "vgg19"], "--suite names its own"),
         (
             ["--data", "nowhere", "--frameworks", "fake"],
-            "no format recognises the data at 'nowhere' .there is no such folder.; there are: coco: .*; comp5329: .*; csv: .*; demo: ",
+            "no data at 'nowhere': there is no such folder or file; give one, or demo",
         ),
         (
             ["--frameworks", "torch", "--models", "resnet50:v2"],
@@ -73,6 +73,8 @@ def test_list_names_everything(bench):
         (["--frameworks", "fake", "--data", ""], "the word after --data is empty"),
         (["report", ""], "the word after report is empty"),
         (["--init-from="], "--init-from= is empty"),
+        (["--epoch", "2"], "no flag '--epoch' .did you mean --epochs"),
+        (["list", "models"], "'models' is a word too many; see run_bench.py list --help"),
         (["--epochs", "0"], "0 is not 1 or more"),
         (["--seed", "4294967296"], "below 2"),
         (["--percentiles", "100"], "100 is not a percentile"),
@@ -145,3 +147,12 @@ def test_a_report_that_cannot_be_written_says_how_to_make_it(tmp_path, monkeypat
     assert "No space left on device" in said and f"run_bench.py report {tmp_path}/r" in said
     monkeypatch.undo()
     assert run_bench.main(["report", str(tmp_path / "r")]) == 0
+
+
+def test_a_reader_that_goes_away_ends_no_run(tmp_path):
+    """`run_bench.py ... | head -1`: rich's own console ends the process at once, without a word."""
+    words = f"--frameworks fake --limit 60 --image-size 16 --epochs 3 --results-dir {tmp_path} --name r"
+    command = f"{sys.executable} {PROJECT / 'run_bench.py'} {words} | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1, done.stderr
+    assert (tmp_path / "r" / "results.md").is_file() and (tmp_path / "r" / "index.html").is_file()

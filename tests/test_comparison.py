@@ -1,13 +1,14 @@
 """What may be compared, and what is said: every unfairness refuses a ratio and is named; the paper's ratio taken apart."""
 
 import io
+import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from common.comparison import attribution, crossed, pair, pairs
-from common.groups import MARK, groups
+from common.groups import MARK, busy, groups
 from common.report.compared import attribution_table, pairs_table, tables
 from common.report.table import epochs_table
 from common.report.write import csv
@@ -290,3 +291,18 @@ def test_marks_are_explained_where_they_stand():
     found = repeated(0.8, n=2).model_copy(update={"gates": ()})
     notes = tables(found)[0].notes
     assert f"a net {MARK}: enters no ratio: no parity gate was run for it." in notes
+
+
+@pytest.mark.parametrize(("load", "said"), [(2.5, False), (2.6, True), (math.nan, False)])
+def test_a_busy_machine_is_said_beside_the_seconds(load, said):
+    """A load of 3 to 5 on two cores once made one framework 6.5 times slower than the other, and no table told."""
+
+    def loaded(found):
+        epochs = tuple(e.model_copy(update={"load_average": load}) for e in found.record.epochs)
+        return found.model_copy(update={"record": found.record.model_copy(update={"epochs": epochs})})
+
+    found = results(loaded(row("a", 0.1)), row("b", 0.1))
+    words = busy(groups(found))
+    assert ("others ran beside a net (a load of up to 1.3 for each of its threads)" in words) == said == bool(words)
+    table = pairs_table(found, compared(found))
+    assert any("The machine was busy" in note for note in table.notes) == said

@@ -4,7 +4,7 @@ import numpy as np
 
 from common.comparison import Attribution, Pair, attribution, crossed, pair, pairs, seconds
 from common.errors import InputError, unknown
-from common.groups import MARK, REAL, Group, groups, marked, smallest_p
+from common.groups import MARK, REAL, Group, busy, groups, marked, smallest_p
 from common.report.differences import differences
 from common.report.lanes import lanes, lanes_table
 from common.report.table import NONE, Table, number
@@ -84,6 +84,7 @@ def pairs_table(results: Results, found: list[Pair]) -> Table:
             )
         if p.ratio is not None or p.suspected:
             notes.append(f"{p.a} and {p.b} do not have in common: {'; '.join(differences(results, (p.a, p.b)))}.")
+    notes += [said] if found and (said := busy(groups(results))) else []
     notes.append(
         "time ratio: the first row's training seconds an image over the second's, repeats paired in turn, geometric mean "
         f"with its {LEVEL:.1%} interval (Student's t on the logarithms). control: of the second row, each second repeat over the one before, "

@@ -8,7 +8,7 @@ import numpy as np
 
 from common.comparison import seconds
 from common.errors import listed
-from common.groups import MARK, Group, groups, marked
+from common.groups import MARK, Group, busy, groups, marked
 from common.results import Results, Row, RunRecord
 from common.scores import labels_picked, percentile_for
 from common.stats import over_seeds
@@ -81,7 +81,7 @@ def scores_table(results: Results) -> Table:
         for group in groups(results):
             cells = [spread([r.scores["percentiles"][p][m] for r in group.rows]) for m in ("precision", "recall", "f1")]
             shares = [r.scores["percentiles"][p]["share"] for r in group.rows]
-            share = spread([s for s in shares if s is not None], ".2f")
+            share = spread([s for s in shares if s is not None], "z.2f")
             rows.append((p, group.label, *cells, share, f1_interval(group, p)))
         for which in ("prior", "oracle"):
             each = [ref[which]["percentiles"][p] for ref in results.references.values()]
@@ -182,7 +182,7 @@ def _comparison_row(group: Group, top: str) -> tuple[str, ...]:
         size_text(device) if device else NONE,
         spread([row.scores["validation_loss"] for row in group.rows], ".4f"),
         spread([row.scores["percentiles"][top]["f1"] for row in group.rows]),
-        spread([s for row in group.rows if (s := row.scores["percentiles"][top]["share"]) is not None], ".2f"),
+        spread([s for row in group.rows if (s := row.scores["percentiles"][top]["share"]) is not None], "z.2f"),
     )
     return (*identity, *size, *values)
 
@@ -201,6 +201,7 @@ def _comparison_notes(results: Results) -> tuple[str, ...]:
         notes.append(
             f"Means over {repeats} repeats, each with a split seed of its own; ± is the standard deviation over them."
         )
+    notes = [*([said] if (said := busy(groups(results))) else []), *notes]
     short = [g for g in groups(results) if len(g.rows) < g.asked]
     notes += [f"{g.label}: {g.asked - len(g.rows)} of {g.asked} trials did not finish (see below)." for g in short]
     notes += marked(groups(results), results)

@@ -1,10 +1,12 @@
 """Results -> the tables a person reads at the end of a run."""
 
+import os
 import re
+import sys
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
+from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table as RichTable
 
@@ -20,7 +22,15 @@ WIDEST = 24  # characters of a column that cannot break
 NUMBER = re.compile(r"[-\d.,±– ]+( [KMG]iB)?")
 
 
-def show(console: Console, t: Table, notes: bool = True) -> None:
+class Console(RichConsole):
+    """Goes on, in silence, where nobody reads any more (`| head`): rich's own would end a run of hours without a word."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def show(console: RichConsole, t: Table, notes: bool = True) -> None:
     """The table, without its last columns where the terminal is too narrow for them: cut cells would be other numbers."""
     widths = [_width(t, i) for i in range(len(t.header))]
     shown = len(t.header)
@@ -94,7 +104,7 @@ def scores_by_row(results: Results) -> Table:
     return Table("Scores (F1 averaged over images)", header, tuple(lines), t.notes)
 
 
-def show_results(console: Console, results: Results, folder: Path) -> None:
+def show_results(console: RichConsole, results: Results, folder: Path) -> None:
     """What ran, what it cost, what came out; what failed, with the way to repeat it; where the report lies."""
     comparison = comparison_table(results)
     console.print()

@@ -31,19 +31,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for a pull request")
     options = parser.parse_args(arguments)
 
-    from rich.console import Console
-
     from common import baselines
     from common.check import NOT_COMPARABLE, WORSE, compare, summarise
     from common.errors import OtherSchema
     from common.files import write_text
+    from common.groups import busy, groups
     from common.records import read_results
     from common.report.markdown import table as markdown
-    from common.report.terminal import show
+    from common.report.terminal import Console, show
     from common.report.verdict import verdict_table
 
     try:
-        now = summarise(read_results(options.run))
+        results = read_results(options.run)
+        now = summarise(results)
         before = baselines.read(options.baseline, replaced=options.update_baseline)
     except OtherSchema as error:
         print(f"run_bench.py: not comparable: {error}", file=sys.stderr)
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     code = 0
     if before is not None:
         report = compare(now, before, options.fail_on_times)
-        table, code = verdict_table(report, options.fail_on_times), report.exit_code
+        table, code = verdict_table(report, options.fail_on_times, busy(groups(results))), report.exit_code
         if report.lines or not options.append:  # seeds that are new to the baseline have nothing to be held against
             show(Console(), table)
         if options.markdown:

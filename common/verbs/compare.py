@@ -17,12 +17,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("rows", nargs="*", default=[], metavar="ROW", help="two rows, by their names in the tables")
     options = parser.parse_args(arguments)
 
-    from rich.console import Console
-
     from common.errors import InputError
     from common.records import read_results
     from common.report import compared
-    from common.report.terminal import show
+    from common.report.terminal import Console, show
     from common.resume import resume_line
 
     if len(options.rows) not in (0, 2):

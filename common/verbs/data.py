@@ -19,9 +19,7 @@ def main(arguments: list[str]) -> int:
     )
     given = parser.given(arguments)
 
-    from rich.console import Console
-
-    from common.report.terminal import show
+    from common.report.terminal import Console, show
     from common.survey import write_survey
     from common.types import Settings
 

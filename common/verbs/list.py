@@ -10,12 +10,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--all", metavar="FRAMEWORK", help="every model of one framework, by asking it (a few seconds)")
     options = parser.parse_args(arguments)
 
-    from rich.console import Console
-
     from common import loading
     from common.child import ask
     from common.report.table import Table
-    from common.report.terminal import show
+    from common.report.terminal import Console, show
 
     console = Console()
     if options.all:

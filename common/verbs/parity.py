@@ -23,12 +23,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: auto")
     given = parser.given(arguments)
 
-    from rich.console import Console
-
     from common import gate, loading, select
     from common.progress import Display
     from common.report.compared import gates_table
-    from common.report.terminal import show
+    from common.report.terminal import Console, show
 
     console = Console()
     if not given.keys() & {"models", "frameworks", "train"}:

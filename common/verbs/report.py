@@ -14,10 +14,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("run", type=Path, help="the run's folder, e.g. results/2026-11-23-120000-torch-tf-demo")
     options = parser.parse_args(arguments)
 
-    from rich.console import Console
-
     from common.records import read_run
-    from common.report.terminal import show_results
+    from common.report.terminal import Console, show_results
     from common.report.write import write_report
     from common.runner import prove_alone
 
