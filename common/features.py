@@ -80,7 +80,7 @@ def fill(
         done = min(len(chunks) * CHUNK, len(rows))
         what = f"the feature store of {len(rows)} images"
         need_space(folder, (len(rows) - done) * row_bytes, what, "fewer images (--limit N), or --lane default")
-        computed = len(rows) - done
+        computed, of = len(rows) - done, hash_arrays(rows)
         with open(file, "r+b" if file.exists() else "w+b") as stream:
             stream.truncate(total * row_bytes)
             for block in list(_blocks(rows))[len(chunks) :]:
@@ -100,7 +100,7 @@ def fill(
                 stream.flush()
                 chunks.append(digest.hexdigest())
                 done += len(block)
-                write_json(journal, {"rows": hash_arrays(rows), "chunks": chunks})
+                write_json(journal, {"rows": of, "chunks": chunks})
                 progress(done, len(rows))
         meta = {"dtype": dtype, "shape": list(shape), "rows": len(rows), "chunks": chunks}
         write_json(folder / "store.json", meta)

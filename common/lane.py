@@ -22,7 +22,7 @@ from common.watch import STEP_EVENT_S, Events, unwatched
 from common.words import size_text
 
 MEASURED_S = 0.7  # of each way of the frozen part
-STEPS, STEPS_S = 20, 2.0  # a way of what trains is tried for so many steps, or so long, but at least for three
+STEPS, STEPS_S, LEAST_STEPS = 20, 2.0, 3  # a way of what trains is tried for so many steps, or so long, but for three
 WORTH_COMPILING_S = 300.0  # a compiler takes up to half a minute, and has saved a tenth: tried where so much is to run
 WORTH_TRYING_S = 5.0  # of other ways: a measurement takes one
 GAIN = 1.03  # less is this machine's noise
@@ -86,6 +86,8 @@ class Tuned:
 
     def _features(self, pixels: Source, rows: np.ndarray, way: Way | None) -> None:
         ways = self.adapter.frozen_ways(self.model)
+        if way is not None and ways.keys() - way.keys():  # it had found a store, which need not be there any more
+            ways, way = ways | {setting: (value,) for setting, value in way.items()}, None
         # A store of any of the precisions, filled by an earlier trial, leaves nothing to choose.
         precisions = dict.fromkeys(ways.get("precision", ("",)) if way is None else (way.get("precision", ""),))
         began = time.perf_counter()
@@ -140,7 +142,7 @@ class Tuned:
             pixels=self.spec.feed.pixels_hash, side=self.spec.feed.image_side, rows=hash_arrays(rows),
             form=FORM, weights=self._frozen_weights, model=str(self.spec.model),
             cut=self.spec.trained_part, preprocessing=self.spec.weights.preprocessing.model_dump(),
-            formulas=self.spec.recipe.formulas, precision=precision, dtype=self.spec.features,
+            formulas=self.spec.recipe.formulas, precision=precision, dtype=self.spec.features, device=self.spec.process.device,
             framework=self.spec.framework, versions=self.adapter.environment().get("framework", ""),
         )  # fmt: skip
         return cache_folder() / "features" / name
@@ -162,12 +164,11 @@ class Tuned:
                 began = time.perf_counter()
                 self._run_as(way)
                 self._train(plan, 1)
-                built = time.perf_counter()
-                done, least = 0, 3
-                while done < least or (done < STEPS and time.perf_counter() - built < STEPS_S):
-                    self._train(plan, least)
-                    done += least
-                return done * batch / (time.perf_counter() - built), built - began
+                build_s = time.perf_counter() - began
+                step_s = self._train(plan, LEAST_STEPS)
+                if (more := min(STEPS, int(STEPS_S / step_s))) > LEAST_STEPS:
+                    step_s = self._train(plan, more)
+                return batch / step_s, build_s
             finally:
                 self.adapter.restore(self.model, state)
                 self.adapter.run_as(self.model, {}, None)
@@ -175,15 +176,22 @@ class Tuned:
 
         return measure
 
-    def _train(self, plan: Plan, steps: int) -> None:
+    def _train(self, plan: Plan, steps: int) -> float:
+        """Seconds of a step, but for the first."""
         rows = np.resize(plan.orders[0], steps * self.spec.recipe.batch_size)
         feed = self.trial.feed(rows, self.trial.labels[rows], np.empty(0))
-        self.adapter.train_epoch(self.model, feed, unwatched("train", feed.batches))
+        watch, began = unwatched("train", feed.batches), time.perf_counter()
+        self.adapter.train_epoch(self.model, feed, watch)
         self.adapter.fence()
+        return max(time.perf_counter() - began - watch.first_step_s, 1e-9) / max(steps - 1, 1)
 
     def _search(self, part: str, ways: Ways, measure: Measure, images: int) -> Way:
         slow = self.adapter.SLOW
-        way, rate = search(ways, slow, measure, images, lambda **said: self.events.write("tried", part=part, **said))
+
+        def tell(**said: Any) -> None:
+            self.events.write("tried", part=part, **said)
+
+        way, rate = search(ways, slow, measure, images, tell, again=part == "trained")
         self.said[f"forecast_{part}_s"] = images / rate
         return way
 
@@ -239,12 +247,12 @@ def rate_of_frozen(extractor: Callable[[Way], Callable[[np.ndarray], np.ndarray]
 
 
 def search(
-    ways: Ways, slow: tuple[str, ...], measure: Measure, images: int, tell: Callable[..., None]
+    ways: Ways, slow: tuple[str, ...], measure: Measure, images: int, tell: Callable[..., None], again: bool = False
 ) -> tuple[Way, float]:
     """The fastest way for so many images, and its images/s; found setting by setting, each in the best way so far.
 
     What cannot pay back is not tried: the rest of the work is shorter than trying, or than building where that is slow.
-    What was slow to build is taken where it saves more than it took.
+    again: what is taken is built once more; what was slow to build is then taken where it saves more than that.
     `tell` is told of every way: its rate and the seconds that it took to build, or why it failed, or was skipped.
     """
 
@@ -268,7 +276,8 @@ def search(
                 tell(way=way, skipped=f"not worth trying, {left_s:.0f} s are to run")
                 continue
             now, build_s = tried(way)
-            if now >= rate * GAIN and (value not in slow or left_s - images / now > build_s):
+            pays = not again or value not in slow or (now and left_s - images / now > build_s)
+            if now and now >= rate * GAIN and pays:
                 best, rate = way, now
     if not rate:
         raise RuntimeError(f"no way of the tuned lane ran; the first failed with {failures[0]}")

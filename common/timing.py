@@ -1,6 +1,6 @@
 """PURE: a trial's record -> where its wall-clock went, part by part; the parts add up to the whole."""
 
-from common.results import TrialRecord
+from common.results import Row, TrialRecord
 from common.watch import FORWARD, FROZEN, RECEIPT, REST, TRAINED
 
 START, TUNING, FEATURES, GATE = "start", "tuning", "features", "gate"
@@ -40,9 +40,24 @@ def parts(record: TrialRecord) -> dict[str, float]:
     return {name: found[name] for name in PARTS if found.get(name)}
 
 
+def counted(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """The rows whose seconds stand for all: where some made all of their features and others found them, those that did."""
+    return tuple(row for row in rows if made_all(row.record)) or rows
+
+
+def made_all(record: TrialRecord) -> bool:
+    """Whether the trial computed all features that it used, if it used any, itself."""
+    return record.tuning.get("filled", 0) >= record.tuning.get("images", 0)
+
+
 def unaccounted(record: TrialRecord) -> float:
     """The share of the wall-clock by which the parts that were measured exceed it: 0 where they fit into it."""
     return max(0.0, -parts(record).get(OTHER, 0.0)) / whole_s(record) if record.wall_s else 0.0
+
+
+def tells_waits(record: TrialRecord) -> bool:
+    """Whether waiting for data is time lost: a GPU computes on meanwhile what it was handed before."""
+    return record.spec.process.device == "cpu"
 
 
 def frozen_again_s(record: TrialRecord) -> float:

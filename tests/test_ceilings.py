@@ -1,5 +1,6 @@
 """Ceilings: shares of a measured peak, what bounds a row, and the parts that a run really measures."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -45,6 +46,23 @@ def test_what_bounds_a_row(change, word):
     table = ceilings_table(measured(**change))
     assert table.rows[0][-1] == word
     assert bound(groups(measured(**change))[0], 0.6 if "gmac" not in change else 0.06) == word
+
+
+def test_without_a_peak_nothing_is_said_to_bound_it():
+    (group,) = groups(measured())
+    assert bound(group, None).startswith("not known")
+
+
+def test_on_a_gpu_waiting_for_data_is_no_time_lost():
+    """The host waits while the device computes on what it was handed before."""
+    (group,) = groups(measured(waits=0.5))
+    assert bound(group, 0.6).startswith("input-bound")
+    spec = group.first.record.spec
+    process = spec.process.model_copy(update={"device": "cuda"})
+    row = group.first.model_copy(
+        update={"record": group.first.record.model_copy(update={"spec": spec.model_copy(update={"process": process})})}
+    )
+    assert bound(replace(group, rows=(row,), first=row), 0.6).startswith("compute-bound")
 
 
 def test_the_peak_is_the_best_of_all_libraries():

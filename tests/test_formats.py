@@ -89,15 +89,16 @@ def test_an_empty_table_is_refused(tmp_path):
 
 def test_formats_are_recognised_from_the_path(odd, tmp_path):
     assert loading.format_of(odd) is comp5329
+    (empty := tmp_path / "empty").mkdir()
     assert loading.format_of(demo.Path("demo")) is demo
     with pytest.raises(InputError, match=r"no data at .*nothing"):
         loading.format_of(tmp_path / "nothing")
     with pytest.raises(InputError, match=r"no format recognises .*\n  coco: "):
-        loading.format_of(tmp_path)
-    (tmp_path / "train.json").write_text("{}")
-    (tmp_path / "train.csv").write_text("image,dog\na.jpg,1\n")
+        loading.format_of(empty)
+    (empty / "train.json").write_text("{}")
+    (empty / "train.csv").write_text("image,dog\na.jpg,1\n")
     with pytest.raises(InputError, match=r"looks like .* and like csv; say which with --format"):
-        loading.format_of(tmp_path)
+        loading.format_of(empty)
 
 
 def test_the_whole_real_table(real_labels):

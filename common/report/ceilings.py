@@ -6,6 +6,7 @@ from common.comparison import seconds
 from common.groups import Group, groups
 from common.report.table import NONE, Table
 from common.results import Results
+from common.timing import tells_waits
 
 NEAR = 0.9  # of computing alone: training that reaches so much of it is not held up by anything else
 WAITS = 0.25  # of the training time
@@ -49,9 +50,11 @@ def bound(group: Group, share: float | None) -> str:
     waits = sum(e.wait_s for e in epochs) / sum(e.train_s - e.first_step_s for e in epochs)
     if load < compute:
         return f"input-bound: loading alone gives {load / compute:.0%} of what computing takes"
-    if waits > WAITS:
+    if waits > WAITS and tells_waits(group.first.record):
         return f"input-bound: {waits:.0%} of the training time it waits for data"
-    if share is not None and share >= BUSY:
+    if share is None:
+        return "not known: no peak in its precision, or no count of its arithmetic"
+    if share >= BUSY:
         return "compute-bound" + (f", at {rate / compute:.0%} of computing alone" if rate < NEAR * compute else "")
     return "overhead-bound: calls and memory, not arithmetic"
 

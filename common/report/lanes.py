@@ -7,7 +7,7 @@ from common.groups import REAL, Group, fault, lane_tests, smallest_p
 from common.report.table import NONE, Table
 from common.results import Results
 from common.stats import ratio_interval
-from common.timing import whole_s
+from common.timing import counted, made_all, whole_s
 
 
 def lanes(everything: list[Group]) -> list[tuple[Group, Group]]:
@@ -28,23 +28,24 @@ def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
     for plain, tuned in both:
         took = [_by_seed(g) for g in (plain, tuned)]
         seeds = sorted(took[0].keys() & took[1].keys())  # a repeat may be missing in one of them
-        walls, epochs = ([np.array([t[seed][what] for seed in seeds]) for t in took] for what in (0, 1))
-        marked = fault(plain, results.paired) or fault(tuned, results.paired)
-        gains = (NONE, NONE) if marked or not seeds else (_gain(*walls), _gain(*epochs))
+        # A store that was there already, by another run or an earlier repeat, took its time then.
+        paying = counted(tuple(row for row in tuned.rows if row.record.spec.seed in seeds))
+        paid = [row.record.spec.seed for row in paying]
+        whole = _gain([[t[seed][0] for seed in paid] for t in took])
+        whole += "" if all(made_all(row.record) for row in paying) else " without all of the features"
+        gains = whole, _gain([[t[seed][1] for seed in seeds] for t in took])
+        if fault(plain, results.paired) or fault(tuned, results.paired):
+            gains = NONE, NONE
         gates = [gate for row in tuned.rows for gate in row.record.tuning.get("gate", ())]
         apart = f"{max(gate['error'] for gate in gates):.1%}" if gates else NONE
-        # A store that was there already, by another run or an earlier repeat, took its time then.
-        made = all(row.record.tuning.get("filled", 1) for row in tuned.rows)
         worst, corrected = smallest_p(lane_tests(tuned, results.paired))
         f1 = f"{worst.difference:+.4f}, p {corrected:.2g}{' (real)' if corrected < REAL else ''}" if worst else NONE
-        rows.append((
-            tuned.label, *(f"{np.median([whole for whole, _ in t.values()]):.1f}" for t in took),
-            gains[0] + ("" if made or marked else " without the features"), gains[1], apart, f1,
-        ))  # fmt: skip
+        wholes = [np.median([whole_s(row.record) for row in counted(g.rows)]) for g in (plain, tuned)]
+        rows.append((tuned.label, *(f"{whole_:.1f}" for whole_ in wholes), *gains, apart, f1))
     note = (
-        "whole s: a trial from its process's start to its end, median. gain: the default lane's seconds over the tuned lane's, "
-        "geometric mean over the seeds of both, and its 99.5 % interval where there are several; of an epoch: training in later "
-        "epochs. logits apart: both lanes' logits with the weights that the tuned trial ended with, norm of the difference "
+        "whole s: a trial from its process's start to its end, median; of those that made their own features, where any did. "
+        "gain: the default lane's seconds over the tuned lane's, geometric mean over the seeds of both, and its 99.5 % interval "
+        "where there are several; of an epoch: training in later epochs. logits apart: both lanes' logits with the weights that the tuned trial ended with, norm of the difference "
         "over the norm of their spread. F1: the paired test with the smallest p, corrected for how many."
     )
     header = ("row", "default whole s", "tuned whole s", "gain", "gain of an epoch", "logits apart", "F1")
@@ -57,6 +58,8 @@ def _by_seed(g: Group) -> dict[int, tuple[float, float]]:
     return {row.record.spec.seed: (whole_s(row.record), float(image_s)) for row, image_s in found}
 
 
-def _gain(plain: np.ndarray, tuned: np.ndarray) -> str:
-    ratio = ratio_interval(plain, tuned)
-    return f"{ratio.estimate:.2f}" + (f" [{ratio.low:.2f}, {ratio.high:.2f}]" if len(plain) > 1 else "")
+def _gain(lanes: list[list[float]]) -> str:
+    if not lanes[0]:
+        return NONE
+    ratio = ratio_interval(*map(np.array, lanes))
+    return f"{ratio.estimate:.2f}" + (f" [{ratio.low:.2f}, {ratio.high:.2f}]" if len(lanes[0]) > 1 else "")

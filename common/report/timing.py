@@ -7,7 +7,21 @@ import numpy as np
 from common.groups import Group, groups
 from common.report.table import NONE, Table
 from common.results import Results
-from common.timing import FIRST, PARTS, START, TUNING, VALIDATION, WAIT, frozen_again_s, parts, unaccounted
+from common.timing import (
+    FIRST,
+    PARTS,
+    START,
+    TUNING,
+    VALIDATION,
+    WAIT,
+    counted,
+    frozen_again_s,
+    made_all,
+    parts,
+    tells_waits,
+    unaccounted,
+    whole_s,
+)  # fmt: skip
 from common.words import time_text, tried_words, way_words
 
 WORTH_SAYING = 0.1  # of the whole
@@ -16,8 +30,8 @@ HELD = 0.15  # a forecast is called right within this
 
 
 def by_part(group: Group) -> dict[str, float]:
-    """Seconds of each part, mean over the repeats; PARTS' order."""
-    each = [parts(row.record) for row in group.rows]
+    """Seconds of each part, mean over the repeats that count; PARTS' order."""
+    each = [parts(row.record) for row in counted(group.rows)]
     return {name: float(np.mean([p.get(name, 0.0) for p in each])) for name in PARTS if any(name in p for p in each)}
 
 
@@ -39,10 +53,17 @@ def timing_table(results: Results) -> Table:
         notes += [f"{g.label}: {sentence}" for sentence in sentences(g, found)]
         if said := g.rows[0].record.tuning:
             notes.append(f"{g.label}: {tuned_words(said)}")
+        if kept := [row for row in g.rows if not made_all(row.record)]:
+            took = np.median([whole_s(row.record) for row in kept])
+            only = "" if len(kept) == len(g.rows) else "not counted here: "
+            notes.append(
+                f"{g.label}: {only}{len(kept)} of {len(g.rows)} trials found features that an earlier one had kept, and took "
+                f"{time_text(float(took))}."
+            )
         if (over := max(unaccounted(row.record) for row in g.rows)) > FITS:
             notes.append(f"{g.label}: its parts exceed the whole by {over:.1%}: do not trust them.")
     notes.append(
-        "Seconds of a whole trial, from its process's start to its end, mean over the repeats. start: import, build, load. "
+        "Seconds of a whole trial, from its process's start to its end, mean over the repeats that made their own features. start: import, build, load. "
         "first step: of every epoch, in which graphs are built. validation: the last prediction and the test table too. steps: training steps "
         "that were not taken apart. other: checkpoints, weights and receipts written, the process's end, what a stop lost. Decoding into the "
         "pixel store comes before the first trial, once for all of them."
@@ -55,13 +76,13 @@ def sentences(group: Group, found: dict[str, float]) -> list[str]:
     whole = sum(found.values())
     name, most = max(found.items(), key=lambda item: item[1])
     said = [f"of {time_text(whole)} the largest part, {most / whole:.0%}, went into: {name}."]
-    again = float(np.mean([frozen_again_s(row.record) for row in group.rows]))
+    again = float(np.mean([frozen_again_s(row.record) for row in counted(group.rows)]))
     if again > WORTH_SAYING * whole:
         said.append(
             f"the frozen part ran more than once over the same images: --lane tuned would save about {time_text(again)} of "
             f"{time_text(whole)} by keeping its output."
         )
-    if found.get(WAIT, 0.0) > WORTH_SAYING * whole:
+    if found.get(WAIT, 0.0) > WORTH_SAYING * whole and tells_waits(group.first.record):
         said.append(
             f"training waited {time_text(found[WAIT])} for data: without that it would take {time_text(whole - found[WAIT])}."
         )

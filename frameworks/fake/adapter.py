@@ -160,6 +160,8 @@ class Adapter:
 
     def extractor(self, model: Logistic, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
         scale = 3.0 if model.kind == "untrue" else 1.0
+        if lacking := self.frozen_ways(model).keys() - way.keys():
+            raise KeyError(f"the way leaves open: {', '.join(lacking)}")
 
         def extract(pixels: np.ndarray) -> np.ndarray:
             asked("features")

@@ -152,7 +152,7 @@ class QuickDropout(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.dropout.training:
+        if not self.dropout.training or not self.dropout.p:
             return x
         keep, lying = 1 - self.dropout.p, x.movedim(1, -1)  # as it lies in memory
         drawn = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(2**63), None)
