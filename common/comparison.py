@@ -81,7 +81,7 @@ def pair(a: Group, b: Group, results: Results) -> Pair:
     reasons = [f"{g.label}: {why}" for g in (a, b) if (why := unproven(g, results))]
     if differing := unfair(a, b):
         reasons.append(f"they were not given the same {differing}")
-    f1 = tuple(t for t in results.paired if t.a in _trials(a) and t.b in _trials(b))
+    f1 = tuple(t for t in results.paired if {*t.a} <= {*_trials(a)} and {*t.b} <= {*_trials(b)})
     mine, theirs = seconds(a), seconds(b)
     apart = _mean(a) / _mean(b)
     here, there = (g.first.record.spec for g in (a, b))

@@ -88,7 +88,7 @@ def fault(group: Group, paired: tuple[Paired, ...]) -> str:
 def lane_tests(group: Group, paired: tuple[Paired, ...]) -> list[Paired]:
     """The paired tests of a tuned group against the default lane of its framework, on the same images."""
     names = {row.record.spec.name for row in group.rows if row.record.spec.lane == "tuned"}
-    return [test for test in paired if test.lanes and names & {test.a, test.b}]
+    return [test for test in paired if test.lanes and names & {*test.a, *test.b}]
 
 
 def smallest_p(tests: Iterable[Paired]) -> tuple[Paired | None, float]:

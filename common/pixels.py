@@ -69,9 +69,9 @@ class PixelStore:
 def store(
     name: str, paths: np.ndarray, side: int, say: Say = lambda text: None, progress: Progress = lambda done, n: None,
     keep: bool = True,
-) -> tuple[Path, dict[str, Any]]:  # fmt: skip
-    """The folder with the pixels of `paths` at `side`, filled if they are not there yet, and what its store.json says:
-    "bad" are the rows that cannot be decoded, with the reason, whose pixels are 0.
+) -> tuple[Path, dict[str, Any], int]:  # fmt: skip
+    """The folder with the pixels of `paths` at `side`, filled if they are not there yet; what its store.json says: "bad" are
+    the rows that cannot be decoded, with the reason, whose pixels are 0; and how many images were decoded now.
 
     It goes on where a kill stopped it: each finished chunk is journalled with its hash, so only chunks without an
     entry are decoded again; what was there before is checked against its hash. keep=False: everything is decoded
@@ -85,17 +85,18 @@ def store(
         if not waited_s:
             say("another run fills the same pixel store; this one waits")
 
+    decoded = 0
     with locked(folder, waiting):
         for _ in range(2):
             earlier = (folder / "store.json").exists() or (folder / "journal.jsonl").exists()
             if not (folder / "store.json").exists():
-                fill(name, paths, side, folder, say, progress, keep)
+                decoded += fill(name, paths, side, folder, say, progress, keep)
             if not earlier or _as_it_was(folder, paths, side, keep):
                 break
             say(f"the pixel store at {folder} is not what its images give now; it is filled again")
             for file in ("store.json", "journal.jsonl"):
                 (folder / file).unlink(missing_ok=True)
-    return folder, read_json(folder / "store.json")
+    return folder, read_json(folder / "store.json"), decoded
 
 
 def _as_it_was(folder: Path, paths: np.ndarray, side: int, keep: bool) -> bool:
@@ -110,19 +111,19 @@ def _as_it_was(folder: Path, paths: np.ndarray, side: int, keep: bool) -> bool:
         return False
 
 
-def fill(
-    name: str, paths: np.ndarray, side: int, folder: Path, say: Say, progress: Progress, keep: bool = True
-) -> None:
-    """Decode every image that the folder's journal does not have, then write store.json over all of them."""
+def fill(name: str, paths: np.ndarray, side: int, folder: Path, say: Say, progress: Progress, keep: bool = True) -> int:
+    """Decode every image that the folder's journal does not have, then write store.json over all of them. Returns how many
+    were decoded."""
     n, journal, file = len(paths), folder / "journal.jsonl", folder / "pixels.u8"
     done = _journalled(journal) if file.exists() or not keep else {}
     starts = [s for s in range(0, n, CHUNK) if s not in done]
     finished = n - sum(min(CHUNK, n - s) for s in starts)
+    left = n - finished
     image_bytes = side * side * 3
-    words = f"decoding {n - finished} images to {side} x {side}"
+    words = f"decoding {left} images to {side} x {side}"
     if keep:
         what = f"the pixel store of {n} images at {side} pixels"
-        need_space(folder, (n - finished) * image_bytes, what, "fewer images (--limit N), a smaller --image-size")
+        need_space(folder, left * image_bytes, what, "fewer images (--limit N), a smaller --image-size")
         with open(file, "ab") as stream:
             stream.truncate(n * image_bytes)
         say(f"{words}: {size_text(n * image_bytes)} in {folder}")
@@ -156,6 +157,7 @@ def fill(
     bad = [item for s in range(0, n, CHUNK) for item in done[s][1]]
     meta = {"images": n, "side": side, "hash": whole, "chunks": hashes, "pillow": pillow_version, "bad": bad}
     write_json(folder / "store.json", meta)
+    return left
 
 
 def _begin(parent: int) -> None:

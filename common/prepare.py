@@ -94,6 +94,8 @@ class Pixels(NamedTuple):
     side: int
     stored: bool
     bad: dict[int, str]  # row -> why; test rows are numbered on from the labelled ones
+    decoded: int  # images, now: the others had been before
+    seconds: float  # that, and checking what had been before
 
 
 def decode_all(
@@ -103,8 +105,10 @@ def decode_all(
     side = settings.image_size or dataset.default_side
     stored = settings.pixels == "store" and settings.augment != "everywhere"  # nothing would be read from it
     paths = np.concatenate([dataset.paths, dataset.test_paths]) if len(dataset.test_paths) else dataset.paths
-    folder, meta = store(dataset.name, paths, side, say, progress, keep=stored)
-    return Pixels(folder, meta["hash"], side, stored, {row: why for row, why in meta["bad"]})
+    began = time.perf_counter()
+    folder, meta, decoded = store(dataset.name, paths, side, say, progress, keep=stored)
+    seconds = time.perf_counter() - began
+    return Pixels(folder, meta["hash"], side, stored, {row: why for row, why in meta["bad"]}, decoded, seconds)
 
 
 def without_bad(settings: Settings, dataset: Dataset, bad: dict[int, str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -269,7 +273,7 @@ def record(
         rows=len(dataset), image_side=pixels.side, percentiles=settings.percentiles, predict_at=settings.predict_at,
         labels="labels.npz", splits=splits, audits=audits, machine=machine(), folder=below(PROJECT, folder),
         trials=tuple(spec.name for spec in specs), notes=tuple(notes), asked_device=settings.device,
-        pixels_hash=pixels.hash, first_rows={str(dataset.ids[row]): tuple(map(int, dataset.labels[row])) for row in first},
+        pixels_hash=pixels.hash, decoded=pixels.decoded, decode_s=pixels.seconds, first_rows={str(dataset.ids[row]): tuple(map(int, dataset.labels[row])) for row in first},
         settings=settings.model_dump(), made_by=made_by(),
     )  # fmt: skip
 
@@ -298,6 +302,8 @@ def new_folder(parent: Path, name: str, otherwise: str) -> Path:
         except FileExistsError:
             if name:
                 check_free(folder)
+        except OSError as error:
+            raise InputError(f"--results-dir {parent}: {error.strerror}; name a folder that can be written") from None
     raise AssertionError
 
 

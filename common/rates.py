@@ -1,15 +1,19 @@
 """The CHILD's answers to the measurements of the harness itself (benchmarks/self): how long a framework takes for one thing."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from common import ceilings, lane
 from common.feed import Feed
+from common.machine import cores
 from common.trace import Held
 from common.types import BuildSpec
 from common.watch import unwatched
+
+COPIES = 20  # of a block, in a call that is timed
 
 
 def receipt_seconds(adapter: Any, spec: dict, images: int) -> float:
@@ -65,10 +69,33 @@ def tracing_seconds(adapter: Any, spec: dict, images: int, steps: int, times: in
     return {how: min(seconds[how] for seconds in took[1:]) for how in models}
 
 
+def moved_bytes(adapter: Any, model: Any, side: int) -> tuple[float, float]:
+    """Of one image in 16 bits: what the frozen convolutions read and write, each output written once and read once, all
+    between them joined to them; and what one of them does on average."""
+    made = adapter.activations(model, np.zeros((1, side, side, 3), np.uint8), training=False)
+    trained = adapter.trainable(model)
+    kernels = {
+        name.rpartition(".")[0] for name, a in adapter.dump(model).items() if a.ndim == 4 and name not in trained
+    }
+    sizes = [2.0 * 2 * array.size for name, array in made.items() if name in kernels]
+    return sum(sizes), sum(sizes) / len(sizes)
+
+
+def copied_bytes_s(size: int) -> float:
+    """Bytes/s read and written by copying blocks of that many bytes, one block a core, again and again: the fastest call."""
+    blocks = [np.ones((2, max(size // 2, 1)), np.uint8) for _ in range(cores())]
+    with ThreadPoolExecutor(len(blocks)) as pool:  # NumPy lets go of the GIL
+
+        def run() -> None:
+            list(pool.map(lambda block: [np.copyto(block[1], block[0]) for _ in range(COPIES)], blocks))
+
+        return COPIES * sum(block.nbytes for block in blocks) / ceilings.fastest_call_s(run, 0.5)
+
+
 def frozen_pass(adapter: Any, spec: dict, images: int) -> dict[str, Any]:
     """The frozen part over images in memory: as it is, in bfloat16, 64 at once, with the head behind it; and in the way that
-    the tuned lane finds. Images/s of the fastest of several calls each, GFLOP of an image, and the machine's best
-    GFLOP/s in the precision that was found."""
+    the tuned lane finds. Images/s of the fastest of several calls each; GFLOP and megabytes of an image; the machine's best
+    GFLOP/s in the precision that was found, and GB/s of copying as much as a micro batch moves in a layer."""
     spec = BuildSpec(**spec)
     feed = _in_memory(spec, images, 128, 64, labelled=False)
     model, tried = adapter.build(spec), []
@@ -79,12 +106,13 @@ def frozen_pass(adapter: Any, spec: dict, images: int) -> dict[str, Any]:
     size, extract = int(way["micro batch"]), extractor(way)
     tuned = size / ceilings.fastest_call_s(lambda: extract(batch[:size]), 4.0)
     extractor.clear()
-    facts = adapter.facts(model)
+    facts, (image_bytes, layer_bytes) = adapter.facts(model), moved_bytes(adapter, model, spec.side)
     adapter.run_as(model, {"precision": "bfloat16"}, None)
     bare = feed.images / ceilings.fastest_call_s(lambda: _pass_s(adapter, model, feed), 4.0)
     return {
         "way": way, "tried": tried, "tuned": tuned, "bare": bare, "gflop": 2 * (facts["gmac"] - facts["gmac_trained"]),
-        "peak": max(ceilings.peaks(adapter, str(way["precision"])).values()),
+        "peak": max(ceilings.peaks(adapter, str(way["precision"])).values()), "mb": image_bytes / 1e6,
+        "copy": copied_bytes_s(int(layer_bytes * size / cores())) / 1e9,
     }  # fmt: skip
 
 

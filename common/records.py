@@ -12,7 +12,7 @@ from common.errors import InputError, OtherSchema, readable
 from common.files import read_json
 from common.results import GATES, EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord
 from common.scores import at_percentile, f1_by_image, oracle_scores, prior_scores, score, share_of_way
-from common.stats import DRAWS, bootstrap_mean, paired_test
+from common.stats import bootstrap_mean, paired_test
 from common.types import SCHEMA_VERSION, TrialSpec
 from common.watch import read_events
 
@@ -64,9 +64,7 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
         ceilings={k: v for k, v in by_kind.get("ceilings", {}).items() if k != "event"},
         start_s=sum(e["start_s"] for e in events if e["event"] == "ready"),
         epochs=tuple(EpochRecord(**{k: v for k, v in e.items() if k != "event"}) for e in events if e["event"] == "epoch"),
-        prediction_s=by_kind.get("done", {}).get("prediction_s", 0.0),
-        test_s=by_kind.get("done", {}).get("test_s", 0.0),
-        peak_device_bytes=by_kind.get("done", {}).get("peak_device_bytes", 0),
+        **{k: v for k, v in by_kind.get("done", {}).items() if k != "event"},
         wall_s=parent.get("wall_s", 0.0), peak_memory_bytes=parent.get("peak_memory_bytes", 0),
         memory_method=parent.get("memory_method", ""), resumed_after=parent.get("resumed_after", ()),
         receipts=parent.get("receipts", ()), receipt_fault=parent.get("receipt_fault"),
@@ -101,7 +99,7 @@ def _read_results(folder: Path, run: RunRecord) -> Results:
         labels = arrays["labels"]
     references: dict[str, dict[str, Any]] = {}
     rows = []
-    each: dict[str, dict[str, np.ndarray]] = {}  # F1 of each image, by trial and percentile
+    finished: list[tuple[TrialSpec, np.ndarray, dict[str, np.ndarray]]] = []  # with its images' rows, and their F1
     for name in run.trials:
         record = read_trial(folder / "trials" / name, run.folder)
         with np.load(folder / record.spec.feed.plan) as arrays:
@@ -112,13 +110,13 @@ def _read_results(folder: Path, run: RunRecord) -> Results:
             references[seed] = reference_scores(labels[train], truth, run.percentiles)
         rows.append(Row(record=record, scores=_scores(folder / "trials" / name, record, truth, run, references[seed])))
         if record.status == "ok":
-            each[name] = _image_f1(folder / "trials" / name, truth, run.percentiles)
-            for percentile, values in each[name].items():
+            each = _image_f1(folder / "trials" / name, truth, run.percentiles)
+            finished.append((record.spec, validation, each))
+            for percentile, values in each.items():
                 interval = bootstrap_mean(values)
                 rows[-1].scores["percentiles"][percentile] |= {"f1_low": interval.low, "f1_high": interval.high}
-    paired = _paired([row.record.spec for row in rows if row.record.status == "ok"], each)
     return Results(
-        run=run, rows=tuple(rows), gates=_gates(folder), paired=paired, references=references,
+        run=run, rows=tuple(rows), gates=_gates(folder), paired=paired(finished), references=references,
         sample_rows=_sample_rows(folder, run),
     )  # fmt: skip
 
@@ -130,25 +128,30 @@ def _image_f1(trial: Path, truth: np.ndarray, percentiles: tuple[float, ...]) ->
     return {f"{p:g}": f1_by_image(logits, truth, p) for p in percentiles}
 
 
-def _paired(specs: list[TrialSpec], each: dict[str, dict[str, np.ndarray]]) -> tuple[Paired, ...]:
-    """The paired test of one model, trained part, seed and plan on every two frameworks, and in both lanes of one."""
-
-    def same(spec: TrialSpec) -> tuple:
-        return spec.model, spec.trained_part, spec.seed, spec.feed.plan_hash
-
-    def worth_testing(a: TrialSpec, b: TrialSpec) -> bool:
-        return same(a) == same(b) and (a.framework != b.framework) != (a.lane != b.lane)
-
-    # As many tests are one family, whose smallest p is multiplied by their number: it must be able to stay small.
-    draws = max(DRAWS, 500 * len({s.seed for s in specs}) * len(next(iter(each.values()), {})))
-    return tuple(
-        Paired(
-            a=a.name, b=b.name, lanes=a.lane != b.lane, seed=a.seed, percentile=p, p=paired_test(each[a.name][p], each[b.name][p], draws=draws),
-            difference=float(np.mean(each[a.name][p] - each[b.name][p])),
-        )
-        for a, b in itertools.combinations(specs, 2) if worth_testing(a, b)
-        for p in each[a.name]
-    )  # fmt: skip
+def paired(finished: list[tuple[TrialSpec, np.ndarray, dict[str, np.ndarray]]]) -> tuple[Paired, ...]:
+    """The paired test, by percentile, of one model and trained part on every two frameworks, and in both lanes of one: over
+    the seeds that both finished on the same plan. finished: each trial with the rows of its validation images and their
+    F1 by percentile."""
+    lines: dict[tuple, dict[tuple, tuple[str, np.ndarray, dict[str, np.ndarray]]]] = {}
+    for spec, rows, f1 in finished:
+        line = spec.framework, spec.lane, spec.model, spec.trained_part, spec.weights.source, spec.feed.balance
+        lines.setdefault(line, {})[spec.seed, spec.feed.plan_hash] = spec.name, rows, f1
+    found = []
+    for (one, mine), (other, theirs) in itertools.combinations(lines.items(), 2):
+        both = [(mine[turn], theirs[turn]) for turn in mine if turn in theirs]
+        if not both or one[2:4] != other[2:4] or (one[0] != other[0]) == (one[1] != other[1]):
+            continue
+        names = tuple(zip(*((a[0], b[0]) for a, b in both)))
+        images = np.concatenate([a[1] for a, _ in both])
+        for percentile in both[0][0][2]:
+            apart = np.concatenate([a[2][percentile] - b[2][percentile] for a, b in both])
+            # One image's differences are not independent of each other, where several seeds validate on it.
+            by_image = np.bincount(images, weights=apart)[np.unique(images)]
+            found.append(Paired(
+                a=names[0], b=names[1], lanes=one[1] != other[1], percentile=percentile,
+                difference=float(apart.mean()), p=paired_test(by_image, np.zeros(len(by_image))),
+            ))  # fmt: skip
+    return tuple(found)
 
 
 def _gates(folder: Path) -> tuple[Gate, ...]:

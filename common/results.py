@@ -20,6 +20,7 @@ class EpochRecord(Value):
     improved: bool
     parts: dict[str, float] = {}  # seconds of the training steps but the first, by what they did; empty: not told apart
     load_average: float  # 1 minute, all processes of the machine
+    writing_s: float = 0.0  # receipts, and the checkpoint of the epoch before
 
 
 class TrialRecord(Value):
@@ -39,6 +40,8 @@ class TrialRecord(Value):
     epochs: tuple[EpochRecord, ...] = ()
     prediction_s: float = 0.0
     test_s: float = 0.0  # of the test table's prediction
+    writing_s: float = 0.0  # the last checkpoint, logits, weights
+    lived_s: float = 0.0  # process start to its last word
     wall_s: float = 0.0
     peak_memory_bytes: int = 0  # trial process and its workers
     memory_method: str = ""
@@ -68,6 +71,8 @@ class RunRecord(Value):
     splits: dict[str, dict[str, Any]]  # by seed: counts and hashes
     audits: dict[str, dict[str, Any]]  # by plan: before and after balancing
     machine: dict[str, str]
+    decoded: int = 0  # images, for this run: others were found decoded
+    decode_s: float = 0.0  # that, and checking what was found
     trials: tuple[str, ...]  # folder names, in order
     notes: tuple[str, ...] = ()
     folder: str = ""  # from the project's folder: the commands that repeat a trial name it so
@@ -109,15 +114,14 @@ class Gate(Value):
 
 
 class Paired(Value):
-    """Two rows' F1 on the same validation images."""
+    """Two lines' F1 on the same validation images, all their repeats together."""
 
-    a: str  # trials
-    b: str
+    a: tuple[str, ...]  # trials, by seed
+    b: tuple[str, ...]
     lanes: bool = False  # of both lanes of one framework; else of two frameworks
-    seed: int
     percentile: str
     difference: float  # a's mean less b's
-    p: float  # of the paired test over images (common/stats.py)
+    p: float  # of the paired test over images (common/stats.py), each image's differences summed over the seeds
 
 
 class Row(Value):
@@ -134,6 +138,6 @@ class Results(Value):
     run: RunRecord
     rows: tuple[Row, ...]
     gates: tuple[Gate, ...] = ()
-    paired: tuple[Paired, ...] = ()  # of one model, seed and feed on different frameworks
+    paired: tuple[Paired, ...] = ()  # of one model and feed on two frameworks, or in both lanes
     references: dict[str, dict[str, Any]]  # "prior" and "oracle", by seed
     sample_rows: tuple[str, ...] = ()  # id and labels of each image in samples.npz; empty where that file was left out

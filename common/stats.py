@@ -98,13 +98,16 @@ def judge(a: np.ndarray, b: np.ndarray, worth: float = WORTH, level: float = LEV
 
 
 def bootstrap_mean(values: np.ndarray, seed: int = 0, level: float = METRIC_LEVEL) -> Interval:
-    """Percentile bootstrap of the mean over images. Assumes that images are an independent sample (Efron 1979).
+    """Percentile bootstrap of the mean over images, of a score from 0 to 1. Assumes that images are an independent sample
+    (Efron 1979). One image says nothing of the others: the interval is then 0 to 1.
 
     Drawing n of n images again is drawing how often each distinct value comes, a multinomial: an image's F1 takes a few
     dozen values, so that a million images cost no more than a hundred.
     """
     distinct, counts = np.unique(np.asarray(values, float), return_counts=True)
     n = int(counts.sum())
+    if n == 1:
+        return Interval(estimate=float(distinct[0]), low=0.0, high=1.0, level=level)
     means = np.random.default_rng(seed).multinomial(n, counts / n, DRAWS) @ distinct / n
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(estimate=float(distinct @ counts / n), low=float(low), high=float(high), level=level)
@@ -122,8 +125,8 @@ def over_seeds(values: np.ndarray, level: float = METRIC_LEVEL) -> Interval | No
     return Interval(estimate=float(x.mean()), low=float(x.mean() - half), high=float(x.mean() + half), level=level)
 
 
-def paired_test(a: np.ndarray, b: np.ndarray, seed: int = 0, draws: int = DRAWS) -> float:
-    """p of the mean difference over the same images, by that many random changes of sign; at the least 1 / (draws + 1).
+def paired_test(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
+    """p of the mean difference over the same images, by 10,000 random changes of sign; at the least 1 / 10,001.
 
     Assumes only that without a difference each image's sign is arbitrary (Fisher 1935; Ernst 2004 for the +1).
     """
@@ -131,7 +134,7 @@ def paired_test(a: np.ndarray, b: np.ndarray, seed: int = 0, draws: int = DRAWS)
     if not d.any():
         return 1.0
     sizes, counts = np.unique(np.abs(d), return_counts=True)
-    positive = np.random.default_rng(seed).binomial(counts, 0.5, (draws, len(counts)))  # of the images of each size
+    positive = np.random.default_rng(seed).binomial(counts, 0.5, (DRAWS, len(counts)))  # of the images of each size
     sums = (2 * positive - counts) @ sizes
     extreme = np.abs(sums) >= abs(d.sum()) * (1 - 1e-12)
-    return float((extreme.sum() + 1) / (draws + 1))
+    return float((extreme.sum() + 1) / (DRAWS + 1))

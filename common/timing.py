@@ -5,12 +5,17 @@ from common.watch import FORWARD, FROZEN, RECEIPT, REST, TRAINED
 
 START, TUNING, FEATURES, GATE = "start", "tuning", "features", "gate"
 FIRST, WAIT = "first step", "wait for data"
-VALIDATION, OTHER, STEPS = "validation", "other", "steps"
+VALIDATION, STEPS = "validation", "steps"
+WRITING, ENDING, OTHER = "writing", "ending", "other"
 IN_STEPS = ("host to device", RECEIPT, FROZEN, TRAINED, FORWARD, "backward", "optimiser", REST)
 # In the order of the time they come in. "steps": training steps that were not taken apart. "features": the frozen part
 # over every image, once (the tuned lane). "validation": the last prediction and the test table too.
-# "gate": both lanes' logits compared (the tuned lane).
-PARTS = (START, TUNING, FEATURES, FIRST, WAIT, *IN_STEPS, STEPS, VALIDATION, GATE, OTHER)
+# "gate": both lanes' logits compared (the tuned lane). "writing": receipts, checkpoints, logits, weights. "ending": from the
+# trial's last word to the end of its process and of its workers. "other": what no clock was held to.
+PARTS = (START, TUNING, FEATURES, FIRST, WAIT, *IN_STEPS, STEPS, VALIDATION, GATE, WRITING, ENDING, OTHER)
+
+WORTH_SAYING = 0.1  # of the whole: less would shorten little
+HELD = 0.15  # a forecast is called right within this
 
 
 def whole_s(record: TrialRecord) -> float:
@@ -21,8 +26,7 @@ def whole_s(record: TrialRecord) -> float:
 def parts(record: TrialRecord) -> dict[str, float]:
     """Seconds of each part that there was, in the order of PARTS; their sum is `whole_s`.
 
-    "other": what is left: checkpoints, receipts kept, weights written, the process ending; and of a trial that was stopped
-    and taken up, what the stop lost.
+    Of a trial that was stopped and taken up, "other" holds what the stop lost.
     """
     tuning = {TUNING: record.tuning.get("tuning_s", 0.0), FEATURES: record.tuning.get("fill_s", 0.0)}
     found = {START: record.start_s - sum(tuning.values()), **tuning}
@@ -36,6 +40,9 @@ def parts(record: TrialRecord) -> dict[str, float]:
         found[STEPS] = found.get(STEPS, 0.0) + max(left, 0.0)
     found[GATE] = sum(gate["seconds"] for gate in record.tuning.get("gate", ()))
     found[VALIDATION] = sum(e.validation_s for e in record.epochs) + record.prediction_s + record.test_s
+    found[WRITING] = sum(e.writing_s for e in record.epochs) + record.writing_s
+    if record.lived_s and not record.resumed_after:  # else it is not known which life's end it was
+        found[ENDING] = record.wall_s - record.lived_s
     found[OTHER] = whole_s(record) - sum(found.values())
     return {name: found[name] for name in PARTS if found.get(name)}
 
@@ -51,8 +58,8 @@ def made_all(record: TrialRecord) -> bool:
 
 
 def unaccounted(record: TrialRecord) -> float:
-    """The share of the wall-clock by which the parts that were measured exceed it: 0 where they fit into it."""
-    return max(0.0, -parts(record).get(OTHER, 0.0)) / whole_s(record) if record.wall_s else 0.0
+    """The share of the wall-clock by which the parts that were measured fall short of it, or exceed it (below 0)."""
+    return parts(record).get(OTHER, 0.0) / whole_s(record) if record.wall_s else 0.0
 
 
 def tells_waits(record: TrialRecord) -> bool:

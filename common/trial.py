@@ -5,11 +5,13 @@
 repeats that trial alone, in its folder.
 """
 
+import contextlib
 import os
 import re
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +77,7 @@ class Trial:
             weights_report={what: len(names) for what, names in report.items()},
             weights_names={what: names for what, names in report.items() if what != "loaded"},
         )  # fmt: skip
-        self.done, self.epoch_s = checkpoint.State(), 0.0
+        self.done, self.epoch_s, self.writing_s = checkpoint.State(), 0.0, 0.0
         self.tuned: lane.Tuned | None = None
         if spec.lane == "tuned":
             self.tuned = lane.Tuned(self)
@@ -128,7 +130,8 @@ class Trial:
         self.adapter.fence()
         self.epoch_s = train_s = time.perf_counter() - start
         watch.check_images(feed.images)
-        write_arrays(self.folder / RECEIPTS / f"epoch{epoch}.npz", received=watch.receipts)
+        with self.writing():
+            write_arrays(self.folder / RECEIPTS / f"epoch{epoch}.npz", received=watch.receipts)
         check_loss(train_loss, epoch)
         logits, validation_s = self.validate(epoch - 1, "validation")
         loss = bce_with_logits(logits, self.labels[self.plan.validation_rows], self.positive_weights)
@@ -138,12 +141,21 @@ class Trial:
             "epoch", epoch=epoch, train_s=train_s, first_step_s=watch.first_step_s, wait_s=watch.wait_s,
             images=watch.images, images_per_s=watch.images / train_s, train_loss=train_loss,
             validation_s=validation_s, validation_loss=loss, improved=improved, load_average=load_average(),
-            parts=watch.parts,
+            parts=watch.parts, writing_s=self.writing_s,
         )  # fmt: skip
+        self.writing_s = 0.0
         done.epoch, done.logits[f"epoch{epoch}"] = epoch, logits
         if improved:
             done.best_loss, done.best_epoch, done.best = loss, epoch, self.adapter.dump(self.model)
-        checkpoint.save(self.folder, done, self.adapter, self.model)
+        with self.writing():
+            checkpoint.save(self.folder, done, self.adapter, self.model)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """What is done meanwhile counts as such in the account of the trial's time; the next event says how long it took."""
+        began = time.perf_counter()
+        yield
+        self.writing_s += time.perf_counter() - began
 
     def finish(self) -> None:
         """Predict with the weights of the lowest validation loss, the test split too; keep both."""
@@ -153,16 +165,26 @@ class Trial:
         if len(self.plan.test_rows):
             epochs = self.spec.recipe.epochs
             arrays["test"], test_s = self.predict(self.plan.test_rows, self.plan.test_crops, epochs, "test")
-        write_arrays(self.folder / "logits.npz", **arrays)
+        with self.writing():
+            write_arrays(self.folder / "logits.npz", **arrays)
         if self.tuned:
             self.tuned.check(self.plan, logits)
         assert self.spec.weights.preprocessing is not None
         file = self.folder / "weights.safetensors"
-        save_weights(file, self.done.best, self.spec.model, self.spec.weights.preprocessing)
+        with self.writing():
+            save_weights(file, self.done.best, self.spec.model, self.spec.weights.preprocessing)
         peak = self.adapter.peak_device_bytes()  # of the trial, not of what its ceilings take
         if self.spec.ceilings:
             self.events.write("ceilings", **ceilings.measured(self))
-        self.events.write("done", prediction_s=prediction_s, test_s=test_s, peak_device_bytes=peak)
+        lived_s = time.time() - float(os.environ[STARTED])
+        self.events.write(
+            "done",
+            prediction_s=prediction_s,
+            test_s=test_s,
+            writing_s=self.writing_s,
+            lived_s=lived_s,
+            peak_device_bytes=peak,
+        )
         checkpoint.remove(self.folder)
 
 

@@ -123,6 +123,12 @@ def test_no_half_written_run_keeps_its_name(run, photos, tmp_path, small_disk):
     assert run("--results-dir", small_disk).returncode == 0
 
 
+def test_a_place_that_cannot_be_written_is_named_with_its_flag(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("--results-dir", tmp_path / "file" / "below")
+    assert done.returncode == 2 and f"--results-dir {tmp_path / 'file' / 'below'}: Not a directory" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [("../out.jpg,1", "lie outside"), ("5.jpg,1", "stand in several rows"), ("90.jpg,-1", "out of range"), ("91.jpg,1,2,3", "cannot be read")],

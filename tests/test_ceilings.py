@@ -36,7 +36,8 @@ def test_a_training_image_costs_a_forward_pass_and_twice_what_trains_backward():
     ("change", "word"),
     [
         ({"warm": 5.5}, "input-bound: loading alone gives 50% of what computing takes"),
-        ({"waits": 0.5}, "input-bound: 50% of the training time it waits for data"),
+        ({"waits": 0.5, "warm": 30.0}, "input-bound: 50% of the training time it waits for data"),
+        ({"waits": 0.5}, "compute-bound"),  # loading alone is 4.5 times as fast: that is not what it waits for
         ({}, "compute-bound"),  # 10 images/s of 6 GFLOP: 60 of 100
         ({"compute": 20.0}, "compute-bound, at 50% of computing alone"),
         ({"gmac": 0.1, "trained": 0.1}, "overhead-bound: calls and memory, not arithmetic"),
@@ -55,7 +56,7 @@ def test_without_a_peak_nothing_is_said_to_bound_it():
 
 def test_on_a_gpu_waiting_for_data_is_no_time_lost():
     """The host waits while the device computes on what it was handed before."""
-    (group,) = groups(measured(waits=0.5))
+    (group,) = groups(measured(waits=0.5, warm=30.0))
     assert bound(group, 0.6).startswith("input-bound")
     spec = group.first.record.spec
     process = spec.process.model_copy(update={"device": "cuda"})
@@ -70,6 +71,15 @@ def test_the_peak_is_the_best_of_all_libraries():
     table = ceilings_table(measured())
     assert table.rows[0][-2] == "60%"
     assert any("its library ran no product in bfloat16 here; trials/a-" in note for note in table.notes)
+
+
+def test_the_pass_that_made_the_features_has_its_own_share_of_the_peak():
+    """30 images/s of 2 GFLOP: 60 of 100; found features were computed by another run."""
+    tuning = {"filled": 60, "images": 60, "fill_s": 2.0, "store": "x", "frozen": {"precision": "float32"}}
+    table = ceilings_table(measured(gmac=2.0, trained=1.0, tuning=tuning))
+    label, rate, *_, share, word = table.rows[1]
+    assert (label, rate, share, word) == ("a net, frozen part once", "30.0", "60%", "compute-bound")
+    assert len(ceilings_table(measured(gmac=2.0, trained=1.0, tuning=tuning | {"filled": 0})).rows) == 1
 
 
 def test_products_that_a_machine_lacks_fail_no_trial(capsys):

@@ -9,6 +9,7 @@ import pytest
 
 from common.comparison import attribution, crossed, pair, pairs
 from common.groups import MARK, busy, groups
+from common.records import paired
 from common.report.compared import attribution_table, pairs_table, tables
 from common.report.table import epochs_table
 from common.report.write import csv
@@ -200,13 +201,38 @@ def test_a_factor_of_two_is_a_suspected_setup_error_with_the_facts():
 def test_the_paired_test_is_corrected_for_how_many_there_are():
     def words(p):
         tests = tuple(
-            Paired(a="a-net-0", b="b-net-0", seed=0, percentile=str(k), difference=0.02, p=p if k == 0 else 0.5)
+            Paired(a=("a-net-0",), b=("b-net-0",), percentile=str(k), difference=0.02, p=p if k == 0 else 0.5)
             for k in range(4)
         )
         found = repeated(0.8).model_copy(update={"paired": tests})
         return pairs_table(found, compared(found)).rows[0][-1]
 
     assert words(0.0001).endswith("(real)") and words(0.004) == "+0.0200, p 0.016"
+
+
+def test_repeats_make_the_paired_test_sharper():
+    """A difference that no seed shows by itself: of 40 images on each of 8 splits, by .1 with a deviation of .3."""
+    rng, images = np.random.default_rng(0), 40
+    finished = [
+        (row(f, 0.1, seed).record.spec, np.arange(images) + images * seed, {"95": rng.normal(mean, 0.21, images)})
+        for seed in range(8) for f, mean in (("a", 0.1), ("b", 0.0))
+    ]  # fmt: skip
+    each = [paired(finished[2 * seed : 2 * seed + 2])[0].p for seed in range(8)]
+    (found,) = paired(finished)
+    assert found.p < 0.001 < min(each) and found.difference == pytest.approx(0.1, abs=0.05)
+    assert found.a == tuple(f"a-net-{seed}" for seed in range(8)) and found.b[3] == "b-net-3"
+
+
+def test_an_image_that_every_seed_validates_on_is_one_image():
+    """Eight times the same differences are no more than once: their sign is drawn together."""
+    f1 = {"a": np.linspace(0, 1, 12), "b": np.linspace(0, 1, 12)[::-1] * 0.8}
+    finished = [(row(f, 0.1, seed).record.spec, np.arange(12), {"95": f1[f]}) for seed in range(8) for f in "ab"]
+    assert paired(finished)[0].p == paired(finished[:2])[0].p > 0.1
+
+
+def test_what_did_not_train_on_one_plan_is_not_paired():
+    one, other = row("a", 0.1).record.spec, row("b", 0.1, plan_hash="another").record.spec
+    assert paired([(one, np.arange(3), {"95": np.ones(3)}), (other, np.arange(3), {"95": np.zeros(3)})]) == ()
 
 
 def paper(*missing):

@@ -33,7 +33,7 @@ def data(tmp_path):
 
 
 def store(data, side, *arguments, **options):
-    folder, _ = pixels.store(data.name, data.paths, side, *arguments, **options)
+    folder, *_ = pixels.store(data.name, data.paths, side, *arguments, **options)
     return pixels.PixelStore(folder)
 
 
@@ -81,6 +81,7 @@ def test_it_goes_on_where_a_kill_stopped_it(data):
     done = []
     again = store(data, 24, progress=lambda n, total: done.append(n))
     assert done == [32, 40]  # the first 16 were not decoded again
+    assert pixels.store(data.name, data.paths, 24)[2] == 0
     assert (everything(again) == clean).all()
     assert again.verify()
 
@@ -121,7 +122,7 @@ def test_too_small_a_disk_is_refused_before_anything_is_written(data, monkeypatc
 def test_every_bad_image_is_noted_with_its_reason_and_has_no_pixels(data, tmp_path):
     (tmp_path / "7.jpg").unlink()
     (tmp_path / "39.jpg").write_bytes((tmp_path / "39.jpg").read_bytes()[:300])
-    folder, meta = pixels.store(data.name, data.paths, 24)
+    folder, meta, _ = pixels.store(data.name, data.paths, 24)
     assert [row for row, _ in meta["bad"]] == [7, 39]
     assert meta["bad"][0][1] == "no such file" and "truncated" in meta["bad"][1][1].lower()
     block = everything(pixels.PixelStore(folder))
@@ -131,16 +132,16 @@ def test_every_bad_image_is_noted_with_its_reason_and_has_no_pixels(data, tmp_pa
 def test_a_mended_image_makes_another_store(data, tmp_path):
     kept = (tmp_path / "7.jpg").read_bytes()
     (tmp_path / "7.jpg").unlink()
-    first, _ = pixels.store(data.name, data.paths, 24)
+    first, *_ = pixels.store(data.name, data.paths, 24)
     (tmp_path / "7.jpg").write_bytes(kept)
-    second, meta = pixels.store(data.name, data.paths, 24)
+    second, meta, _ = pixels.store(data.name, data.paths, 24)
     assert first != second and meta["bad"] == []
 
 
 def test_decoding_without_keeping_knows_what_is_bad_and_leaves_no_pixels(data, tmp_path):
     (tmp_path / "7.jpg").write_text("no")
     said = []
-    folder, meta = pixels.store(data.name, data.paths, 24, said.append, keep=False)
+    folder, meta, _ = pixels.store(data.name, data.paths, 24, said.append, keep=False)
     assert [row for row, _ in meta["bad"]] == [7]
     assert not (folder / "pixels.u8").exists() and "once, to see" in said[0]
     pixels.store(data.name, data.paths, 24, said.append, keep=False)

@@ -1,22 +1,34 @@
 """The measurements of the harness itself: each fires where its limit is not kept, and only there."""
 
 import time
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from benchmarks.self import frozen, overhead, pixels, receipts, scale, scores, tracing
+from common import rates
 from common.errors import InputError
 
 
 def tuned(rate, bare, peak, precision="bfloat16"):
     """What a child answers about its frozen pass: 2 GFLOP an image."""
-    return {"way": {"precision": precision}, "tried": [], "tuned": rate, "bare": bare, "gflop": 2.0, "peak": peak}
+    moved = {"mb": 20.0, "copy": 4.0}
+    return {
+        "way": {"precision": precision},
+        "tried": [],
+        "tuned": rate,
+        "bare": bare,
+        "gflop": 2.0,
+        "peak": peak,
+    } | moved
 
 
 def test_frozen_needs_a_share_of_the_best_peak_or_twice_the_plain_pass():
     near = {("torch a", "not head"): [tuned(45.0, 40.0, 100.0)]}  # 90 GFLOP/s of 100
     text, kept = frozen.judged(near)
     assert kept and "90% (90% to 90%)" in text
+    assert "| 20.0 | 22% (22% to 22%) |" in text  # 45 x 20 MB/s of 4 GB/s
     twice = [tuned(10.0, 4.0, 100.0)]  # 20 of 100: the limit of what is bound by memory alone
     assert frozen.judged({("torch efficientnet_lite0", "not head"): twice})[1]
     assert not frozen.judged({("torch a", "not head"): twice})[1]
@@ -26,6 +38,26 @@ def test_frozen_needs_a_share_of_the_best_peak_or_twice_the_plain_pass():
     assert not kept and "45% (45% to 45%)" in text
     # A peak of another precision says nothing of this one.
     assert frozen.judged(near | {("torch b", "not head"): [tuned(180.0, 40.0, 400.0, "float32")]})[1]
+
+
+def test_what_an_image_moves_is_counted_by_frozen_convolutions():
+    outputs = {
+        "input": (1, 8, 8, 3),
+        "stem": (1, 4, 4, 10),
+        "norm": (1, 4, 4, 10),
+        "last": (1, 2, 2, 50),
+        "fc": (1, 20),
+    }
+    kernels = {"stem.weight": (10, 3, 3, 3), "norm.weight": (10,), "last.weight": (50, 10, 1, 1), "fc.weight": (20, 50)}
+    adapter = SimpleNamespace(
+        activations=lambda model, pixels, training: {name: np.zeros(shape) for name, shape in outputs.items()},
+        dump=lambda model: {name: np.zeros(shape) for name, shape in kernels.items()},
+        trainable=lambda model: {"last.weight", "fc.weight"},
+    )
+    assert rates.moved_bytes(adapter, None, 8) == (160 * 4, 160 * 4)  # 160 values, 2 bytes, written and read
+    adapter.trainable = lambda model: {"fc.weight"}
+    assert rates.moved_bytes(adapter, None, 8) == ((160 + 200) * 4, (160 + 200) * 2)
+    assert rates.copied_bytes_s(10_000) > 1e6
 
 
 def test_frozen_names_a_job_that_it_cannot_read():

@@ -64,6 +64,8 @@ def test_the_bootstrap_against_the_known_standard_error():
     few = bootstrap_mean([0.0] * 30 + [1.0] * 10)  # values that repeat, as F1 over images does
     assert (few.high - few.low) / 2 == pytest.approx(1.96 * np.sqrt(0.25 * 0.75 / 40), rel=0.1)
     assert few.estimate == 0.25
+    one = bootstrap_mean([0.4])
+    assert (one.low, one.estimate, one.high) == (0.0, 0.4, 1.0)
 
 
 def test_the_paired_test_is_uniform_without_a_difference_and_small_with_one():

@@ -4,6 +4,8 @@ import pytest
 from test_comparison import results, row
 
 from common.groups import MARK, groups
+from common.report import figures
+from common.report.lanes import lanes, lanes_table
 from common.report.timing import by_part, sentences, timing_table, tuned_words
 from common.results import Paired
 from common.timing import FEATURES, OTHER, START, frozen_again_s, parts
@@ -35,7 +37,7 @@ def test_what_keeping_the_frozen_part_would_save_is_told_from_the_steps():
     found = watched(step={FROZEN: 6.0, TRAINED: 1.0})
     # one of two epochs' 6 s, and 6/7 of two of the three passes of 1 s
     assert frozen_again_s(found.rows[0].record) == pytest.approx(6.0 + 2 * 6 / 7)
-    assert any("--lane tuned would save about" in sentence for sentence in said(found))
+    assert any("keeping its output (--lane tuned) would save 7.7 s of 40 s" in sentence for sentence in said(found))
     assert frozen_again_s(watched(step={FROZEN: 6.0, TRAINED: 1.0}, lane="tuned").rows[0].record) == 0
 
 
@@ -70,9 +72,54 @@ def test_the_forecast_of_training_is_held_against_it_too():
     assert "for training held (+7%)" in said(watched(TUNING | {"forecast_trained_s": 15.0}, "tuned"))[-1]
 
 
-def test_parts_that_exceed_the_whole_are_said():
-    assert not any("exceed" in note for note in timing_table(watched()).notes)
-    assert any("its parts exceed the whole by" in note for note in timing_table(watched(wall_s=25.0)).notes)
+def test_parts_that_do_not_make_up_the_whole_are_said():
+    """15 s of start, two epochs of 8 + 1 s and a prediction of 1 s are 34; 5.5 s of writing and ending leave .5 of 40 open."""
+    fits = " ".join(timing_table(watched(writing_s=4.5, lived_s=39.0)).notes)
+    assert "exceed" not in fits and "open" not in fits
+    assert "its parts leave 12.5% of the whole open" in " ".join(
+        timing_table(watched(writing_s=0.5, lived_s=39.5)).notes
+    )
+    assert "its parts exceed the whole by" in " ".join(timing_table(watched(wall_s=25.0)).notes)
+    stopped = watched(writing_s=0.5, lived_s=39.5, resumed_after=(1,))
+    assert "open" not in " ".join(timing_table(stopped).notes)  # what the stop lost has no clock
+
+
+def test_the_figures_bars_are_the_parts(monkeypatch):
+    found, drawn = watched(TUNING, "tuned"), []
+    monkeypatch.setattr(figures, "_save", lambda figure, path: drawn.append(figure))
+    figures.where_time_went(found, "anywhere")
+    (axes,) = drawn[0].axes
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx(list(parts(found.rows[0].record).values()))
+    assert axes.get_xlim()[1] > 40.0 and axes.get_xlabel() == "seconds"
+
+
+def test_decoding_is_told_beside_the_trials():
+    found = watched()
+    decoded = found.model_copy(update={"run": found.run.model_copy(update={"decoded": 5300, "decode_s": 12.0})})
+    assert "12 s for the pixels, 5,300 images decoded now" in " ".join(timing_table(decoded).notes)
+
+
+def test_repeats_in_unlike_ways_are_said():
+    rows = [watched(TUNING | {"trained": {"precision": p}}, "tuned").rows[0] for p in ("float32", "bfloat16")]
+    rows[1] = rows[1].model_copy(update={"record": rows[1].record.model_copy(update={
+        "spec": rows[1].record.spec.model_copy(update={"seed": 1, "repeat": 1, "name": "a-net-1"})})})  # fmt: skip
+    assert "ran the trained part in unlike ways (precision float32; precision bfloat16)" in " ".join(
+        timing_table(results(*rows)).notes
+    )
+    assert "unlike" not in " ".join(timing_table(results(rows[0])).notes)
+
+
+def test_whether_the_tuned_lane_saved_what_was_foretold():
+    def notes(tuned_s):
+        plain = watched(step={FROZEN: 6.0, TRAINED: 1.0}).rows[0]
+        tuned = watched(TUNING, "tuned", wall_s=tuned_s).rows[0]
+        tuned = tuned.model_copy(update={"record": tuned.record.model_copy(
+            update={"spec": tuned.record.spec.model_copy(update={"name": "tuned"})})})  # fmt: skip
+        found = results(plain, tuned)
+        return " ".join(lanes_table(found, lanes(groups(found))).notes)
+
+    assert "was to save 7.7 s at the least: held, it took 10 s less" in notes(30.0)
+    assert "was to save 7.7 s at the least: did not hold, it took 3.0 s less" in notes(37.0)
 
 
 def test_what_was_tried_and_chosen_is_said():
@@ -92,6 +139,6 @@ def test_an_f1_that_is_not_the_default_lanes_marks_the_row(p, is_marked):
     plain, tuned = watched().rows[0], watched(TUNING | {"gate": []}, "tuned").rows[0]
     tuned = tuned.model_copy(update={"record": tuned.record.model_copy(
         update={"spec": tuned.record.spec.model_copy(update={"name": "tuned"})})})  # fmt: skip
-    test = Paired(a="a-net-0", b="tuned", lanes=True, seed=0, percentile="95", difference=-0.1, p=p)
+    test = Paired(a=("a-net-0",), b=("tuned",), lanes=True, percentile="95", difference=-0.1, p=p)
     labels = [g.label for g in groups(results(plain, tuned, paired=(test,)))]
     assert labels[1].endswith(MARK) == is_marked and not labels[0].endswith(MARK)

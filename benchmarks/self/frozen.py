@@ -23,7 +23,7 @@ TWICE = (
 JOBS = ("efficientnet_lite0/head", "resnet50:v1/last-block", "resnet50:v1/head", "vgg19/head")  # model/what trains
 TRAINED = ("head", "last-block")  # what may train, that something is frozen
 CLASSES = 20
-HEAD = "| row | frozen | plain bfloat16, 64 at once | tuned | times | way | GFLOP an image | GFLOP/s | of the peak |"
+HEAD = "| row | frozen | plain bfloat16, 64 at once | tuned | times | way | GFLOP an image | GFLOP/s | of the peak | MB an image | of a copy |"
 
 Answers = dict[tuple[str, str], list[dict[str, Any]]]  # (row, what is frozen) -> what each repeat found
 
@@ -80,9 +80,14 @@ def judged(found: Answers) -> tuple[str, bool]:
         cells = (
             row, frozen, f"{np.median([a['bare'] for a in answers]):.1f}", _spread(tuned, ".1f"), _spread(times, ".2f"),
             way_words(last["way"]), f"{last['gflop']:.2f}", f"{np.median(tuned) * last['gflop']:.0f}", _spread(shares, ".0%"),
+            f"{last['mb']:.1f}", _spread([a["tuned"] * a["mb"] / 1e3 / a["copy"] for a in answers], ".0%"),
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     lines += [f"peak in {precision}: {value:.0f} GFLOP/s" for precision, value in peaks.items()]
+    lines.append(
+        "MB an image: what the convolutions write and read again, in 16 bits. of a copy: that, a second, over what all cores "
+        "read and write that copy as much as a micro batch moves in a layer"
+    )
     return "\n".join(lines), kept
 
 

@@ -6,10 +6,13 @@ from common.comparison import seconds
 from common.groups import Group, groups
 from common.report.table import NONE, Table
 from common.results import Results
-from common.timing import tells_waits
+from common.timing import counted, tells_waits
 
 NEAR = 0.9  # of computing alone: training that reaches so much of it is not held up by anything else
 WAITS = 0.25  # of the training time
+NEARLY = (
+    3.0  # times as fast as computing: a loader alone so fast is not what steps wait for, whatever comes between them
+)
 BUSY = 0.4  # of the machine's peak: so much arithmetic is what bounds it
 
 
@@ -50,13 +53,35 @@ def bound(group: Group, share: float | None) -> str:
     waits = sum(e.wait_s for e in epochs) / sum(e.train_s - e.first_step_s for e in epochs)
     if load < compute:
         return f"input-bound: loading alone gives {load / compute:.0%} of what computing takes"
-    if waits > WAITS and tells_waits(group.first.record):
+    if waits > WAITS and load < NEARLY * compute and tells_waits(group.first.record):
         return f"input-bound: {waits:.0%} of the training time it waits for data"
     if share is None:
         return "not known: no peak in its precision, or no count of its arithmetic"
     if share >= BUSY:
         return "compute-bound" + (f", at {rate / compute:.0%} of computing alone" if rate < NEAR * compute else "")
     return "overhead-bound: calls and memory, not arithmetic"
+
+
+def frozen_pass(group: Group, best: dict[str, float]) -> list[tuple[str, ...]]:
+    """The line of the pass that made the features, where this run made them; decoding came before it, so nothing is waited
+    for but the store of pixels."""
+    row = counted(group.rows)[0]
+    said, facts = row.record.tuning, row.record.facts
+    if not said.get("filled") or facts.get("gmac_trained") is None:
+        return []
+    rate, precision = said["filled"] / said["fill_s"], said["frozen"].get("precision", "float32")
+    done = 2e9 * (facts["gmac"] - facts["gmac_trained"])
+    share = done * rate / 1e9 / best[precision] if best.get(precision) else None
+    words = (
+        NONE
+        if share is None
+        else "compute-bound"
+        if share >= BUSY
+        else "overhead-bound: calls and memory, not arithmetic"
+    )
+    shown = NONE if share is None else f"{share:.0%}"
+    label = f"{group.label}, frozen part once"
+    return [(label, f"{rate:.1f}", NONE, NONE, NONE, f"{done / 1e9:.2f}", precision, shown, words)]
 
 
 def ceilings_table(results: Results) -> Table:
@@ -72,8 +97,9 @@ def ceilings_table(results: Results) -> Table:
             g.label, f"{rate:.1f}", *cells, NONE if done is None else f"{done / 1e9:.2f}", precision,
             NONE if share is None else f"{share:.0%}", bound(g, share),
         ))  # fmt: skip
+        rows += frozen_pass(g, best)
     notes = tuple(
-        f"peak in {precision}: {value:.0f} GFLOP/s, the best of the matrix products and convolutions tried."
+        f"peak in {precision}: {value:.0f} GFLOP/s, the best of the matrix products and convolutions of this run's libraries."
         for precision, value in best.items()
         if value
     )

@@ -89,7 +89,7 @@ def pairs_table(results: Results, found: list[Pair]) -> Table:
         "time ratio: the first row's training seconds an image over the second's, repeats paired in turn, geometric mean "
         f"with its {LEVEL:.1%} interval (Student's t on the logarithms). control: of the second row, each second repeat over the one before, "
         "the same interval: what this machine makes of no difference at all. F1: the difference whose paired test "
-        f"over the same images has the smallest p, over percentiles and seeds, and that p times the number of tests; real below {REAL:g}."
+        f"over the same images, all seeds together, has the smallest p of the percentiles, and that p times their number; real below {REAL:g}."
     )
     header = ("row", "against", "time ratio", "interval", "verdict", "control", "F1")
     return Table("One model, two frameworks", header, tuple(rows), tuple(notes))

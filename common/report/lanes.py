@@ -7,7 +7,8 @@ from common.groups import REAL, Group, fault, lane_tests, smallest_p
 from common.report.table import NONE, Table
 from common.results import Results
 from common.stats import ratio_interval
-from common.timing import counted, made_all, whole_s
+from common.timing import HELD, WORTH_SAYING, counted, frozen_again_s, made_all, whole_s
+from common.words import time_text
 
 
 def lanes(everything: list[Group]) -> list[tuple[Group, Group]]:
@@ -24,7 +25,7 @@ def lanes(everything: list[Group]) -> list[tuple[Group, Group]]:
 
 def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
     """Whole trials and later epochs, how many times as fast; how far apart the logits; whether F1 differs."""
-    rows = []
+    rows, notes = [], []
     for plain, tuned in both:
         took = [_by_seed(g) for g in (plain, tuned)]
         seeds = sorted(took[0].keys() & took[1].keys())  # a repeat may be missing in one of them
@@ -42,6 +43,7 @@ def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
         f1 = f"{worst.difference:+.4f}, p {corrected:.2g}{' (real)' if corrected < REAL else ''}" if worst else NONE
         wholes = [np.median([whole_s(row.record) for row in counted(g.rows)]) for g in (plain, tuned)]
         rows.append((tuned.label, *(f"{whole_:.1f}" for whole_ in wholes), *gains, apart, f1))
+        notes += [f"{tuned.label}: {words}" for words in _saved(plain, wholes)]
     note = (
         "whole s: a trial from its process's start to its end, median; of those that made their own features, where any did. "
         "gain: the default lane's seconds over the tuned lane's, geometric mean over the seeds of both, and its 99.5 % interval "
@@ -49,7 +51,19 @@ def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
         "over the norm of their spread. F1: the paired test with the smallest p, corrected for how many."
     )
     header = ("row", "default whole s", "tuned whole s", "gain", "gain of an epoch", "logits apart", "F1")
-    return Table("The tuned lane against the default lane", header, tuple(rows), (note,))
+    return Table("The tuned lane against the default lane", header, tuple(rows), (*notes, note))
+
+
+def _saved(plain: Group, wholes: list[float]) -> list[str]:
+    """Whether the tuned lane saved what the default lane's page says that keeping the frozen part's output would."""
+    foretold_s = float(np.mean([frozen_again_s(row.record) for row in counted(plain.rows)]))
+    if foretold_s < WORTH_SAYING * wholes[0]:
+        return []
+    saved_s = float(wholes[0] - wholes[1])
+    held = "held" if saved_s >= (1 - HELD) * foretold_s else "did not hold"
+    return [
+        f"keeping the frozen part's output was to save {time_text(foretold_s)} at the least: {held}, it took {time_text(abs(saved_s))} {'less' if saved_s > 0 else 'more'}."
+    ]
 
 
 def _by_seed(g: Group) -> dict[int, tuple[float, float]]:

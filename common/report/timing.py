@@ -9,11 +9,13 @@ from common.report.table import NONE, Table
 from common.results import Results
 from common.timing import (
     FIRST,
+    HELD,
     PARTS,
     START,
     TUNING,
     VALIDATION,
     WAIT,
+    WORTH_SAYING,
     counted,
     frozen_again_s,
     made_all,
@@ -24,9 +26,7 @@ from common.timing import (
 )  # fmt: skip
 from common.words import time_text, tried_words, way_words
 
-WORTH_SAYING = 0.1  # of the whole
-FITS = 0.02  # of the whole: the parts may exceed it by so much
-HELD = 0.15  # a forecast is called right within this
+FITS = 0.02  # of the whole: the parts may fall short of it, or exceed it, by so much
 
 
 def by_part(group: Group) -> dict[str, float]:
@@ -60,15 +60,40 @@ def timing_table(results: Results) -> Table:
                 f"{g.label}: {only}{len(kept)} of {len(g.rows)} trials found features that an earlier one had kept, and took "
                 f"{time_text(float(took))}."
             )
-        if (over := max(unaccounted(row.record) for row in g.rows)) > FITS:
-            notes.append(f"{g.label}: its parts exceed the whole by {over:.1%}: do not trust them.")
+        notes += [f"{g.label}: {words}" for words in (*_unfit(g), *_unlike(g))]
+    run = results.run
+    decoded = f"{run.decoded:,} images decoded now" if run.decoded else "all images had been decoded before"
+    if run.decode_s:
+        notes.append(f"Before the first trial, once for all: {time_text(run.decode_s)} for the pixels, {decoded}.")
     notes.append(
         "Seconds of a whole trial, from its process's start to its end, mean over the repeats that made their own features. start: import, build, load. "
         "first step: of every epoch, in which graphs are built. validation: the last prediction and the test table too. steps: training steps "
-        "that were not taken apart. other: checkpoints, weights and receipts written, the process's end, what a stop lost. Decoding into the "
-        "pixel store comes before the first trial, once for all of them."
+        "that were not taken apart. wait for data: between steps; on Keras, handing the batch over to the compiled step is part of it. writing: receipts, "
+        "checkpoints, logits, weights. ending: of the process, after its last word. other: what no clock was held to; what a stop lost."
     )
     return Table("Where the time went", ("row", "whole s", *columns), tuple(rows), tuple(notes))
+
+
+def _unfit(group: Group) -> list[str]:
+    """Where the parts do not make up the whole, in words."""
+    each = [unaccounted(row.record) for row in group.rows if not row.record.resumed_after]
+    over = min(unaccounted(row.record) for row in group.rows)
+    found = [f"its parts exceed the whole by {-over:.1%}: do not trust them."] if over < -FITS else []
+    if each and max(each) > FITS:
+        found.append(f"its parts leave {max(each):.1%} of the whole open: something takes time that has no part.")
+    return found
+
+
+def _unlike(group: Group) -> list[str]:
+    """Which parts the repeats of a tuned line did not all run in one way: their seconds are then of unlike things."""
+    found = []
+    for part, rows in (("frozen", counted(group.rows)), ("trained", group.rows)):
+        ways = dict.fromkeys(way_words(way) for row in rows if (way := row.record.tuning.get(part)))
+        if len(ways) > 1:
+            found.append(
+                f"its repeats ran the {part} part in unlike ways ({'; '.join(ways)}): each searches for itself."
+            )
+    return found
 
 
 def sentences(group: Group, found: dict[str, float]) -> list[str]:
@@ -79,12 +104,13 @@ def sentences(group: Group, found: dict[str, float]) -> list[str]:
     again = float(np.mean([frozen_again_s(row.record) for row in counted(group.rows)]))
     if again > WORTH_SAYING * whole:
         said.append(
-            f"the frozen part ran more than once over the same images: --lane tuned would save about {time_text(again)} of "
-            f"{time_text(whole)} by keeping its output."
+            f"the frozen part ran more than once over the same images: keeping its output (--lane tuned) would save "
+            f"{time_text(again)} of {time_text(whole)}, and running each part faster what comes on top."
         )
     if found.get(WAIT, 0.0) > WORTH_SAYING * whole and tells_waits(group.first.record):
         said.append(
-            f"training waited {time_text(found[WAIT])} for data: without that it would take {time_text(whole - found[WAIT])}."
+            f"between steps training waited {time_text(found[WAIT])} for data: without that it would take "
+            f"{time_text(whole - found[WAIT])}."
         )
     short = sum(found.get(n, 0.0) for n in (START, FIRST, TUNING))
     if short > 0.5 * whole:

@@ -143,7 +143,7 @@ def products(precision: str, jit: bool) -> dict[str, tuple[float, Callable[[], A
 
     for n in (1024, 2048):
         timed(f"matrix product {n}", 2.0 * n**3, layers.Dense(n, use_bias=False, dtype=policy), (n,), n)
-    for channels, side, kernel in ((256, 14, 3), (512, 7, 3), (256, 56, 1), (64, 56, 3)):
+    for channels, side, kernel in ((256, 14, 3), (512, 7, 3), (256, 56, 1), (64, 56, 3), (512, 28, 3)):
         layer = layers.Conv2D(channels, kernel, padding="same", use_bias=False, dtype=policy)
         flops = 2.0 * 8 * side**2 * channels**2 * kernel**2
         timed(f"convolution {kernel}x{kernel}, {channels} at {side}", flops, layer, (side, side, channels), 8)

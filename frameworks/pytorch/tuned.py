@@ -198,7 +198,7 @@ def products(precision: str, device: torch.device) -> dict[str, tuple[float, Cal
     for n in (1024, 2048, 8192) if gpu else (1024, 2048):
         timed(f"matrix product {n}", 2.0 * n**3, torch.matmul, *torch.rand(2, n, n, device=device, dtype=dtype))
     images = 256 if gpu else 8
-    for channels, side, kernel in ((256, 14, 3), (512, 7, 3), (256, 56, 1), (64, 56, 3)):
+    for channels, side, kernel in ((256, 14, 3), (512, 7, 3), (256, 56, 1), (64, 56, 3), (512, 28, 3)):
         conv = nn.Conv2d(channels, channels, kernel, padding="same", bias=False)
         conv = conv.to(device, dtype=dtype, memory_format=torch.channels_last)
         x = torch.rand(images, channels, side, side, device=device, dtype=dtype).to(memory_format=torch.channels_last)
