@@ -64,8 +64,8 @@ def fill_chunk(file: str, side: int, start: int, paths: list[str]) -> tuple[str,
     """Decode `paths` into rows `start`.. of the store's file (none: only to see whether they can be). Returns the
     XXH3 hash of their pixels, and the rows that cannot be decoded with the reason; their pixels are 0.
 
-    Each image is hashed and written while it lies in the processor's cache: 96 % of the bare decoder's speed on 2
-    cores at 224 pixels, against 84 % with chunks of 16. XXH3 costs a thousandth of decoding, SHA-256 9 %.
+    Each image is hashed and written while it lies in the processor's cache: to write 10,000 of 224 pixels takes .4 s of
+    the system so, and 2 s by chunks of 16; to decode them takes 9. XXH3 costs a thousandth of decoding, SHA-256 9 %.
     """
     digest, bad = xxhash.xxh3_128(), []
     image_bytes = side * side * 3
