@@ -80,6 +80,8 @@ def test_the_pass_that_made_the_features_has_its_own_share_of_the_peak():
     label, rate, *_, share, word = table.rows[1]
     assert (label, rate, share, word) == ("a net, frozen part once", "30.0", "60%", "compute-bound")
     assert len(ceilings_table(measured(gmac=2.0, trained=1.0, tuning=tuning | {"filled": 0})).rows) == 1
+    table = ceilings_table(measured(gmac=2.0, trained=1.0, tuning=tuning | {"fill_s": 1.0}))  # 120 of 100
+    assert any("a net, frozen part once: above the peak" in note for note in table.notes)
 
 
 def test_products_that_a_machine_lacks_fail_no_trial(capsys):

@@ -19,7 +19,7 @@ ABOUT = "the frozen pass, tuned: at least 80 % of the machine's peak, or twice a
 SHARE, TIMES = 0.8, 2.0
 TWICE = (
     "efficientnet_lite0",
-)  # its depthwise layers are bound by memory, not by arithmetic: the second limit is theirs
+)  # its depthwise layers do little arithmetic on each value, and reach no such share: the second limit is theirs
 JOBS = ("efficientnet_lite0/head", "resnet50:v1/last-block", "resnet50:v1/head", "vgg19/head")  # model/what trains
 TRAINED = ("head", "last-block")  # what may train, that something is frozen
 CLASSES = 20

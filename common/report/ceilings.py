@@ -62,13 +62,13 @@ def bound(group: Group, share: float | None) -> str:
     return "overhead-bound: calls and memory, not arithmetic"
 
 
-def frozen_pass(group: Group, best: dict[str, float]) -> list[tuple[str, ...]]:
-    """The line of the pass that made the features, where this run made them; decoding came before it, so nothing is waited
+def frozen_pass(group: Group, best: dict[str, float]) -> tuple[list[tuple[str, ...]], float | None]:
+    """The line of the pass that made the features, where this run made them, and its share of the peak; decoding came before it, so nothing is waited
     for but the store of pixels."""
     row = counted(group.rows)[0]
     said, facts = row.record.tuning, row.record.facts
     if not said.get("filled") or facts.get("gmac_trained") is None:
-        return []
+        return [], None
     rate, precision = said["filled"] / said["fill_s"], said["frozen"].get("precision", "float32")
     done = 2e9 * (facts["gmac"] - facts["gmac_trained"])
     share = done * rate / 1e9 / best[precision] if best.get(precision) else None
@@ -81,7 +81,7 @@ def frozen_pass(group: Group, best: dict[str, float]) -> list[tuple[str, ...]]:
     )
     shown = NONE if share is None else f"{share:.0%}"
     label = f"{group.label}, frozen part once"
-    return [(label, f"{rate:.1f}", NONE, NONE, NONE, f"{done / 1e9:.2f}", precision, shown, words)]
+    return [(label, f"{rate:.1f}", NONE, NONE, NONE, f"{done / 1e9:.2f}", precision, shown, words)], share
 
 
 def ceilings_table(results: Results) -> Table:
@@ -97,7 +97,9 @@ def ceilings_table(results: Results) -> Table:
             g.label, f"{rate:.1f}", *cells, NONE if done is None else f"{done / 1e9:.2f}", precision,
             NONE if share is None else f"{share:.0%}", bound(g, share),
         ))  # fmt: skip
-        rows += frozen_pass(g, best)
+        frozen, share = frozen_pass(g, best)
+        rows += frozen
+        over += [frozen[0][0]] if (share or 0.0) > 1.0 else []
     notes = tuple(
         f"peak in {precision}: {value:.0f} GFLOP/s, the best of the matrix products and convolutions of this run's libraries."
         for precision, value in best.items()

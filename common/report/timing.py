@@ -76,7 +76,10 @@ def timing_table(results: Results) -> Table:
 
 def _unfit(group: Group) -> list[str]:
     """Where the parts do not make up the whole, in words."""
-    each = [unaccounted(row.record) for row in group.rows if not row.record.resumed_after]
+    timed = [
+        row for row in group.rows if row.record.lived_s and not row.record.resumed_after
+    ]  # older runs timed no ending
+    each = [unaccounted(row.record) for row in timed]
     over = min(unaccounted(row.record) for row in group.rows)
     found = [f"its parts exceed the whole by {-over:.1%}: do not trust them."] if over < -FITS else []
     if each and max(each) > FITS:
