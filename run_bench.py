@@ -20,7 +20,7 @@ def trials(arguments: list[str]) -> int:
 
     console = Console()
     folder, run, specs = prepared(console, given, arguments)
-    stopped = carried_out(console, folder, run, specs, "resume" in given)
+    stopped = carried_out(console, folder, run, specs, given)
     results = reported(console, folder)
     if stopped:
         console.print(f"\nto go on: {resume_line(folder)}", highlight=False, soft_wrap=True)
@@ -35,7 +35,7 @@ def asked(arguments: list[str]) -> dict[str, Any]:
     parser = trials_parser({name: verb.ABOUT for name, verb in loading.verbs().items()})
     given = parser.given(arguments)
     flags = {action.dest: action.option_strings[-1] for action in parser._actions}
-    others = ", ".join(flags[name] for name in given if name != "resume")
+    others = ", ".join(flags[name] for name in given if name not in ("resume", "address"))  # another cluster may go on
     if "resume" in given and others:
         raise InputError(f"--resume goes on as the run was begun; leave out {others}")
     return given
@@ -56,16 +56,17 @@ def prepared(console: Any, given: dict[str, Any], arguments: list[str]) -> tuple
         raise KeyboardInterrupt("stopped before the first trial") from None
 
 
-def carried_out(console: Any, folder: Path, run: Any, specs: list, resumed: bool) -> bool:
+def carried_out(console: Any, folder: Path, run: Any, specs: list, given: dict[str, Any]) -> bool:
     """Run the trials; True where Ctrl-C stopped them. A full disk, most likely, is an InputError: what is done is kept."""
-    from common import gate, runner
+    from common import gate
     from common.progress import Display, announce
     from common.resume import resume_line
 
     announce(console, run, specs)
     try:
         gate.before(folder, specs, Display(console).say)
-        runner.run_trials(folder, specs, Display(console), resumed)
+        asked = run.settings | given
+        loading.launcher(asked["launcher"]).run_trials(folder, specs, console, "resume" in given, asked["address"])
     except KeyboardInterrupt:
         return True
     except (OSError, InputError) as error:
@@ -82,6 +83,8 @@ def reported(console: Any, folder: Path) -> Any:
         with uninterrupted():
             results = write_report(folder)
             show_results(console, results, folder)
+            if name := results.run.settings.get("track"):
+                console.print(f"sent to {loading.tracker(name).send(results, folder)}", highlight=False, soft_wrap=True)
     except OSError as error:
         words = shlex.join(["uv", "run", "python", "run_bench.py", "report", str(folder)])
         raise InputError(f"{error}; the trials' results are kept: when that is mended, run: {words}") from error
@@ -104,7 +107,12 @@ def main(arguments: list[str]) -> int:
             return trials(arguments)
         if arguments[0] not in loading.verbs():
             raise unknown("verb", arguments[0], loading.verbs(), "without a verb, trials run: see --help")
-        return loading.verbs()[arguments[0]].main(arguments[1:])
+        verb, words = loading.verbs()[arguments[0]].main, arguments[1:]
+        if "--json" not in words or {"-h", "--help"} & {*words}:
+            return verb(words)
+        from common.report.as_json import printed
+
+        return printed(verb, [word for word in words if word != "--json"])
     except (InputError, OSError, UnicodeError) as error:  # the last two: what cannot be read or written
         print(f"run_bench.py: error: {error}", file=sys.stderr)
         return 2

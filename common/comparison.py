@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from common.groups import MARK, Group, unproven
+from common.groups import MARK, Group, machines, unproven
 from common.results import Paired, Results, Row
 from common.stats import Interval, Word, judge, ratio_interval
 from common.types import Value
@@ -72,7 +72,7 @@ def _given(row: Row) -> dict[str, Any]:
         "pixels": (spec.feed.pixels_hash, spec.feed.image_side), "initial weights": (spec.weights.sha256, spec.weights.source),
         "lane": spec.lane, "preprocessing": spec.weights.preprocessing, "recipe": spec.recipe, "loader workers": spec.feed.workers,
         "device": spec.process.device, "threads": (spec.process.threads, environment.get("threads", "").split(" ")[0]),
-        "precision": facts.get("precision"), "what the steps received": row.record.receipts,
+        "precision": facts.get("precision"), "what the steps received": row.record.receipts, "machine": row.record.machines[-1:],
     }  # fmt: skip
 
 
@@ -119,13 +119,16 @@ def attribution(a: Group, b: Group, groups: list[Group]) -> Attribution:
     enters no ratio."""
     over, under = _crossing(a, b, groups), _crossing(b, a, groups)
     (f, m), (g, n) = (_place(x) for x in (a, b))
+    apart = machines([x for x in (a, b, over, under) if x])
     lacking = [f"{fw} {model}" for found, fw, model in ((over, f, n), (under, g, m)) if found is None]
     bad = [x.label for x in (a, b) if x.label.endswith(MARK)]
-    if lacking or bad or over is None or under is None:
+    if lacking or bad or len(apart) > 1 or over is None or under is None:
         why = (
             f"{' and '.join(bad)}: enters no ratio"
             if bad
             else f"the run has no {', '.join(lacking)} that may be compared"
+            if lacking
+            else f"its rows ran on unlike machines ({'; '.join(apart)})"
         )
         return Attribution(a=a.label, b=b.label, refused=why)
     t, u, x, y = _mean(a), _mean(b), _mean(over), _mean(under)

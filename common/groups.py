@@ -71,7 +71,9 @@ def unproven(group: Group, results: Results) -> str:
 
 def fault(group: Group, paired: tuple[Paired, ...]) -> str:
     """Where the steps of a trial did not receive what was planned, or the tuned lane did not compute what the default lane
-    does."""
+    does; or where the repeats ran on unlike machines."""
+    if len(apart := machines([group])) > 1:
+        return f"it ran on unlike machines ({'; '.join(apart)})"
     found = [row.record.receipt_fault for row in group.rows if row.record.receipt_fault]
     if found:
         return f"its steps did not receive what was planned ({found[0]})"
@@ -83,6 +85,12 @@ def fault(group: Group, paired: tuple[Paired, ...]) -> str:
     if worst and corrected < REAL:
         return f"its F1 at {worst.percentile} is not the default lane's ({worst.difference:+.4f}, p {corrected:.2g})"
     return ""
+
+
+def machines(lines: Iterable[Group]) -> list[str]:
+    """The machines on which the lines' trials ran, each once, in words."""
+    each = (machine for g in lines for row in g.rows for machine in row.record.machines)
+    return list(dict.fromkeys(", ".join(f"{name} {value}" for name, value in machine.items()) for machine in each))
 
 
 def lane_tests(group: Group, paired: tuple[Paired, ...]) -> list[Paired]:

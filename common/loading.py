@@ -9,6 +9,8 @@ from types import ModuleType
 import benchmarks
 import benchmarks.recipes
 import common.formats
+import common.launchers
+import common.trackers
 import common.verbs
 import frameworks
 from common.errors import InputError, unknown
@@ -51,6 +53,26 @@ def formats() -> dict[str, ModuleType]:
 
 def recipes() -> dict[str, ModuleType]:
     return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(benchmarks.recipes, packages=False)}
+
+
+def launcher(name: str) -> ModuleType:
+    if name not in launchers():
+        raise unknown("launcher", name, launchers())
+    return launchers()[name]
+
+
+def launchers() -> dict[str, ModuleType]:
+    return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(common.launchers, packages=False)}
+
+
+def tracker(name: str) -> ModuleType:
+    if name not in trackers():
+        raise unknown("tracker", name, trackers())
+    return trackers()[name]
+
+
+def trackers() -> dict[str, ModuleType]:
+    return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(common.trackers, packages=False)}
 
 
 def recipe(name: str) -> ModuleType:

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import tomllib
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from common.words import size_text
 
 CODE = ("common", "frameworks", "benchmarks")
 NOT_OF_A_TRIAL = (
-    "common/report", "common/verbs", "common/check.py", "common/baselines.py", "common/progress.py", "common/groups.py",
+    "common/report", "common/verbs", "common/launchers", "common/trackers", "common/history.py", "common/prune.py", "common/check.py", "common/baselines.py", "common/progress.py", "common/groups.py",
     "common/comparison.py", "common/timing.py", "common/rates.py", "common/survey.py", "benchmarks/self",
 )  # fmt: skip
 
@@ -36,6 +37,12 @@ def machine() -> dict[str, str]:
         "python": platform.python_version(),
         **_gpus(),
     }
+
+
+@cache
+def what_counts() -> dict[str, str]:
+    """Of the machine, what makes its seconds those of another: processor, cores, GPUs."""
+    return {name: words for name, words in machine().items() if name in ("processor", "cores", "GPU")}
 
 
 def _gpus() -> dict[str, str]:

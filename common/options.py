@@ -144,6 +144,9 @@ def trials_parser(verbs: Mapping[str, str]) -> Parser:
         metavar="N",
         help="loader workers (default: 0; where they decode, 1 for every 4 cores)",
     )
+    machine.add_argument("--threads", type=positive, metavar="N", help="of each trial (default: this machine's cores)")
+    machine.add_argument("--launcher", metavar="NAME", help="where trials run: local, or a cluster's (see list)")
+    machine.add_argument("--address", help="of the cluster (default: auto, the one that this machine is part of)")
     machine.add_argument(
         "--timeout", type=positive_number, metavar="SECONDS", dest="timeout_s", help="end a trial after this"
     )
@@ -152,5 +155,6 @@ def trials_parser(verbs: Mapping[str, str]) -> Parser:
         help="end a trial that says nothing for so long (default: 900)",
     )  # fmt: skip
     machine.add_argument("--results-dir", metavar="DIR", help="where run folders go (default: results)")
+    machine.add_argument("--track", metavar="NAME", help="send the records elsewhere too, e.g. mlflow (see list)")
     machine.add_argument("--name", help="of the run folder (default: date, time and what ran)")
     return parser

@@ -18,10 +18,16 @@ class Parser(argparse.ArgumentParser):
         about = textwrap.fill(description, WIDTH)
         # No abbreviations: what `--epoch` means would change with the next flag that begins so.
         super().__init__(description=about, formatter_class=form, allow_abbrev=False, **words)
+        if " " in self.prog:  # a verb's: the front door takes it (common/report/as_json.py)
+            self.add_argument("--json", action="store_true", help="print what is shown as JSON, for programs")
 
     def given(self, arguments: list[str]) -> dict[str, Any]:
         """What was given, by the flags' names; what was not is left out."""
-        return {name: value for name, value in vars(self.parse_args(arguments)).items() if value not in (None, [])}
+        return {
+            name: value
+            for name, value in vars(self.parse_args(arguments)).items()
+            if value not in (None, []) and name != "json"
+        }
 
     def error(self, message: str) -> NoReturn:
         lead, _, words = message.partition("unrecognized arguments: ")

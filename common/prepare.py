@@ -233,7 +233,7 @@ def write_specs(
 ) -> list[TrialSpec]:
     """spec.json of every trial, in the order to run."""
     process = ProcessSpec(
-        device=on, deterministic=settings.deterministic, threads=cores(), timeout_s=settings.timeout_s,
+        device=on, deterministic=settings.deterministic, threads=settings.threads or cores(), timeout_s=settings.timeout_s,
         stall_s=settings.stall_s,
     )  # fmt: skip
     specs = []

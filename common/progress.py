@@ -39,11 +39,28 @@ def shorter(spec: TrialSpec) -> str:
     return "--limit N or --epochs 1" if spec.recipe.epochs > 1 else "--limit N"
 
 
-class Display:
-    """Says what happens in every trial: lines for what stays, and a bar (on a terminal) for what moves."""
+@contextlib.contextmanager
+def bars(console: Console) -> Iterator[Progress]:
+    """A place for the bars of several trials at once."""
+    with _progress(console, disable=not console.is_terminal) as shared:
+        yield shared
 
-    def __init__(self, console: Console):
+
+def _progress(console: Console, disable: bool = False) -> Progress:
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("{task.fields[tail]}"),
+        console=console, transient=True, disable=disable,
+    )  # fmt: skip
+
+
+class Display:
+    """Says what happens in a trial: lines for what stays, and a bar (on a terminal) for what moves. shared: where the bars
+    of several trials are that run at once; then each line begins with its trial's number."""
+
+    def __init__(self, console: Console, shared: Progress | None = None):
         self.console = console
+        self._shared, self._name = shared, ""
         self._bar: Progress | None = None
         self._task: Any = None
 
@@ -52,7 +69,9 @@ class Display:
         self._all = False
         self._last_line = ("", 0.0)  # pass and seconds of the last sign of life
         lane = "" if spec.lane == "default" else f", {spec.lane} lane"
-        self.say(f"\ntrial {number} of {total}: {spec.framework} {spec.model}{lane}", "bold")
+        first = f"trial {number} of {total}: {spec.framework} {spec.model}{lane}"
+        self.say(first if self._shared else f"\n{first}", "bold")
+        self._name = f"[{number}] " if self._shared else ""
         everything = spec.trained_part != spec.recipe.train
         part = (
             f"all ({spec.recipe.train} was asked: random weights leave nothing to freeze)"
@@ -66,22 +85,22 @@ class Display:
         if spec.weights.note:
             self.say(f"  {spec.weights.note}", "yellow")
         if self.console.is_terminal:
-            self._bar = Progress(
-                SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24),
-                TextColumn("{task.completed:.0f}/{task.total:.0f}"), TextColumn("{task.fields[tail]}"),
-                console=self.console, transient=True,
-            )  # fmt: skip
-            self._task = self._bar.add_task("starting", total=1, completed=0, tail="")
-            self._bar.start()
+            self._bar = self._shared or _progress(self.console)
+            self._task = self._bar.add_task(f"{self._name}starting", total=1, completed=0, tail="")
+            if not self._shared:
+                self._bar.start()
 
     def reused(self, spec: TrialSpec) -> None:
         self.say("  finished earlier; its result stands")
+        self._end_bar()
+
+    def _end_bar(self) -> None:
         if self._bar:
-            self._bar.stop()
+            self._bar.remove_task(self._task) if self._shared else self._bar.stop()
             self._bar = None
 
     def say(self, text: str, style: str = "") -> None:
-        self.console.print(text, style=style, highlight=False, soft_wrap=True, markup=False)
+        self.console.print(self._name + text, style=style, highlight=False, soft_wrap=True, markup=False)
 
     def event(self, event: dict[str, Any], memory_bytes: int) -> None:
         handler = getattr(self, f"_on_{event['event'].replace(' ', '_')}", None)
@@ -89,9 +108,7 @@ class Display:
             handler(event, memory_bytes)
 
     def finish(self, status: str, reason: str, wall_s: float) -> None:
-        if self._bar:
-            self._bar.stop()
-            self._bar = None
+        self._end_bar()
         if status == "ok":
             self.say(f"  done in {time_text(wall_s)}")
         else:
@@ -173,9 +190,10 @@ class Display:
         """The bar, or a line now and then. what: the pass; done of total: batches, or images."""
         elapsed = event["elapsed_s"]
         rate = images / elapsed if elapsed else 0.0
-        tail = f"{rate:.1f} images/s  {size_text(memory_bytes)}  {time_text((total - done) * elapsed / done)} left"
+        memory = f"  {size_text(memory_bytes)}" if memory_bytes else ""  # of a trial on another node it is not known
+        tail = f"{rate:.1f} images/s{memory}  {time_text((total - done) * elapsed / done)} left"
         if self._bar:
-            self._bar.update(self._task, description=what, total=total, completed=done, tail=tail)
+            self._bar.update(self._task, description=self._name + what, total=total, completed=done, tail=tail)
         elif self._line_due(what, elapsed):
             self.say(f"  {what}, {'batch ' if total != event['images'] else ''}{done}/{total}  {tail}")
 

@@ -67,6 +67,7 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
         **{k: v for k, v in by_kind.get("done", {}).items() if k != "event"},
         wall_s=parent.get("wall_s", 0.0), peak_memory_bytes=parent.get("peak_memory_bytes", 0),
         memory_method=parent.get("memory_method", ""), resumed_after=parent.get("resumed_after", ()),
+        node=parent.get("node", ""), machines=parent.get("machines", ()),
         receipts=parent.get("receipts", ()), receipt_fault=parent.get("receipt_fault"),
     )  # fmt: skip
 

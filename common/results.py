@@ -45,6 +45,8 @@ class TrialRecord(Value):
     wall_s: float = 0.0
     peak_memory_bytes: int = 0  # trial process and its workers
     memory_method: str = ""
+    node: str = ""  # of a cluster
+    machines: tuple[dict[str, str], ...] = ()  # what counts of it, each time that the trial was begun or taken up
     peak_device_bytes: int = 0
     resumed_after: tuple[int, ...] = ()  # epochs after which it was taken up again
     tuning: dict[str, Any] = {}  # what the tuned lane tried, chose, kept and found at its gate (common/lane.py)

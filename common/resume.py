@@ -51,10 +51,20 @@ def reopen(
             disown(folder / "trials" / spec.name)
     if changed:
         (folder / GATES).unlink(missing_ok=True)  # it gated what ran then
-        specs = [_on_this_machine(folder, spec) for spec in specs]
+        specs = specs if run.settings.get("threads") else [_on_this_machine(folder, spec) for spec in specs]
         run = run.model_copy(update={"made_by": made_by(), "machine": machine()})
         write_json(folder / "run.json", run.model_dump())
     return run, specs
+
+
+def on_this_node(folder: Path, name: str) -> TrialSpec:
+    """The trial with its pixels and initial weights found, or made, on this node of a cluster. InputError where its data is
+    not what the run was planned with."""
+    run = read_run(folder)
+    spec = TrialSpec.model_validate(read_json(folder / "trials" / name / "spec.json"))
+    pixels, dataset = _same_data(folder, run, lambda text: None, lambda done, total: None)
+    (found,) = _found_again(folder, [spec], run, pixels, dataset, lambda text: None)
+    return found
 
 
 def _made_by(made: dict[str, str], machine: dict[str, str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
-"""The PARENT: one child at a time, watched from outside; timeout, memory, and what ended it."""
+"""The PARENT of one trial: its process watched from outside; timeout, memory, and what ended it."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -13,6 +14,7 @@ from common import checkpoint
 from common.child import RESUME, clear, end, log_tail, start
 from common.errors import InputError, readable
 from common.files import read_json, write_json
+from common.machine import what_counts
 from common.memory import PeakMemory, method
 from common.proof import proven
 from common.signals import uninterrupted
@@ -37,25 +39,9 @@ class Display(Protocol):
     def finish(self, status: str, reason: str, wall_s: float) -> None: ...
 
 
-def run_trials(folder: Path, specs: list[TrialSpec], display: Display, resume: bool = False) -> None:
-    """Every trial in a process of its own, one at a time; a failed one does not stop the others, nor does an error
-    of the harness while it watches one.
-
-    KeyboardInterrupt ends the running child with all that it started, records it, and is raised again. resume: a
-    finished trial is left as it is, any other goes on after its last finished epoch.
-    """
-    for number, spec in enumerate(specs, start=1):
-        trial = folder / "trials" / spec.name
-        display.begin(spec, number, len(specs))
-        if resume and finished(trial, spec):
-            display.reused(spec)
-        else:
-            run_trial(trial, spec, display, resume)
-
-
 def finished(trial: Path, spec: TrialSpec) -> bool:
     """Whether this very trial ended well, as its parent saw it, and what it made can be read."""
-    said = _said_before(trial)
+    said = said_before(trial)
     if said.get("status") != "ok" or said.get("spec") != spec.identity():
         return False
     try:
@@ -81,10 +67,11 @@ def prove_alone(folder: Path, names: tuple[str, ...]) -> None:
 
 def disown(trial: Path) -> None:
     """What the trial reached stays to be read until it is run anew; it is not gone on with."""
-    write_json(trial / "parent.json", _said_before(trial) | {"spec": ""})
+    write_json(trial / "parent.json", said_before(trial) | {"spec": ""})
 
 
-def _said_before(trial: Path) -> dict[str, Any]:
+def said_before(trial: Path) -> dict[str, Any]:
+    """What the last parent of the trial wrote down; {} where there was none."""
     try:
         return dict(read_json(trial / "parent.json"))
     except (OSError, ValueError):
@@ -94,9 +81,9 @@ def _said_before(trial: Path) -> dict[str, Any]:
 class _Parent:
     """What the parent saw of one trial: parent.json, kept up to date so that a kill of the parent loses little."""
 
-    def __init__(self, folder: Path, spec: TrialSpec, resume: bool):
-        self.folder, self.spec, self.began = folder, spec, time.monotonic()
-        before = _said_before(folder)
+    def __init__(self, folder: Path, spec: TrialSpec, resume: bool, node: str):
+        self.folder, self.spec, self.node, self.began = folder, spec, node, time.monotonic()
+        before = said_before(folder)
         self.resumed_after = checkpoint.rewind(folder) if resume and before.get("spec") == spec.identity() else 0
         self._before = before if self.resumed_after else {}
         if not self.resumed_after:
@@ -112,7 +99,8 @@ class _Parent:
             "wall_s": self.wall_s + before.get("wall_s", 0.0),
             "peak_memory_bytes": max(peak_bytes, before.get("peak_memory_bytes", 0)), "memory_method": method(),
             "resumed_after": [*before.get("resumed_after", []), *([self.resumed_after] if self.resumed_after else [])],
-            "receipts": self.receipts[0], "receipt_fault": self.receipts[1],
+            "receipts": self.receipts[0], "receipt_fault": self.receipts[1], "node": self.node,
+            "machines": [*before.get("machines", []), what_counts()],
             "log_tail": "" if status == "ok" else log_tail(self.folder / "log.txt", LOG_LINES),
         }  # fmt: skip
         write_json(self.folder / "parent.json", said)
@@ -137,11 +125,11 @@ def _proven(folder: Path, spec: TrialSpec) -> tuple[tuple[str, ...], str | None]
         return (), f"it could not be looked at: {type(error).__name__}: {error}"
 
 
-def run_trial(folder: Path, spec: TrialSpec, display: Display, resume: bool = False) -> None:
-    """One trial; what the parent saw of it is written to parent.json, however it ended."""
+def run_trial(folder: Path, spec: TrialSpec, display: Display, resume: bool = False, node: str = "") -> None:
+    """One trial; what the parent saw of it is written to parent.json, however it ended. node: of a cluster, this one."""
     status, reason = "interrupted", "stopped by Ctrl-C or a polite kill (SIGTERM)"
-    parent = _Parent(folder, spec, resume)
-    tail = _Tail(folder / "events.jsonl")
+    parent = _Parent(folder, spec, resume, node)
+    tail = Tail(folder / "events.jsonl")
     child = None
     try:
         parent.still_there()
@@ -170,7 +158,7 @@ def run_trial(folder: Path, spec: TrialSpec, display: Display, resume: bool = Fa
 
 
 def _watch(
-    child: subprocess.Popen, spec: TrialSpec, tail: "_Tail", parent: _Parent, display: Display
+    child: subprocess.Popen, spec: TrialSpec, tail: "Tail", parent: _Parent, display: Display
 ) -> tuple[str, str]:
     """Follow the child's events until it ends or its time is up. Returns status and reason."""
     limit, stall, done, heard = spec.process.timeout_s, spec.process.stall_s, 0.0, time.monotonic()
@@ -215,17 +203,24 @@ def _last_words(last: dict[str, Any]) -> str:
     return f"last seen at: {last['event']}{' (' + words + ')' if words else ''}"
 
 
-class _Tail:
+class Tail:
     """The events that have come since the last look; a half-written line waits for its rest."""
 
     def __init__(self, path: Path):
         self._path, self._offset = path, path.stat().st_size if path.exists() else 0
+        self._file = path.stat().st_ino if path.exists() else 0
         self.last: dict[str, Any] = {}
 
     def new(self) -> list[dict[str, Any]]:
         if not self._path.exists():
             return []
         with open(self._path, "rb") as stream:
+            said = os.fstat(stream.fileno())
+            if (
+                self._file and said.st_ino != self._file
+            ):  # taken back to a checkpoint, by another node: that is heard already
+                self._offset = said.st_size
+            self._file = said.st_ino
             stream.seek(self._offset)
             whole, _, _ = stream.read().rpartition(b"\n")
         self._offset += len(whole) + bool(whole)

@@ -21,7 +21,13 @@ def settings(given: Mapping[str, Any], arguments: Sequence[str] = ()) -> Setting
         raise InputError("--init-from brings its own weights; leave out --weights, or leave out --init-from")
     suite = loading.suite(given["suite"]).DEFAULTS if "suite" in given else {}
     recipe = loading.recipe((suite | given).get("recipe", "default")).SETTINGS
-    return Settings(**(recipe | suite | given), command=shlex.join(["uv", "run", "python", "run_bench.py", *arguments]))
+    found = Settings(
+        **(recipe | suite | given), command=shlex.join(["uv", "run", "python", "run_bench.py", *arguments])
+    )
+    loading.launcher(found.launcher)
+    if found.track:
+        loading.tracker(found.track)
+    return found
 
 
 def jobs(settings: Settings) -> tuple[list[Job], list[str]]:

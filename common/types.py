@@ -218,6 +218,10 @@ class Settings(Value):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     deterministic: bool = False
     workers: int | None = None  # none where the pixels are stored, one for every 4 cores where they are decoded
+    threads: int | None = None  # as many as this machine has cores
+    launcher: str = "local"
+    address: str = "auto"  # of a cluster
+    track: str = ""  # where else the records go
     timeout_s: float = 0.0
     stall_s: float = 900.0
     results_dir: str = "results"

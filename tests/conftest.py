@@ -24,7 +24,7 @@ def own_cache(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def bench():
     """run_bench.py with arguments, as a user calls it."""
 

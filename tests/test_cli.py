@@ -1,5 +1,6 @@
 """The front door: help, lists, errors with the way out, exit codes."""
 
+import json
 import subprocess
 import sys
 import time
@@ -67,7 +68,10 @@ def test_list_names_everything(bench):
         ),
         (["--frameworks", "fake", "--device", "cuda"], "--device cuda: the fake framework has no device 'cuda'"),
         (["--frameworks", "fake", "--limit", "2"], "2 images cannot be split"),
-        (["bench"], "no verb 'bench'; there are: check, check-adapter, compare, data, list, parity, report, self"),
+        (
+            ["bench"],
+            "no verb 'bench'; there are: check, check-adapter, compare, data, history, list, parity, prune, report, self",
+        ),
         (["report", "nowhere"], "no run at 'nowhere'"),
         (["--resume", ""], "the word after --resume is empty: a variable of the shell that is not set"),
         (["--frameworks", "fake", "--data", ""], "the word after --data is empty"),
@@ -156,3 +160,46 @@ def test_a_reader_that_goes_away_ends_no_run(tmp_path):
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 1, done.stderr
     assert (tmp_path / "r" / "results.md").is_file() and (tmp_path / "r" / "index.html").is_file()
+
+
+@pytest.fixture(scope="module")
+def fake_run(bench, tmp_path_factory):
+    parent = tmp_path_factory.mktemp("json")
+    words = ("--frameworks", "fake", "--limit", "100", "--image-size", "16", "--results-dir", parent, "--name", "run")
+    assert bench(*words).returncode == 0
+    assert bench("check", parent / "run", "--baseline", parent / "base.json", "--update-baseline").returncode == 0
+    return parent / "run"
+
+
+AS_JSON = {
+    "check": (["{run}", "--baseline", "{run}/../base.json"], "Against the baseline"),
+    "check-adapter": (["fake"], ""),
+    "compare": (["{run}"], "Speed"),
+    "data": (["--limit", "50", "--results-dir", "{run}/.."], "The "),
+    "history": (["{run}/.."], "Runs"),
+    "list": ([], "Frameworks"),
+    "parity": (["logistic", "--frameworks", "fake"], None),  # is on no two frameworks: bad input
+    "prune": (["--results-dir", "{run}/.."], "In "),
+    "report": (["{run}"], "What it cost"),
+    "self": (["scores", "--rows", "1000", "--repeats", "1"], ""),
+}
+
+
+def test_every_verb_is_listed_here():
+    assert AS_JSON.keys() == loading.verbs().keys()
+
+
+@pytest.mark.parametrize("verb", AS_JSON)
+def test_every_verb_prints_what_it_shows_as_json(bench, fake_run, verb):
+    arguments, title = AS_JSON[verb]
+    done = bench(verb, *(word.format(run=fake_run) for word in arguments), "--json")
+    if title is None:
+        assert done.returncode == 2 and done.stdout == "" and "no model is on two of the frameworks" in done.stderr
+        return
+    said = json.loads(done.stdout)
+    assert said["exit_code"] == done.returncode == 0, done.stderr
+    if title:
+        (table, *_) = [table for table in said["tables"] if table["title"].startswith(title)]
+        assert all(len(cells) == len(table["header"]) for cells in table["rows"]) and table["rows"]
+    else:
+        assert said["lines"]

@@ -16,7 +16,7 @@ LAYERS = [
     {"common.receipts", "common.features", "common.options"},
     {"common.machine", "common.scores", "common.balance", "common.watch", "common.images", "common.check"},
     {"common.pixels", "common.child", "common.plan", "common.baselines"},
-    {"common.feed", "common.memory", "common.initial", "common.checkpoint"},
+    {"common.feed", "common.memory", "common.initial", "common.checkpoint", "common.prune"},
     {"frameworks.contract", "common.formats.<one>"},
     {"benchmarks.<suite>", "benchmarks.recipes.<one>", "frameworks.<shared>"},
     {"frameworks.<folder>"},
@@ -28,7 +28,7 @@ LAYERS = [
     {"common.parity"},
     {"common.ask", "common.prepare", "common.runner"},
     {"common.gate", "common.groups", "common.timing"},
-    {"common.comparison"},
+    {"common.comparison", "common.history"},
     {"common.records", "common.report.table"},
     {
         "common.resume",
@@ -39,16 +39,25 @@ LAYERS = [
     },
     {"common.report.lanes", "common.report.ceilings"},
     {"common.report.terminal", "common.report.figures", "common.report.html"},
-    {"common.report.compared"},
+    {"common.report.compared", "common.report.as_json"},
     {"common.report.markdown"},
-    {"common.report.write", "common.survey", "common.progress"},
+    {"common.report.write", "common.report.history", "common.survey", "common.progress"},
+    {"common.launchers.<one>", "common.trackers.<one>"},
     {"benchmarks.self.<one>"},
     {"common.verbs.<one>"},
     {"run_bench"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 ROOMS = ("benchmarks", "frameworks", "common", "run_bench")
-PACKAGES = ("common.formats", "common.report", "common.verbs", "benchmarks.self", "benchmarks.recipes")
+PACKAGES = (
+    "common.formats",
+    "common.launchers",
+    "common.report",
+    "common.trackers",
+    "common.verbs",
+    "benchmarks.self",
+    "benchmarks.recipes",
+)
 HEAVY = {"torch", "torchvision", "timm", "tensorflow", "keras", "jax"}
 
 
@@ -73,7 +82,7 @@ def kind(name: str) -> str:
         return "frameworks.<folder>"
     if parts[0] == "benchmarks":
         return f"benchmarks.{parts[1]}.<one>" if parts[1] in ("self", "recipes") else "benchmarks.<suite>"
-    if parts[:2] in (["common", "formats"], ["common", "verbs"]):
+    if parts[0] == "common" and parts[1:2] in (["formats"], ["verbs"], ["launchers"], ["trackers"]):
         return f"common.{parts[1]}.<one>"
     return name
 
@@ -118,7 +127,7 @@ def test_nobody_imports_from_above(relative, tree):
 
 
 def test_the_layer_test_fires():
-    assert layer_breaks("common.plan", ast.parse("from common.runner import run_trials"))
+    assert layer_breaks("common.plan", ast.parse("from common.runner import run_trial"))
     assert layer_breaks("common.scores", ast.parse("def f():\n    import common.records"))
     assert layer_breaks("common.pixels", ast.parse("import common.plan"))  # the same layer
     assert layer_breaks("common.prepare", ast.parse("import frameworks.fake.adapter"))

@@ -86,7 +86,7 @@ def test_parts_that_do_not_make_up_the_whole_are_said():
 
 def test_the_figures_bars_are_the_parts(monkeypatch):
     found, drawn = watched(TUNING, "tuned"), []
-    monkeypatch.setattr(figures, "_save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(figures, "save", lambda figure, path: drawn.append(figure))
     figures.where_time_went(found, "anywhere")
     (axes,) = drawn[0].axes
     assert [bar.get_width() for bar in axes.patches] == pytest.approx(list(parts(found.rows[0].record).values()))

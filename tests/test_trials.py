@@ -16,10 +16,10 @@ from conftest import PROJECT
 from rich.console import Console
 
 from common.child import end
+from common.launchers import local
 from common.prepare import make_run
 from common.progress import Display, expected_s, shorter
 from common.records import read_results
-from common.runner import run_trials
 from common.types import Settings, TrialSpec, WeightsSpec
 
 FAST = ("--frameworks", "fake", "--limit", "200", "--image-size", "16")
@@ -246,7 +246,7 @@ def _in_group(process, group):
         return False
 
 
-def test_an_error_of_the_harness_while_it_watches_costs_one_row(tmp_path):
+def test_an_error_of_the_harness_while_it_watches_costs_one_row(tmp_path, monkeypatch):
     class Falls(Display):
         def _on_received(self, event, memory_bytes):
             if self._spec.model.name == "logistic":
@@ -256,7 +256,8 @@ def test_an_error_of_the_harness_while_it_watches_costs_one_row(tmp_path):
         frameworks=("fake",), models=("logistic", "worse"), limit=100, image_size=16, results_dir=str(tmp_path)
     )
     run, _, specs = make_run(settings, lambda text: None, lambda done, total: None)
-    run_trials(run, specs, Falls(Console(file=io.StringIO())))
+    monkeypatch.setattr(local, "Display", Falls)
+    local.run_trials(run, specs, Console(file=io.StringIO()))
     records = [r.record for r in read_results(run).rows]
     assert [r.status for r in records] == ["failed", "ok"]
     assert "the harness itself: KeyError: 'planted'" in records[0].reason

@@ -41,7 +41,7 @@ def _style(all_groups: list[Group], group: Group) -> dict:
     }  # fmt: skip
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
+def save(figure: plt.Figure, path: Path) -> None:
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
@@ -79,7 +79,7 @@ def by_epoch(results: Results, path: Path) -> None:
     figure.legend(
         *right.get_legend_handles_labels(), loc="upper center", ncols=2, bbox_to_anchor=(0.5, 0.0), fontsize=9
     )
-    _save(figure, path)
+    save(figure, path)
 
 
 def by_percentile(results: Results, path: Path) -> None:
@@ -101,7 +101,7 @@ def by_percentile(results: Results, path: Path) -> None:
     axes.set(xlabel="percentile of the image's own scores", ylabel="F1, averaged over images")
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 def time_against_f1(results: Results, path: Path) -> None:
@@ -124,7 +124,7 @@ def time_against_f1(results: Results, path: Path) -> None:
     axes.tick_params(axis="x", which="both", labelsize=8)
     axes.grid(alpha=0.3, which="both")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 def distribution(class_names: tuple[str, ...], audits: dict[str, Any], path: Path) -> None:
@@ -151,7 +151,7 @@ def distribution(class_names: tuple[str, ...], audits: dict[str, Any], path: Pat
     )
     axes.grid(alpha=0.3, axis="y")
     axes.legend(fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 def samples(images: np.ndarray, words: tuple[str, ...], path: Path) -> None:
@@ -164,7 +164,7 @@ def samples(images: np.ndarray, words: tuple[str, ...], path: Path) -> None:
     for axes, image, text in zip(grid.flat, images, words):
         axes.imshow(image)
         axes.set_title(textwrap.fill(text, 30), fontsize=7, parse_math=False)  # a $ in a name is a $
-    _save(figure, path)
+    save(figure, path)
 
 
 def where_time_went(results: Results, path: Path) -> None:
@@ -182,7 +182,7 @@ def where_time_went(results: Results, path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("seconds")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncol=4, fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
 DRAWN = {

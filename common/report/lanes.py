@@ -3,7 +3,7 @@
 import numpy as np
 
 from common.comparison import seconds
-from common.groups import REAL, Group, fault, lane_tests, smallest_p
+from common.groups import REAL, Group, fault, lane_tests, machines, smallest_p
 from common.report.table import NONE, Table
 from common.results import Results
 from common.stats import ratio_interval
@@ -35,7 +35,7 @@ def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
         whole = _gain([[t[seed][0] for seed in paid] for t in took])
         whole += "" if all(made_all(row.record) for row in paying) else " without all of the features"
         gains = whole, _gain([[t[seed][1] for seed in seeds] for t in took])
-        if fault(plain, results.paired) or fault(tuned, results.paired):
+        if fault(plain, results.paired) or fault(tuned, results.paired) or len(machines([plain, tuned])) > 1:
             gains = NONE, NONE
         gates = [gate for row in tuned.rows for gate in row.record.tuning.get("gate", ())]
         apart = f"{max(gate['error'] for gate in gates):.1%}" if gates else NONE

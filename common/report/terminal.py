@@ -1,8 +1,10 @@
 """Results -> the tables a person reads at the end of a run."""
 
+import contextlib
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich import box
@@ -30,8 +32,25 @@ class Console(RichConsole):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+_kept: list[Table] | None = None  # while tables are kept instead of shown
+
+
+@contextlib.contextmanager
+def keeping() -> Iterator[list[Table]]:
+    """Tables are kept, whole, instead of shown."""
+    global _kept
+    _kept = []
+    try:
+        yield _kept
+    finally:
+        _kept = None
+
+
 def show(console: RichConsole, t: Table, notes: bool = True) -> None:
     """The table, without its last columns where the terminal is too narrow for them: cut cells would be other numbers."""
+    if _kept is not None:
+        _kept.append(t)
+        return
     widths = [_width(t, i) for i in range(len(t.header))]
     shown = len(t.header)
     while shown > 2 and sum(widths[:shown]) + shown + 1 > console.width:  # a space before each column, one after

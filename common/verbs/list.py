@@ -2,11 +2,13 @@
 
 from common.parser import Parser
 
-ABOUT = "frameworks, models, suites, recipes, formats"
+ABOUT = "frameworks, models, suites, recipes, formats, launchers, trackers"
 
 
 def main(arguments: list[str]) -> int:
-    parser = Parser(prog="run_bench.py list", description="Frameworks, models, suites, recipes, formats.")
+    parser = Parser(
+        prog="run_bench.py list", description="Frameworks, models, suites, recipes, formats, launchers, trackers."
+    )
     parser.add_argument("--all", metavar="FRAMEWORK", help="every model of one framework, by asking it (a few seconds)")
     options = parser.parse_args(arguments)
 
@@ -35,4 +37,6 @@ def main(arguments: list[str]) -> int:
         console,
         Table("Formats", ("name", "looks like"), tuple((n, f.LOOKS_LIKE) for n, f in loading.formats().items())),
     )
+    show(console, Table("Launchers", ("name", "where"), tuple((n, m.ABOUT) for n, m in loading.launchers().items())))
+    show(console, Table("Trackers", ("name", "where"), tuple((n, m.ABOUT) for n, m in loading.trackers().items())))
     return 0

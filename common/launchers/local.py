@@ -1,0 +1,27 @@
+"""Trials on this machine, one at a time."""
+
+from pathlib import Path
+from typing import Any
+
+from common.progress import Display
+from common.runner import finished, run_trial
+from common.types import TrialSpec
+
+ABOUT = "on this machine, one trial at a time"
+
+
+def run_trials(folder: Path, specs: list[TrialSpec], console: Any, resume: bool = False, address: str = "") -> None:
+    """Every trial in a process of its own, one at a time; a failed one does not stop the others, nor does an error
+    of the harness while it watches one.
+
+    KeyboardInterrupt ends the running child with all that it started, records it, and is raised again. resume: a
+    finished trial is left as it is, any other goes on after its last finished epoch. address: of no meaning here.
+    """
+    display = Display(console)
+    for number, spec in enumerate(specs, start=1):
+        trial = folder / "trials" / spec.name
+        display.begin(spec, number, len(specs))
+        if resume and finished(trial, spec):
+            display.reused(spec)
+        else:
+            run_trial(trial, spec, display, resume)

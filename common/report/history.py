@@ -1,0 +1,111 @@
+"""The runs of a folder -> their history: tables, a figure, and the page that holds both."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from common.check import summarise
+from common.errors import InputError
+from common.files import write_text
+from common.history import LEAST, Point, Series, history
+from common.records import read_results
+from common.report.figures import save
+from common.report.html import html_page
+from common.report.markdown import linked, table
+from common.report.table import NONE, Table
+
+FIGURE = "figures/history.png"
+FORMS = {"epoch s": ".1f", "peak memory MiB": ".0f"}  # of F1: three digits
+
+
+class Written(NamedTuple):
+    """What was found, and where it stands."""
+
+    tables: list[Table]
+    files: list[Path]
+
+
+def write_history(folder: Path, row: str = "") -> Written:
+    """The history of all runs below the folder, of the rows whose label has the words `row`; nothing where there are none.
+    A run that cannot be read is named below the table, and left out."""
+    runs, unread = [], []
+    for file in sorted(folder.glob("**/run.json")):
+        try:
+            results = read_results(file.parent)
+            runs.append((results.run.started, summarise(results)))
+        except InputError as error:
+            unread.append(f"Left out: {error}.")
+    found = [series for series in history(runs) if row in series.label]
+    if not found:
+        return Written([], [])
+    tables = [steps_table(found), runs_table(found, unread)]
+    draw(found, folder / FIGURE)
+    words = "F1 at the last percentile, seconds of an epoch and memory, run by run; dotted: a step"
+    text = "\n\n".join(["# History", table(tables[0]), linked({FIGURE: words}), table(tables[1])]) + "\n"
+    files = [folder / name for name in ("history.md", "history.html", FIGURE)]
+    write_text(files[0], text)
+    write_text(files[1], html_page("History", text, lambda name: (folder / name).read_bytes()))
+    return Written(tables, files)
+
+
+def runs_table(found: list[Series], unread: list[str]) -> Table:
+    """One line for every run of every job, oldest first."""
+    rows = []
+    for series in found:
+        metrics = list(series.points)
+        for points in zip(*series.points.values()):
+            cells = [_value(metric, point) for metric, point in zip(metrics, points)]
+            rows.append((series.label, series.machine, points[0].started, points[0].run, *cells))
+    note = "F1, seconds of an epoch (of later ones), memory: means over a run's seeds, from three seeds on with the 95 % interval."
+    header = ("row", "machine", "started", "run", "F1", "epoch s", "peak memory MiB")
+    return Table("Runs", header, tuple(rows), (note, *unread))
+
+
+def steps_table(found: list[Series]) -> Table:
+    """Where a metric left what the runs before let expect."""
+    rows = tuple(
+        (series.label, metric, step.run, f"{step.before:{_form(metric)}}", f"{step.after:{_form(metric)}}",
+         f"{step.after / step.before - 1:+.1%}", "; ".join(step.changed) or NONE)
+        for series in found for metric, steps in series.steps.items() for step in steps
+    )  # fmt: skip
+    short = sum(len(next(iter(series.points.values()))) <= LEAST for series in found)
+    notes = [
+        "A step: outside the interval in which the runs since the last step let a further one be expected with 99 %."
+    ]
+    notes += [f"{short} of {len(found)} rows have {LEAST} runs or fewer, too few for that."] if short else []
+    header = ("row", "metric", "at the run", "before (mean)", "then", "change", "what else changed")
+    return Table("Steps", header, rows, tuple(notes))
+
+
+def draw(found: list[Series], path: Path) -> None:
+    """A panel for each metric, runs in order; a step is a dotted line."""
+    metrics = ("F1", "epoch s", "peak memory MiB")
+    figure, panels = plt.subplots(len(metrics), 1, figsize=(9, 8), sharex=False)
+    for i, series in enumerate(found):
+        for axes, (metric, points) in zip(panels, series.points.items()):
+            values = [p.value for p in points]
+            line = axes.plot(range(len(values)), values, marker="o", color=f"C{i}", label=series.label)
+            for at, point in enumerate(points):
+                if point.low is not None:
+                    axes.plot([at, at], [point.low, point.high], color=line[0].get_color(), linewidth=4, alpha=0.3)
+            for step in series.steps[metric]:
+                axes.axvline([p.run for p in points].index(step.run) - 0.5, color=f"C{i}", linestyle=":")
+    for axes, metric in zip(panels, metrics):
+        axes.set(ylabel=metric, xlabel="run of its row, oldest first")
+        axes.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="upper center", bbox_to_anchor=(0.5, 0.0), fontsize=8)
+    save(figure, path)
+
+
+def _form(metric: str) -> str:
+    return FORMS.get(metric, ".3f")
+
+
+def _value(metric: str, point: Point) -> str:
+    text = f"{point.value:{_form(metric)}}"
+    return text if point.low is None else f"{text} [{point.low:{_form(metric)}}, {point.high:{_form(metric)}}]"

@@ -1,0 +1,164 @@
+"""Under fire: mutated tables, images, checkpoints, records and baselines are bad input, or are what they say; never a traceback."""
+
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common import baselines, checkpoint
+from common.check import summarise
+from common.decode import ImageError, decode
+from common.errors import InputError
+from common.files import read_json, write_json
+from common.formats import coco, comp5329, csv
+from common.records import read_results
+
+TOKENS = (b"\0", b'"', b"\n", b"\r", b",", b"", b"{", b"]", b"-1", b"1e999", b"9" * 400, b"\xff\xfe", b"\xed\xa0\x80", b"\\ud800",
+          b"null", b"NaN", b"[[[[", b"../", b" ", b";", b"true", b"\xe2\x80\xa8")  # fmt: skip
+FEW = 40  # of 1,000 and more mutants that the slow runs see
+
+
+def mutant(data: bytes, rng: np.random.Generator) -> bytes:
+    """One to four wounds: a bit flipped, a span lost, doubled or moved, a token put in, the end cut off."""
+    for _ in range(rng.integers(1, 5)):
+        at, length = int(rng.integers(0, len(data) + 1)), int(rng.integers(1, 40))
+        span = data[at : at + length]
+        kind = rng.integers(0, 6)
+        if kind == 0 and span:
+            data = data[:at] + bytes([data[at] ^ 1 << int(rng.integers(0, 8))]) + data[at + 1 :]
+        elif kind == 1:
+            data = data[:at] + data[at + length :]
+        elif kind == 2:
+            data = data[:at] + span + data[at:]
+        elif kind == 3:
+            data = data[:at] + TOKENS[rng.integers(0, len(TOKENS))] + data[at:]
+        elif kind == 4:
+            there = int(rng.integers(0, len(data) + 1))
+            data = data[:there] + span + data[there:]
+        elif rng.random() < 0.2:
+            data = data[:at]
+    return data
+
+
+def mutants(data: bytes, n: int, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    return (mutant(data, rng) for _ in range(n))
+
+
+def many(n: int):
+    return [pytest.param(FEW, id="a few"), pytest.param(n, id=f"{n:,}", marks=pytest.mark.slow)]
+
+
+NAMES = b"image,labels\n" + b"".join(b'%d.jpg,"sea; boat %d"\n' % (i, i % 3) for i in range(12))
+MATRIX = b"file,sea,boat\n" + b"".join(b"%d.png,%d,%d\n" % (i, i % 2, i % 3 == 0) for i in range(12))
+PAPERS = b"ImageID,Labels,Caption\n" + b"".join(b'%d.jpg,%d 19,"a ""sign"", %d"\n' % (i, i, i) for i in range(12))
+INSTANCES = json.dumps({
+    "images": [{"id": i, "file_name": f"{i}.jpg"} for i in range(6)], "categories": [{"id": 3, "name": "sea"}, {"id": 7, "name": "boat"}],
+    "annotations": [{"id": i, "image_id": i % 6, "category_id": (3, 7)[i % 2]} for i in range(9)],
+}).encode()  # fmt: skip
+
+
+@pytest.mark.parametrize("n", many(2500))
+@pytest.mark.parametrize(
+    ("form", "name", "whole"),
+    [(csv, "t.csv", NAMES), (csv, "t.csv", MATRIX), (comp5329, "train.csv", PAPERS), (coco, "t.json", INSTANCES)],
+    ids=["names", "matrix", "comp5329", "coco"],
+)
+def test_a_mutated_table_is_refused_or_read_row_by_row(tmp_path, form, name, whole, n):
+    file, read = tmp_path / name, 0
+    where = tmp_path if form is comp5329 else file
+    for data in mutants(whole, n):
+        file.write_bytes(data)
+        try:
+            found = form.read(where)
+        except (InputError, UnicodeError):  # which the front door tells alike
+            continue
+        read += 1
+        assert found.labels.shape == (len(found.ids), len(found.class_names)) and len(found) > 0
+        assert set(np.unique(found.labels)) <= {0, 1} and len(found.paths) == len(found.ids)
+        if form is not coco:  # no row is lost without a word: as many as lines that begin one
+            assert len(found) >= sum(line.strip().strip(b"\0") != b"" for line in data.splitlines()[1:]) - data.count(
+                b'"'
+            ) - data.count(b"\r")
+    assert 0 < read < n  # some are harmless, some are not
+
+
+@pytest.mark.parametrize("n", many(2000))
+def test_a_mutated_photograph_is_decoded_or_refused(tmp_path, n):
+    stream, file = io.BytesIO(), tmp_path / "a.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)).save(stream, "JPEG")
+    read = 0
+    for data in mutants(stream.getvalue(), n):
+        file.write_bytes(data)
+        try:
+            assert len(decode(str(file), 24)) == 24 * 24 * 3
+            read += 1
+        except ImageError as error:
+            assert str(error)
+    assert 0 < read < n
+
+
+@pytest.fixture(scope="module")
+def run(bench, tmp_path_factory):
+    parent = tmp_path_factory.mktemp("fuzz")
+    words = ("--frameworks", "fake", "--limit", "100", "--image-size", "16", "--results-dir", parent, "--name", "run")
+    assert bench(*words).returncode == 0
+    return parent / "run"
+
+
+@pytest.mark.parametrize("n", many(400))
+@pytest.mark.parametrize(
+    "name", ["run.json", "labels.npz", "plans/seed0-none.npz", "spec.json", "events.jsonl", "parent.json", "logits.npz"]
+)
+def test_a_mutated_record_is_one_message_or_is_read(run, tmp_path, name, n):
+    shutil.copytree(run, tmp_path / "run")
+    (trial,) = (tmp_path / "run" / "trials").iterdir()
+    file = (
+        trial / name if name in ("spec.json", "events.jsonl", "parent.json", "logits.npz") else tmp_path / "run" / name
+    )
+    for data in mutants(file.read_bytes(), n):
+        file.write_bytes(data)
+        try:
+            assert len(read_results(tmp_path / "run").rows) >= 1
+        except (InputError, OSError) as error:
+            assert str(error)
+
+
+@pytest.mark.parametrize("n", many(1000))
+def test_a_mutated_baseline_is_one_message_or_is_read(run, tmp_path, n):
+    file = tmp_path / "base.json"
+    write_json(file, summarise(read_results(run)).model_dump())
+    refused = 0
+    for data in mutants(file.read_bytes(), n):
+        file.write_bytes(data)
+        try:
+            assert baselines.read(file) is not None
+        except (InputError, UnicodeError):
+            refused += 1
+    assert refused
+
+
+@pytest.mark.parametrize("n", many(1000))
+def test_a_mutated_checkpoint_is_begun_anew_or_is_the_same(tmp_path, n):
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    files = {"epoch2.state": bytes(range(200)), "epoch2.npz": b"logits" * 50, "best1.safetensors": b"weights" * 50}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    names = dict(zip(("state", "logits", "best"), files))
+    hashes = {name: checkpoint.hash_file(folder / name) for name in files}
+    write_json(folder / "checkpoint.json", names | {"epoch": 2, "best_epoch": 1, "best_loss": 0.5, "hashes": hashes})
+    files["checkpoint.json"] = (folder / "checkpoint.json").read_bytes()
+    for name, whole in files.items():
+        for data in mutants(whole, n // len(files)):
+            (folder / name).write_bytes(data)
+            epoch = checkpoint.last_epoch(tmp_path)
+            assert epoch == 0 or name == "checkpoint.json" or data == whole
+            if epoch and name == "checkpoint.json":
+                said = read_json(folder / name)
+                assert said["hashes"].keys() <= files.keys()
+        (folder / name).write_bytes(whole)
+    assert checkpoint.last_epoch(tmp_path) == 2

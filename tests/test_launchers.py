@@ -1,0 +1,165 @@
+"""Trials on a cluster: two real Ray nodes, one of which is killed in the middle of an epoch; what may then be compared."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import psutil
+import pytest
+from conftest import PROJECT
+from test_comparison import repeated, results, row
+from test_resume import in_epoch, logits, wait_until
+
+from common.comparison import attribution, pairs
+from common.errors import InputError
+from common.files import read_json
+from common.groups import MARK, groups
+from common.launchers import ray as launcher
+from common.records import read_results
+from common.report.table import further_scores_table, scores_table
+
+WORDS = ("--frameworks", "fake", "--models", "logistic", "worse", "--limit", "400", "--image-size", "32", "--epochs", "3",
+         "--threads", "1")  # fmt: skip
+TRIALS = ("01-fake-logistic-head-seed0", "02-fake-worse-head-seed0")
+ROOM = {"num_cpus": 1, "memory": 2 * launcher.MEMORY_BYTES, "object_store_memory": 80 * 2**20}
+
+
+def specs(*models, threads=2):
+    found = [row("a", 0.1, model=model, threads=threads).record.spec for model in models]
+    return [spec.model_copy(update={"seed": number}) for number, spec in enumerate(found)]
+
+
+def test_what_is_compared_runs_on_one_node_in_turn():
+    found = launcher.bundles(specs("x", "y", "x", "y", "y"))
+    assert [[s.seed for s in bundle] for bundle in found] == [[0, 2], [1, 3, 4]]
+
+
+@pytest.mark.parametrize(("cpus", "memory", "alive"), [(1, 1e12, True), (8, 1e9, True), (8, 1e12, False)])
+def test_a_trial_that_no_node_could_ever_take_is_refused(cpus, memory, alive):
+    """Ray would wait for such a node for ever."""
+    good = {"Alive": True, "Resources": {"CPU": 2.0, "memory": 1e12}}
+    launcher._check_room([good], specs("x"))
+    with pytest.raises(InputError, match=r"no node has what a trial asks for \(2 CPU, 0 GPU, .*take fewer --threads"):
+        launcher._check_room([{"Alive": alive, "Resources": {"CPU": cpus, "memory": memory}}], specs("x"))
+
+
+def on(machine, found, framework=""):
+    """The same results, the framework's rows (or all) on that machine."""
+    rows = tuple(
+        r.model_copy(update={"record": r.record.model_copy(update={"machines": ({"processor": machine},)})})
+        if framework in ("", r.record.spec.framework) else r
+        for r in found.rows
+    )  # fmt: skip
+    return found.model_copy(update={"rows": rows})
+
+
+def test_rows_of_unlike_machines_enter_no_ratio():
+    alike = on("fast", repeated(0.8))
+    assert pairs(groups(alike), alike)[0].ratio is not None
+    apart = on("slow", alike, "b")
+    (pair,) = pairs(groups(apart), apart)
+    assert pair.ratio is None and "they were not given the same machine" in pair.barred
+
+
+def test_repeats_of_unlike_machines_mark_the_row():
+    here, there = (
+        on(machine, results(row("a", 0.1, repeat))).rows[0] for machine, repeat in (("fast", 0), ("slow", 1))
+    )
+    (group,) = groups(results(here, there))
+    assert group.label.endswith(MARK)
+    (group,) = groups(results(here))
+    assert not group.label.endswith(MARK)
+
+
+def test_a_ratio_over_unlike_machines_is_not_taken_apart():
+    times = {("a", "small"): 0.1, ("b", "large"): 0.6, ("a", "large"): 0.3, ("b", "small"): 0.25}
+    found = on("fast", results(*(row(f, t, model=m, formulas="library") for (f, m), t in times.items())))
+    one, other, *_ = groups(found)
+    assert not attribution(one, other, groups(found)).refused
+    lines = groups(on("slow", found, "b"))
+    assert "its rows ran on unlike machines (processor fast; processor slow)" in attribution(*lines[:2], lines).refused
+
+
+def test_a_cluster_that_is_not_there_is_bad_input(bench, tmp_path):
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    done = bench(*WORDS, "--launcher", "ray", "--address", "127.0.0.1:1", "--results-dir", tmp_path)
+    assert done.returncode == 2 and "no Ray cluster at --address 127.0.0.1:1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A head that runs nothing, and two nodes with a cache each. On the first, trials hang in their second epoch, on the
+    second they wait there for three seconds."""
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    found = Cluster(initialize_head=True, head_node_args=ROOM | {"num_cpus": 0, "include_dashboard": False})
+    caches = [tmp_path_factory.mktemp("cache") for _ in range(2)]
+    nodes = [
+        found.add_node(**ROOM, env_vars={"FRAMEWORK_BENCH_CACHE": str(cache), "FRAMEWORK_BENCH_FAULT": fault})
+        for cache, fault in zip(caches, ("hang@2:3", "wait@2:3"))
+    ]
+    yield found, nodes, caches
+    found.shutdown()
+
+
+def begun(cluster, parent):
+    words = [*WORDS, "--launcher", "ray", "--address", cluster.address, "--results-dir", parent, "--name", "run"]
+    return subprocess.Popen(
+        [sys.executable, PROJECT / "run_bench.py", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def node_of(run, trial):
+    return read_json(run / "trials" / trial / "parent.json")["node"]
+
+
+def left_over(run):
+    return [p for p in psutil.process_iter(["cmdline"]) if str(run) in " ".join(p.info["cmdline"] or ())]
+
+
+def test_a_node_that_dies_and_a_driver_that_dies_cost_nothing(cluster, bench, tmp_path):
+    found, (first, second), caches = cluster
+    driver, run = begun(found, tmp_path / "a"), tmp_path / "a" / "run"
+    wait_until(lambda: all(in_epoch(run, 2, trial) for trial in TRIALS))
+    held = next(trial for trial in TRIALS if node_of(run, trial) == first.node_id)  # the other is on the other node
+    found.remove_node(first, allow_graceful=False)
+    output = driver.communicate(timeout=240)[0]
+    assert driver.returncode == 0, output
+    assert output.count("[1] ") > 1 < output.count("[2] ")
+    elsewhere = read_results(run)
+    assert [r.record.status for r in elsewhere.rows] == ["ok", "ok"]
+    (moved,) = [r.record for r in elsewhere.rows if r.record.spec.name == held]
+    assert moved.resumed_after == (1,) and moved.node == second.node_id and len(moved.machines) == 2
+    assert all(next((cache / "pixels").glob("*/store.json")) for cache in caches)  # each made its own
+    assert left_over(run) == []
+
+    driver, again = (
+        begun(found, tmp_path / "b"),
+        tmp_path / "b" / "run",
+    )  # on the node that is left, one after the other
+    wait_until(lambda: in_epoch(again, 2, TRIALS[0]))
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate(timeout=60)
+    wait_until(lambda: left_over(again) == [])
+    done = bench("--resume", again)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    assert bench(*WORDS, "--results-dir", tmp_path / "c", "--name", "run").returncode == 0
+    locally = read_results(tmp_path / "c" / "run")
+    for other in (elsewhere, read_results(again)):
+        assert scores_table(other) == scores_table(locally) and further_scores_table(other) == further_scores_table(
+            locally
+        )
+        assert [r.record.receipts for r in other.rows] == [r.record.receipts for r in locally.rows]
+        assert [r.record.receipt_fault for r in other.rows] == ["", ""]
+    for trial in TRIALS:
+        here, there = logits(tmp_path / "c" / "run", trial), logits(run, trial)
+        assert all(np.array_equal(here[name], there[name]) for name in here)
