@@ -81,6 +81,7 @@ def summarise(results: Results) -> Baseline:
         spec = row.record.spec
         words = [spec.framework, str(spec.model), spec.recipe.name, spec.recipe.train, spec.feed.balance]
         words += [spec.lane] if spec.lane != "default" else []  # baselines are older than lanes
+        words += [f"{spec.process.devices} devices"] if spec.process.devices > 1 else []
         jobs.setdefault(" ".join(words), []).append(row)
     return Baseline(
         run=run.name, command=run.command, context={**run.machine, **run.made_by},

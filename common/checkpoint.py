@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from common.child import CHECKPOINT, TUNING
+from common.child import CHECKPOINT, MEETING, TUNING
 from common.files import hash_file, read_json, replacing, write_arrays, write_json, write_text
 from common.watch import read_events
 
@@ -84,3 +84,4 @@ def rewind(trial: Path) -> int:
 def remove(trial: Path) -> None:
     for name in (CHECKPOINT, TUNING):
         shutil.rmtree(trial / name, ignore_errors=True)
+    (trial / MEETING).unlink(missing_ok=True)

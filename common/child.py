@@ -27,6 +27,7 @@ RESUME = "--resume"  # said by the parent, which has taken the events back to th
 RECEIPTS = "receipts"  # what the training steps received, a file for each epoch
 CHECKPOINT = "checkpoint"  # and while it runs: its state after the last epoch
 TUNING = "tuning"  # and while the tuned lane tries ways of training: the state to go back to
+MEETING = "meeting"  # and while it runs on several devices: the file through which their processes find each other
 END_S = 3  # after this, a child that was asked to end is killed
 STALL_S = 15.0  # a download that brings no byte for so long is given up
 BUSY_CPU_S = 0.5  # a child that computes so much meanwhile is no stalled download

@@ -71,7 +71,7 @@ def _given(row: Row) -> dict[str, Any]:
         "model": spec.model, "trained part": spec.trained_part, "seed": spec.seed, "plan (split, order, balance, crops)": spec.feed.plan_hash, "labels": spec.feed.labels_hash,
         "pixels": (spec.feed.pixels_hash, spec.feed.image_side), "initial weights": (spec.weights.sha256, spec.weights.source),
         "lane": spec.lane, "preprocessing": spec.weights.preprocessing, "recipe": spec.recipe, "loader workers": spec.feed.workers,
-        "device": spec.process.device, "threads": (spec.process.threads, environment.get("threads", "").split(" ")[0]),
+        "device": spec.process.device, "devices": spec.process.devices, "threads": (spec.process.threads, environment.get("threads", "").split(" ")[0]),
         "precision": facts.get("precision"), "what the steps received": row.record.receipts, "machine": row.record.machines[-1:],
     }  # fmt: skip
 
@@ -104,7 +104,7 @@ def pairs(groups: list[Group], results: Results) -> list[Pair]:
 
     def key(g: Group) -> tuple:
         spec = g.first.record.spec
-        return spec.model, spec.trained_part, spec.feed.balance, spec.lane
+        return spec.model, spec.trained_part, spec.feed.balance, spec.lane, spec.process.devices
 
     def framework(g: Group) -> str:
         return g.first.record.spec.framework

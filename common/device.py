@@ -1,10 +1,12 @@
-"""One device for all trials of a run."""
+"""One kind of device for all trials of a run, and whether several may take part in one."""
 
 import shutil
 from pathlib import Path
 
+from common import loading
 from common.child import ask
 from common.errors import InputError
+from common.types import Job, Settings
 
 
 def choose(asked: str, frameworks: list[str]) -> tuple[str, list[str]]:
@@ -24,3 +26,23 @@ def choose(asked: str, frameworks: list[str]) -> tuple[str, list[str]]:
 
 def _nvidia() -> bool:
     return shutil.which("nvidia-smi") is not None or Path("/dev/nvidia0").exists()
+
+
+def check_several(settings: Settings, jobs: list[Job]) -> None:
+    """InputError where trials are to run on several devices and cannot."""
+    most = max(settings.devices)
+    if most == 1:
+        return
+    able = [name for name, card in loading.framework_cards().items() if card.PARALLEL]
+    if lacking := [f for f in dict.fromkeys(job.framework for job in jobs) if f not in able]:
+        raise InputError(
+            f"--devices {most}: {', '.join(lacking)} trains on one device here; several are for {', '.join(able)}"
+        )
+    if settings.lanes != ("default",) or settings.ceilings:
+        raise InputError(
+            f"--devices {most} is for the default lane, without ceilings; leave out --lane tuned and --ceilings"
+        )
+    if settings.batch_size < most:
+        raise InputError(
+            f"--devices {most}: a batch of {settings.batch_size} has not an image for each; take a larger --batch-size"
+        )

@@ -34,7 +34,15 @@ def groups(results: Results) -> list[Group]:
     kinds: dict[tuple, list[Row]] = {}
     for row in results.rows:
         spec = row.record.spec
-        key = (spec.framework, str(spec.model), spec.weights.source, spec.recipe.train, spec.feed.balance, spec.lane)
+        key = (
+            spec.framework,
+            str(spec.model),
+            spec.weights.source,
+            spec.recipe.train,
+            spec.feed.balance,
+            spec.lane,
+            spec.process.devices,
+        )
         kinds.setdefault(key, []).append(row)
     labels = _labels(list(kinds))
     found = [
@@ -134,8 +142,11 @@ def marked(lines: list[Group], results: Results) -> list[str]:
 def _labels(keys: list[tuple]) -> list[str]:
     """'torch resnet50:v1.5', with further words only where two would read the same."""
     labels = [f"{k[0]} {k[1]}" for k in keys]
-    keys = [(*k[:4], "not balanced" if k[4] == "none" else k[4], k[5]) for k in keys]
-    for place in (5, 3, 4, 2):
+    keys = [
+        (*k[:4], "not balanced" if k[4] == "none" else k[4], k[5], f"on {k[6]} device{'s' if k[6] > 1 else ''}")
+        for k in keys
+    ]
+    for place in (5, 6, 3, 4, 2):
         kinds: dict[str, set[str]] = {}
         for label, key in zip(labels, keys):
             kinds.setdefault(label, set()).add(key[place])

@@ -144,6 +144,11 @@ def trials_parser(verbs: Mapping[str, str]) -> Parser:
         metavar="N",
         help="loader workers (default: 0; where they decode, 1 for every 4 cores)",
     )
+    machine.add_argument(
+        "--devices", nargs="+", type=positive, metavar="N",
+        help="spread each batch over N devices (of the CPU: N processes that share its threads); several: a trial for each "
+        "(default: 1)",
+    )  # fmt: skip
     machine.add_argument("--threads", type=positive, metavar="N", help="of each trial (default: this machine's cores)")
     machine.add_argument("--launcher", metavar="NAME", help="where trials run: local, or a cluster's (see list)")
     machine.add_argument("--address", help="of the cluster (default: auto, the one that this machine is part of)")

@@ -53,6 +53,7 @@ def make_run(
     if settings.name:
         check_free(Path(settings.results_dir) / settings.name)
     jobs, notes = select.jobs(settings)
+    device.check_several(settings, jobs)
     dataset = read_data(settings)
     on, device_notes = device.choose(settings.device, [job.framework for job in jobs])
     # What can be refused without decoding is refused before it; which rows a run may start from is known only after.
@@ -232,19 +233,19 @@ def write_specs(
     on: str,
 ) -> list[TrialSpec]:
     """spec.json of every trial, in the order to run."""
-    process = ProcessSpec(
-        device=on, deterministic=settings.deterministic, threads=settings.threads or cores(), timeout_s=settings.timeout_s,
-        stall_s=settings.stall_s,
-    )  # fmt: skip
     specs = []
     for repeat in range(settings.repeats):
-        turns = [(job, lane) for job in jobs for lane in settings.lanes]
-        for job, lane in turns if repeat % 2 == 0 else reversed(turns):
+        turns = list(itertools.product(jobs, settings.lanes, settings.devices))
+        for job, lane, devices in turns if repeat % 2 == 0 else reversed(turns):
             seed = settings.seed + repeat
             found = initial[seed, job]
             path = below(folder, Path(found.path)) if found.path else ""
+            process = ProcessSpec(
+                device=on, deterministic=settings.deterministic, threads=settings.threads or cores(), devices=devices,
+                timeout_s=settings.timeout_s, stall_s=settings.stall_s,
+            )  # fmt: skip
             spec = TrialSpec(
-                name=trial_name(len(specs) + 1, job, lane, seed), lane=lane, features=settings.features,
+                name=trial_name(len(specs) + 1, job, lane, devices, seed), lane=lane, features=settings.features,
                 ceilings=settings.ceilings, framework=job.framework, model=job.model,
                 weights=found.model_copy(update={"path": path}), recipe=recipe(settings, job, found),
                 feed=feeds[seed, job.balance], process=process, seed=seed, repeat=repeat,
@@ -323,8 +324,9 @@ def run_name(settings: Settings, jobs: list[Job], dataset: Dataset) -> str:
     return f"{time.strftime('%Y-%m-%d-%H%M%S')}-{what}-{dataset.name}"
 
 
-def trial_name(number: int, job: Job, lane: Lane, seed: int) -> str:
+def trial_name(number: int, job: Job, lane: Lane, devices: int, seed: int) -> str:
     words = [f"{number:02}", job.framework, str(job.model), job.train]
     words += [job.balance] if job.balance != "none" else []
     words += [lane] if lane != "default" else []
+    words += [f"{devices}devices"] if devices > 1 else []
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join([*words, f"seed{seed}"]))

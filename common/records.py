@@ -135,12 +135,20 @@ def paired(finished: list[tuple[TrialSpec, np.ndarray, dict[str, np.ndarray]]]) 
     F1 by percentile."""
     lines: dict[tuple, dict[tuple, tuple[str, np.ndarray, dict[str, np.ndarray]]]] = {}
     for spec, rows, f1 in finished:
-        line = spec.framework, spec.lane, spec.model, spec.trained_part, spec.weights.source, spec.feed.balance
+        line = (
+            spec.framework,
+            spec.lane,
+            spec.model,
+            spec.trained_part,
+            spec.process.devices,
+            spec.weights.source,
+            spec.feed.balance,
+        )
         lines.setdefault(line, {})[spec.seed, spec.feed.plan_hash] = spec.name, rows, f1
     found = []
     for (one, mine), (other, theirs) in itertools.combinations(lines.items(), 2):
         both = [(mine[turn], theirs[turn]) for turn in mine if turn in theirs]
-        if not both or one[2:4] != other[2:4] or (one[0] != other[0]) == (one[1] != other[1]):
+        if not both or one[2:5] != other[2:5] or (one[0] != other[0]) == (one[1] != other[1]):
             continue
         names = tuple(zip(*((a[0], b[0]) for a, b in both)))
         images = np.concatenate([a[1] for a, _ in both])

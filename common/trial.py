@@ -5,18 +5,18 @@
 repeats that trial alone, in its folder.
 """
 
-import contextlib
 import os
 import re
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from common import ceilings, checkpoint, lane
+from common import ceilings, checkpoint, lane, ranks
 from common.balance import positive_weights
 from common.child import RECEIPTS, RESUME, STARTED, clear, die_with_parent, environment
 from common.decode import ImageError
@@ -130,8 +130,7 @@ class Trial:
         self.adapter.fence()
         self.epoch_s = train_s = time.perf_counter() - start
         watch.check_images(feed.images)
-        with self.writing():
-            write_arrays(self.folder / RECEIPTS / f"epoch{epoch}.npz", received=watch.receipts)
+        self.keep(write_arrays, self.folder / RECEIPTS / f"epoch{epoch}.npz", received=watch.receipts)
         check_loss(train_loss, epoch)
         logits, validation_s = self.validate(epoch - 1, "validation")
         loss = bce_with_logits(logits, self.labels[self.plan.validation_rows], self.positive_weights)
@@ -147,14 +146,13 @@ class Trial:
         done.epoch, done.logits[f"epoch{epoch}"] = epoch, logits
         if improved:
             done.best_loss, done.best_epoch, done.best = loss, epoch, self.adapter.dump(self.model)
-        with self.writing():
-            checkpoint.save(self.folder, done, self.adapter, self.model)
+        self.keep(checkpoint.save, self.folder, done, self.adapter, self.model)
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """What is done meanwhile counts as such in the account of the trial's time; the next event says how long it took."""
+    def keep(self, write: Callable[..., None], *what: Any, **named: Any) -> None:
+        """Write it, on the one of several ranks that writes. The time counts as such; the next event says how long it took."""
         began = time.perf_counter()
-        yield
+        if ranks.rank() == 0:
+            write(*what, **named)
         self.writing_s += time.perf_counter() - began
 
     def finish(self) -> None:
@@ -165,14 +163,12 @@ class Trial:
         if len(self.plan.test_rows):
             epochs = self.spec.recipe.epochs
             arrays["test"], test_s = self.predict(self.plan.test_rows, self.plan.test_crops, epochs, "test")
-        with self.writing():
-            write_arrays(self.folder / "logits.npz", **arrays)
+        self.keep(write_arrays, self.folder / "logits.npz", **arrays)
         if self.tuned:
             self.tuned.check(self.plan, logits)
         assert self.spec.weights.preprocessing is not None
         file = self.folder / "weights.safetensors"
-        with self.writing():
-            save_weights(file, self.done.best, self.spec.model, self.spec.weights.preprocessing)
+        self.keep(save_weights, file, self.done.best, self.spec.model, self.spec.weights.preprocessing)
         peak = self.adapter.peak_device_bytes()  # of the trial, not of what its ceilings take
         if self.spec.ceilings:
             self.events.write("ceilings", **ceilings.measured(self))
@@ -185,16 +181,18 @@ class Trial:
             lived_s=lived_s,
             peak_device_bytes=peak,
         )
-        checkpoint.remove(self.folder)
+        self.keep(checkpoint.remove, self.folder)
 
 
 def run(folder: Path, resume: bool) -> int:
     """Carry out the trial in `folder` (spec.json), from its last checkpoint where it may. 0: done; 1: failed, with
     the reason as an event."""
     born = float(os.environ[STARTED])
-    events = Events(folder / "events.jsonl")
+    events = Events(folder / "events.jsonl" if ranks.rank() == 0 else Path(os.devnull))
     try:
         spec = TrialSpec.model_validate(read_json(folder / "spec.json"))
+        if ranks.rank() == 0:
+            ranks.start_others(folder, [str(folder), *([RESUME] if resume else [])], spec.process.devices)
         trial = Trial(folder, spec, events)
         if resume:
             trial.done = checkpoint.load(folder, trial.adapter, trial.model)

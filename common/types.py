@@ -218,6 +218,7 @@ class Settings(Value):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     deterministic: bool = False
     workers: int | None = None  # none where the pixels are stored, one for every 4 cores where they are decoded
+    devices: tuple[int, ...] = (1,)  # a trial for each number
     threads: int | None = None  # as many as this machine has cores
     launcher: str = "local"
     address: str = "auto"  # of a cluster
@@ -235,6 +236,7 @@ class ProcessSpec(Value):
     device: Device
     deterministic: bool
     threads: int
+    devices: int = 1  # over which each batch is spread
     timeout_s: float  # 0: none
     stall_s: float = 0.0  # a trial without an event for so long is ended; 0: never
 

@@ -4,7 +4,8 @@ A folder `frameworks/<folder>/` is a framework:
 - `__init__.py`, the card, is light: NAME, ALIASES, ABOUT, MODELS (name -> ModelCard), DEFAULT_MODELS (empty:
   never run unless named), OTHER_MODELS (what else `Adapter.models` lists, in words; empty: nothing), READS (file
   endings that `Adapter.export` turns into canonical tensors) and BARE (the model that `bare.py`, a loop without the
-  harness, trains for `self overhead`; empty: there is none).
+  harness, trains for `self overhead`; empty: there is none) and PARALLEL (whether a trial may have a process for each of
+  several devices, see common/ranks.py: each takes its part of every batch, and all come to the same weights and logits).
 - `adapter.py` has a class `Adapter` that fulfils the protocol below. Only a child process imports it.
 """
 
@@ -50,7 +51,7 @@ EFFICIENTNET_LITE0 = ModelCard(
 
 
 class Adapter(Protocol):
-    """How one framework builds, trains and predicts. One object per child process.
+    """How one framework builds, trains and predicts. One object per child process: of each rank, on several devices.
 
     Adapters never shuffle, balance, augment, choose a threshold, read a clock, score, print or write results;
     labels of the validation split never reach them.

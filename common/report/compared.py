@@ -7,6 +7,7 @@ from common.errors import InputError, unknown
 from common.groups import MARK, REAL, Group, busy, groups, marked, smallest_p
 from common.report.differences import differences
 from common.report.lanes import lanes, lanes_table
+from common.report.scaling import scaled, scaling_table
 from common.report.table import NONE, Table, number
 from common.results import Gate, Results
 from common.stats import LEVEL, WORTH, Interval, median_interval
@@ -163,6 +164,7 @@ def tables(results: Results, a: str = "", b: str = "") -> list[Table]:
         shown += [gates_table(results.gates)] if results.gates else []
         shown += [pairs_table(results, found)] if found else []
         shown += [lanes_table(results, both)] if (both := lanes(everything)) else []
+        shown += [scaling_table(results, more)] if (more := scaled(everything)) else []
         return shown + ([attribution_table(attribution(*cross, everything))] if cross else [])
     one, other = (_named(name, everything) for name in (a, b))
     if one is other:

@@ -16,7 +16,14 @@ def lanes(everything: list[Group]) -> list[tuple[Group, Group]]:
 
     def job(g: Group) -> tuple:
         spec = g.first.record.spec
-        return spec.framework, spec.model, spec.weights.source, spec.recipe.train, spec.feed.balance
+        return (
+            spec.framework,
+            spec.model,
+            spec.weights.source,
+            spec.recipe.train,
+            spec.feed.balance,
+            spec.process.devices,
+        )
 
     tuned = {job(g): g for g in everything if g.rows and g.first.record.spec.lane == "tuned"}
     plain = [g for g in everything if g.rows and g.first.record.spec.lane == "default"]

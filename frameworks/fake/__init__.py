@@ -21,3 +21,4 @@ DEFAULT_MODELS = ()
 OTHER_MODELS = ""
 READS = ()
 BARE = ""
+PARALLEL = False

@@ -10,12 +10,14 @@ import timm
 import torch
 import torchvision
 from torch import nn
+from torch.utils.data import DataLoader
 
 from common.feed import Feed
 from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
 from common.watch import FORWARD, FROZEN, RECEIPT, TRAINED, Watch
 from frameworks.pytorch import MODELS, models, tuned
 from frameworks.pytorch.data import loader
+from frameworks.pytorch.parallel import Ranks
 from frameworks.torch_common import process as torch_process
 
 OPTIMISERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
@@ -36,11 +38,18 @@ class Model:
         self.schedule = plateau(self.optimiser, patience=2) if spec.schedule == "plateau" else None
         self.parts = tuned.split(built, spec.train)
         self.cut, self.from_features = self.parts, False  # where steps tell that the part that trains begins
+        self.ranks = Ranks()
+        self.wrapped = self.ranks.wrapped(built.network, self.moving_norms(), device)
         self.run: Callable[[torch.Tensor], torch.Tensor] = self.whole  # what a step and a prediction compute
 
     def whole(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 [n, side, side, 3] -> logits [n, classes]: the default lane."""
-        return self.network(self.preprocess(pixels))
+        return (self.wrapped if self.network.training else self.network)(self.preprocess(pixels))
+
+    def moving_norms(self) -> int:
+        """How many batch norms normalise by the batch, and move their statistics, in a training step."""
+        models.train_mode(self.built, self.spec.frozen_norm)
+        return sum(isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training for m in self.network.modules())
 
     @property
     def network(self) -> nn.Module:
@@ -66,6 +75,8 @@ class Adapter:
         own = models.Head(head.in_features, head.out_features, bias=head.bias is not None)
         built.network.set_submodule(built.head, own)
         models.freeze(built, spec.train)
+        if Ranks().count > 1 and self.device.type == "cuda":
+            built.network = nn.SyncBatchNorm.convert_sync_batchnorm(built.network)
         # The pixels come channels last, TensorFlow computes so, and torch is 1.2 to 1.7 times faster so (2 cores,
         # float32, forward, 64 to 224 pixels): one layout for all rows.
         dtype = getattr(torch, spec.precision)
@@ -95,28 +106,33 @@ class Adapter:
         models.train_mode(model.built, model.spec.frozen_norm)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         taken = []
+        counts = iter(model.ranks.counts(feed))
         # A GPU does its work later than it is told to: there a step is not taken apart.
         part = watch.part if watch.takes_apart and self.device.type == "cpu" else lambda name: None
         trained_alone = model.cut or model.from_features or model.spec.train == "all"
         forward = TRAINED if trained_alone else FORWARD
         with tuned.at_the_cut(model.cut, lambda: part(FROZEN)):
-            for batch in watch.fetch(loader(feed, pin=self.device.type == "cuda")):
+            for batch in watch.fetch(self._loader(model, feed)):
                 watch.received(*batch)
+                mine, whole = next(counts)
                 images, labels, ids = (tensor.to(self.device, non_blocking=True) for tensor in batch)
                 part("host to device")
-                taken.append(model.receipt(images, labels, ids))
+                taken.append(model.receipt(images, labels, ids)[:mine])
                 part(RECEIPT)
                 model.optimiser.zero_grad()
                 loss = model.loss(model.run(images), labels.to(model.dtype))
                 part(forward)
-                loss.backward()
+                (loss if mine == whole else loss * model.ranks.weight(mine, whole)).backward()
                 part("backward")
                 model.optimiser.step()
                 part("optimiser")
-                total += loss.detach() * len(images)
-                watch.stepped(len(images), loss.detach())
-        watch.took(torch.cat(taken).cpu().numpy())
-        return float(total) / feed.images
+                total += loss.detach() * mine
+                watch.stepped(whole, loss.detach())
+        watch.took(model.ranks.gathered(taken))
+        return model.ranks.summed(total) / feed.images
+
+    def _loader(self, model: Model, feed: Feed) -> DataLoader:
+        return loader(feed, model.ranks.positions(feed), pin=self.device.type == "cuda")
 
     def receipt(self, model: Model, images: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
         batch = (torch.from_numpy(array).to(self.device) for array in (images, labels, ids))
@@ -150,17 +166,18 @@ class Adapter:
 
     def predict(self, model: Model, feed: Feed, watch: Watch) -> np.ndarray:
         model.network.eval()
-        parts = []
+        parts, counts = [], iter(model.ranks.counts(feed))
         with torch.no_grad():
-            for (images,) in watch.fetch(loader(feed, pin=self.device.type == "cuda")):
+            for (images,) in watch.fetch(self._loader(model, feed)):
                 watch.received(images)
+                mine, whole = next(counts)
                 images = images.to(self.device, non_blocking=True)
-                parts.append(model.run(images))
-                watch.stepped(len(images))
-        return torch.cat(parts).cpu().numpy()
+                parts.append(model.run(images)[:mine])
+                watch.stepped(whole)
+        return model.ranks.gathered(parts)
 
     def consume(self, feed: Feed) -> None:
-        for _ in loader(feed, pin=self.device.type == "cuda"):
+        for _ in loader(feed, Ranks().positions(feed), pin=self.device.type == "cuda"):
             pass
 
     def products(self, precision: str) -> dict[str, tuple[float, Callable[[], Any]]]:
@@ -238,6 +255,7 @@ class Adapter:
             "dropout": f"{model.built.dropout.p:g} before layer4" if model.built.dropout and model.built.dropout.training else "none",
             "schedule": "ReduceLROnPlateau, patience 2" if model.schedule else "constant",
             "loader": "DataLoader; workers are processes, without one the training process loads",
+            **({"devices": f"{model.ranks.count}, gradients averaged by {type(model.wrapped).__name__}"} if model.ranks.count > 1 else {}),
             **torch_process.facts(),
         }  # fmt: skip
 

@@ -20,13 +20,6 @@ class Images(Dataset):
         return tuple(torch.from_numpy(np.asarray(a)) for a in self.feed.item(position))
 
 
-def loader(feed: Feed, pin: bool) -> DataLoader:
-    """The feed's order, its short last batch, and its number of worker processes; nothing is shuffled."""
-    return DataLoader(
-        Images(feed),
-        batch_size=feed.batch_size,
-        shuffle=False,
-        num_workers=feed.workers,
-        drop_last=False,
-        pin_memory=pin,
-    )
+def loader(feed: Feed, batches: list[list[int]], pin: bool) -> DataLoader:
+    """The feed's images in these batches of positions, and its number of worker processes; nothing is shuffled."""
+    return DataLoader(Images(feed), batch_sampler=batches, num_workers=feed.workers, pin_memory=pin)

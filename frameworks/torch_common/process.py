@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from common import receipts
+from common import ranks, receipts
 from common.errors import InputError
 from common.types import ProcessSpec
 
@@ -13,14 +13,23 @@ def set_up(process: ProcessSpec, seed: int) -> torch.device:
     """Threads, precision, determinism, random generator. InputError: the device is not there."""
     if process.device == "cuda" and not torch.cuda.is_available():
         raise InputError("torch sees no CUDA device; take --device cpu")
-    torch.set_num_threads(process.threads)
-    torch.set_num_interop_threads(process.threads)
+    if process.device == "cuda" and process.devices > torch.cuda.device_count():
+        raise InputError(f"torch sees {torch.cuda.device_count()} CUDA devices, --devices asks for {process.devices}")
+    threads = max(1, process.threads // process.devices)  # ranks on one processor share its cores
+    torch.set_num_threads(threads)
+    torch.set_num_interop_threads(threads)
     # float32 means float32 on every framework: TF32 is on by default for some operations and off for others
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.manual_seed(seed)
     if process.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
         torch.use_deterministic_algorithms(True)
+    if process.devices > 1:
+        where, backend = f"file://{ranks.meeting_point()}", "nccl" if process.device == "cuda" else "gloo"
+        torch.distributed.init_process_group(backend, init_method=where, rank=ranks.rank(), world_size=process.devices)
+    if process.device == "cuda":
+        torch.cuda.set_device(ranks.rank())
+        return torch.device("cuda", ranks.rank())
     return torch.device(process.device)
 
 

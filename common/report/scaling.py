@@ -1,0 +1,43 @@
+"""PURE: Results -> what further devices gained over one, for the same work."""
+
+import numpy as np
+
+from common.comparison import seconds
+from common.groups import Group, fault, machines
+from common.report.table import NONE, Table
+from common.results import Results
+from common.stats import ratio_interval
+
+
+def scaled(everything: list[Group]) -> list[tuple[Group, Group]]:
+    """Each job that finished on one device and on several: both lines."""
+
+    def job(g: Group) -> tuple:
+        spec = g.first.record.spec
+        return spec.framework, spec.model, spec.weights.source, spec.recipe.train, spec.feed.balance, spec.lane
+
+    one = {job(g): g for g in everything if g.rows and g.first.record.spec.process.devices == 1}
+    more = [g for g in everything if g.rows and g.first.record.spec.process.devices > 1]
+    return [(one[job(g)], g) for g in more if job(g) in one]
+
+
+def scaling_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
+    """Images a second, how many times as many, and that over the number of devices."""
+    rows = []
+    for one, more in both:
+        devices, processor = more.first.record.spec.process.devices, more.first.record.spec.process.device == "cpu"
+        speeds = [f"{np.median(1 / seconds(g)):.1f}" for g in (one, more)]
+        if fault(one, results.paired) or fault(more, results.paired) or len(machines([one, more])) > 1:
+            rows.append((more.label, str(devices), *speeds, NONE, NONE))
+            continue
+        n = min(len(one.rows), len(more.rows))
+        gain = ratio_interval(seconds(one)[:n], seconds(more)[:n])
+        words = f"{gain.estimate:.2f}" + (f" [{gain.low:.2f}, {gain.high:.2f}]" if n > 1 else "")
+        rows.append((more.label, str(devices), *speeds, words, f"{gain.estimate / (1 if processor else devices):.0%}"))
+    notes = (
+        "gain: images/s in later epochs over those of one device, geometric mean over the repeats, with its 99.5 % interval where "
+        "there are several. efficiency: the gain over the number of devices; on a processor, whose cores the devices share, the "
+        "gain itself. The global batch is the same.",
+    )
+    header = ("row", "devices", "images/s on one", "images/s", "gain", "efficiency")
+    return Table("Several devices against one", header, tuple(rows), notes)
