@@ -23,7 +23,7 @@ def find_folder(root: Path, images: Iterable[str]) -> str:
     others = [f for f in sorted(root.glob("*")) if f.is_dir() and f not in likely] if root.is_dir() else []
     below = [f for f in sorted((root / "images").glob("*")) if f.is_dir()] if (root / "images").is_dir() else []
     wanted = [image for image in itertools.islice(images, LOOKED_FOR) if not _leaves(image)]
-    found = {folder: sum((folder / image).is_file() for image in wanted) for folder in (*likely, *others, *below)}
+    found = {folder: sum(os.path.isfile(folder / image) for image in wanted) for folder in (*likely, *others, *below)}
     best = max(found, key=lambda folder: found[folder])  # of equals the first
     return str((best if found[best] else next((f for f in likely[1:] if f.is_dir()), root)).resolve())
 

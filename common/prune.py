@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -94,7 +95,7 @@ def _opened() -> set[str]:
     return {file.path for process in psutil.process_iter() for file in _files(process)}
 
 
-def _files(process: psutil.Process) -> Iterator[psutil._common.popenfile]:
+def _files(process: psutil.Process) -> Iterator[Any]:
     try:
         yield from process.open_files()
     except psutil.Error:

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,8 @@ def _frame(table: Path) -> pd.DataFrame:
         raise InputError(f"{table} is not UTF-8 text ({error}); save it as UTF-8") from None
     except pd.errors.ParserError as error:
         why = str(error)
-    with contextlib.suppress(pd.errors.ParserError):  # again, with the parser that can go on after a bad line
+    # Again, with the parser that can go on after a bad line.
+    with contextlib.suppress(pd.errors.ParserError), warnings.catch_warnings(action="ignore"):
         pd.read_csv(
             table,
             engine="python",

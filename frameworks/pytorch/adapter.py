@@ -44,7 +44,7 @@ class Model:
 
     def whole(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 [n, side, side, 3] -> logits [n, classes]: the default lane."""
-        return (self.wrapped if self.network.training else self.network)(self.preprocess(pixels))
+        return (self.wrapped if torch.is_grad_enabled() else self.network)(self.preprocess(pixels))
 
     def moving_norms(self) -> int:
         """How many batch norms normalise by the batch, and move their statistics, in a training step."""
@@ -122,7 +122,7 @@ class Adapter:
                 model.optimiser.zero_grad()
                 loss = model.loss(model.run(images), labels.to(model.dtype))
                 part(forward)
-                (loss if mine == whole else loss * model.ranks.weight(mine, whole)).backward()
+                (loss * weight if (weight := model.ranks.weight(mine, whole)) != 1 else loss).backward()
                 part("backward")
                 model.optimiser.step()
                 part("optimiser")
