@@ -172,7 +172,7 @@ def fake_run(bench, tmp_path_factory):
 
 
 AS_JSON = {
-    "check": (["{run}", "--baseline", "{run}/../base.json"], "Against the baseline"),
+    "check": (["{run}", "--baseline", "{run}/../base.json"], "Check: "),
     "check-adapter": (["fake"], ""),
     "compare": (["{run}"], "Speed"),
     "data": (["--limit", "50", "--results-dir", "{run}/.."], "The "),

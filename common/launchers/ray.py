@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from common.types import TrialSpec
 
 ABOUT = "on a Ray cluster (--address); all its nodes see the project, the data and the results at the same place"
 LOOK_S = 0.2
+KNOCK_S = 5.0
 RETRIES = 3  # of a trial whose node or worker died
 MEMORY_BYTES = 4 * 2**30  # that a trial asks its node for
 END_S = 15.0  # what stopped trials have to end in
@@ -57,15 +59,23 @@ def _cluster(address: str) -> Iterator[Any]:
     except ImportError:
         raise InputError("--launcher ray needs the package ray; install it with: uv sync --extra ray") from None
     try:
+        _knock(address)
         ray.init(
             address, log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": {"PYTHONPATH": str(PROJECT)}}
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, OverflowError, ValueError, RuntimeError) as error:
         raise InputError(f"no Ray cluster at --address {address} ({error}); start one with: ray start --head") from None
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """OSError where nobody listens: Ray itself would try again for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host, int(port)), KNOCK_S).close()
 
 
 def _check_room(nodes: list[dict[str, Any]], specs: list[TrialSpec]) -> None:
