@@ -103,7 +103,7 @@ def _frame(table: Path) -> pd.DataFrame:
     except pd.errors.ParserError as error:
         why = str(error)
     # Again, with the parser that can go on after a bad line.
-    with contextlib.suppress(pd.errors.ParserError), warnings.catch_warnings(action="ignore"):
+    with contextlib.suppress(ValueError, csv.Error), warnings.catch_warnings(action="ignore"):
         pd.read_csv(
             table,
             engine="python",
