@@ -24,7 +24,7 @@ from common.errors import InputError, readable
 from common.feed import Decoded, Feed, Stored, image_paths, read_plan
 from common.files import hash_arrays, hold, read_json, write_arrays
 from common.initial import initialise, save_weights, smoothed_odds
-from common.loading import load_adapter
+from common.loading import framework_card, load_adapter
 from common.pixels import PixelStore
 from common.scores import bce_with_logits
 from common.types import BuildSpec, TrialSpec
@@ -191,7 +191,7 @@ def run(folder: Path, resume: bool) -> int:
     events = Events(folder / "events.jsonl" if ranks.rank() == 0 else Path(os.devnull))
     try:
         spec = TrialSpec.model_validate(read_json(folder / "spec.json"))
-        if ranks.rank() == 0:
+        if framework_card(spec.framework).PARALLEL == "ranks" and ranks.rank() == 0:
             ranks.start_others(folder, [str(folder), *([RESUME] if resume else [])], spec.process.devices)
         trial = Trial(folder, spec, events)
         if resume:

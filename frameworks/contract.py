@@ -3,9 +3,10 @@
 A folder `frameworks/<folder>/` is a framework:
 - `__init__.py`, the card, is light: NAME, ALIASES, ABOUT, MODELS (name -> ModelCard), DEFAULT_MODELS (empty:
   never run unless named), OTHER_MODELS (what else `Adapter.models` lists, in words; empty: nothing), READS (file
-  endings that `Adapter.export` turns into canonical tensors) and BARE (the model that `bare.py`, a loop without the
-  harness, trains for `self overhead`; empty: there is none) and PARALLEL (whether a trial may have a process for each of
-  several devices, see common/ranks.py: each takes its part of every batch, and all come to the same weights and logits).
+  endings that `Adapter.export` turns into canonical tensors), BARE (the model that `bare.py`, a loop without the
+  harness, trains for `self overhead`; empty: there is none), and PARALLEL (how a trial uses several devices; "ranks": a
+  process for each, see common/ranks.py, that takes its part of every batch, and all come to the same weights and logits;
+  "devices": one process that spreads every batch itself; empty: not at all).
 - `adapter.py` has a class `Adapter` that fulfils the protocol below. Only a child process imports it.
 """
 

@@ -48,7 +48,11 @@ def bundles(specs: list[TrialSpec]) -> list[list[TrialSpec]]:
 
 def wanted(spec: TrialSpec) -> dict[str, float]:
     """What the trial asks a node for, in Ray's words."""
-    return {"num_cpus": spec.process.threads, "num_gpus": int(spec.process.device == "cuda"), "memory": MEMORY_BYTES}
+    return {
+        "num_cpus": spec.process.threads,
+        "num_gpus": spec.process.devices * (spec.process.device == "cuda"),
+        "memory": MEMORY_BYTES,
+    }
 
 
 @contextlib.contextmanager

@@ -21,4 +21,4 @@ DEFAULT_MODELS = ()
 OTHER_MODELS = ""
 READS = ()
 BARE = ""
-PARALLEL = False
+PARALLEL = ""

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections import namedtuple
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +90,17 @@ class KerasAdapter:
     def models(self) -> list[str]:
         return models.names()
 
+    def scope(self) -> AbstractContextManager:
+        """Where a network is made: on several devices, what keeps its variables on each."""
+        return nullcontext()
+
     def build(self, spec: BuildSpec) -> Model:
-        network = models.build(spec, self.Network)
-        loss = models.loss(spec.positive_weights)
-        optimiser = optimisers.optimiser(spec)
-        optimiser.build(network.trainable_variables)
-        _compile(network, optimiser, loss, self.compilers[1][0] != "none")
+        with self.scope():
+            network = models.build(spec, self.Network)
+            loss = models.loss(spec.positive_weights)
+            optimiser = optimisers.optimiser(spec)
+            optimiser.build(network.trainable_variables)
+            _compile(network, optimiser, loss, self.compilers[1][0] != "none")
         # A GPU does its work later than it is told to: there a step is not taken apart.
         network.tells_parts = self.Network.tells_parts and self.environment()["device"].startswith("cpu")
         return Model(network, spec)
@@ -192,7 +198,7 @@ class KerasAdapter:
         network = model.network
         leaves = models.leaves(network)
         norms = [layer for layer in leaves if isinstance(layer, keras.layers.BatchNormalization)]
-        moving, forms = sum(layer.trainable for layer in norms), sorted({models.norm_words(layer) for layer in norms})
+        moving, forms = models.moving_norms(network), sorted({models.norm_words(layer) for layer in norms})
         dropouts = [layer.rate for layer in leaves if isinstance(layer, keras.layers.Dropout)]
         frozen_body = not any(layer.trainable_variables for layer in network.layers[:-1])  # runs in inference mode
         return {

@@ -170,6 +170,11 @@ def layer_facts(network: keras.Model, name_of: Any) -> dict[str, str]:
     return found
 
 
+def moving_norms(network: keras.Model) -> int:
+    """How many batch norms normalise by the batch, and move their statistics, in a training step."""
+    return sum(layer.trainable for layer in leaves(network) if isinstance(layer, layers.BatchNormalization))
+
+
 def norm_words(layer: layers.BatchNormalization) -> str:
     form = "unbiased" if isinstance(layer, remade.UnbiasedNorm) else "biased"
     return f"eps {layer.epsilon:g}, momentum {1 - layer.momentum:g} of the new value, running variance {form}"

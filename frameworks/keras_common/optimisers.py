@@ -37,7 +37,7 @@ def optimiser(spec: BuildSpec) -> keras.optimizers.Optimizer:
 
 def words(of: keras.optimizers.Optimizer) -> str:
     """What it does, from the live object."""
-    rate = f"learning rate {float(of.learning_rate):g}"
+    rate = f"learning rate {float(keras.ops.convert_to_numpy(of.learning_rate)):g}"
     if not isinstance(of, keras.optimizers.Adam):
         return f"{type(of).__name__}, {rate}"
     form = "corrected" if isinstance(of, MatchedAdam) else "uncorrected"

@@ -10,4 +10,4 @@ DEFAULT_MODELS = ()
 OTHER_MODELS = "any keras.applications model"
 READS = ()
 BARE = ""
-PARALLEL = False
+PARALLEL = "devices"

@@ -25,6 +25,7 @@ jax.config.update("jax_enable_x64", True)
 
 
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"  # on CPUs XLA is
+DEVICES = "--xla_force_host_platform_device_count"  # of one processor
 
 
 def receipt(images: jax.Array, labels: jax.Array, ids: jax.Array) -> jax.Array:
@@ -41,15 +42,38 @@ def receipt(images: jax.Array, labels: jax.Array, ids: jax.Array) -> jax.Array:
 compiled_receipt = jax.jit(receipt)
 
 
+class Whole(keras.distribution.DataParallel):
+    """Hands every device the whole batch, of which the step takes parts: Keras would cut all batches as it cuts the first, and
+    fails where a last one is smaller."""
+
+    def get_data_layout(self, data_shape: Any) -> keras.distribution.TensorLayout:
+        return keras.distribution.TensorLayout([None] * len(data_shape), self.device_mesh)
+
+
+def spread(batch: jax.Array) -> jax.Array:
+    """Each device's part of it computed there; all of it everywhere where it does not part evenly."""
+    whole = keras.distribution.distribution()
+    if whole is None or len(batch) % whole.num_model_replicas:
+        return batch
+    axes = [whole.batch_dim_name] + [None] * (batch.ndim - 1)
+    layout = keras.distribution.TensorLayout(axes, whole.device_mesh)
+    return keras.distribution.distribute_tensor(batch, layout)
+
+
 class Network(Observed):
     """Tells the watch by a host call from the compiled step."""
 
     tells_parts = False  # JAX differentiates no host call
 
     def train_step(self, state: Any, data: Any) -> Any:
-        images, labels, ids = data
-        io_callback(lambda taken: self.tell(np.array(taken)), None, receipt(images, labels, ids), ordered=True)
+        images, labels, ids = map(spread, data)
+        # JAX orders no host call of several devices; each step's comes before the next step's, which waits for `settle`.
+        ordered = keras.distribution.distribution() is None
+        io_callback(lambda taken: self.tell(np.array(taken)), None, receipt(images, labels, ids), ordered=ordered)
         return super().train_step(state, (images, labels))
+
+    def predict_step(self, state: Any, data: Any) -> Any:
+        return super().predict_step(state, tuple(map(spread, data)))
 
     def settle(self) -> None:
         jax.effects_barrier()  # host calls may come after the step has been handed over
@@ -66,6 +90,8 @@ class Adapter(KerasAdapter):
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: process.threads])
         if process.deterministic:
             os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + f" {DETERMINISTIC}"
+        if process.devices > 1 and process.device == "cpu":
+            os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + f" {DEVICES}={process.devices}"
         platforms = {"cpu": "cpu", "cuda": "cuda"}
         jax.config.update("jax_platforms", platforms[process.device])
         jax.config.update("jax_default_matmul_precision", "highest")  # else TF32 on GPUs: one setting for all
@@ -73,6 +99,10 @@ class Adapter(KerasAdapter):
             self.device = jax.devices()[0]
         except RuntimeError as error:
             raise InputError(f"JAX sees no device '{process.device}' ({error}); take --device cpu") from None
+        if process.devices > 1:
+            if len(jax.devices()) < process.devices:
+                raise InputError(f"JAX sees {len(jax.devices())} CUDA devices, --devices asks for {process.devices}")
+            keras.distribution.set_distribution(Whole(devices=keras.distribution.list_devices()[: process.devices]))
         keras.utils.set_random_seed(seed)
 
     def receipt(self, model: Model, images: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -88,14 +118,14 @@ class Adapter(KerasAdapter):
         }
 
     def backend_facts(self, network: Observed) -> dict[str, str]:
-        precision = jax.config.jax_default_matmul_precision
+        precision, whole = jax.config.jax_default_matmul_precision, keras.distribution.distribution()
         return {
             "TF32": f"matrix products and convolutions at JAX's precision '{precision}'",
             "compiled": "no (eager)" if network.run_eagerly or not network.jit_compile else "jax.jit, XLA on",
             "deterministic kernels": str(
                 self.device.platform == "cpu" or DETERMINISTIC in os.environ.get("XLA_FLAGS", "")
             ),
-        }
+        } | ({"devices": f"{whole.num_model_replicas}, one computation over them (DataParallel)"} if whole else {})
 
     def fence(self) -> None:
         jax.effects_barrier()

@@ -19,4 +19,4 @@ DEFAULT_MODELS = ("resnet50", "efficientnet_lite0")
 OTHER_MODELS = "any timm model"
 READS = (".pth",)
 BARE = "efficientnet_lite0"
-PARALLEL = True
+PARALLEL = "ranks"

@@ -1,8 +1,7 @@
 """TensorFlow under Keras 3 behind the contract."""
 
-import math
 import os
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
@@ -12,41 +11,15 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
-from common import receipts
 from common.errors import InputError
-from common.types import ProcessSpec
-from common.watch import FORWARD
+from common.feed import Feed
+from common.types import BuildSpec, ProcessSpec
+from common.watch import Watch
+from frameworks.keras_common import models
 from frameworks.keras_common.adapter import KerasAdapter, Model, Observed
-
-
-def receipt(images: tf.Tensor, labels: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-    """common/receipts.py in TensorFlow's operations. images: uint8 [n, h, w, 3], or features [n, ...]."""
-    image_bytes = math.prod(images.shape[1:]) * images.dtype.size
-    words = receipts.words(image_bytes)
-    flat = tf.reshape(tf.bitcast(images, tf.uint8), [-1, image_bytes])
-    flat = tf.pad(flat, [[0, 0], [0, words * receipts.WORD - image_bytes]])
-    numbers = tf.bitcast(tf.reshape(flat, [-1, words, receipts.WORD]), tf.int32), tf.bitcast(labels, tf.int32)
-    hashes = [tf.reduce_sum(tf.cast(x, tf.int64) * receipts.weights(x.shape[1]), axis=1) for x in numbers]
-    return tf.stack([*hashes, tf.cast(ids, tf.int64)], axis=1)
-
+from frameworks.tensorflow_keras.network import Mirrored, Network, receipt
 
 compiled_receipt = tf.function(receipt)
-
-
-class Network(Observed):
-    """Tells the watch by a host call in the graph: about 0.1 ms a step."""
-
-    def train_step(self, data: Any) -> Any:
-        images, labels, ids = data
-        told = tf.numpy_function(self.tell, [receipt(images, labels, ids)], [])
-        with tf.control_dependencies([told]):
-            images = tf.identity(images)
-        return super().train_step((images, labels))
-
-    def forward_done(self, y_pred: Any) -> Any:
-        told = tf.numpy_function(lambda _: self.watch.part(FORWARD), [y_pred[:1, :1]], [])
-        with tf.control_dependencies([told]):
-            return tf.identity(y_pred)
 
 
 class Adapter(KerasAdapter):
@@ -64,6 +37,9 @@ class Adapter(KerasAdapter):
             tf.config.set_visible_devices([], "GPU")  # also where no variable hides it: a trial repeated alone
         for gpu in gpus if process.device == "cuda" else ():
             tf.config.experimental.set_memory_growth(gpu, True)  # else it takes all of the GPU's memory
+        if process.device == "cpu" and process.devices > 1:
+            parts = [tf.config.LogicalDeviceConfiguration()] * process.devices
+            tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
         tf.config.threading.set_intra_op_parallelism_threads(process.threads)
         tf.config.threading.set_inter_op_parallelism_threads(process.threads)
         tf.config.experimental.enable_tensor_float_32_execution(False)  # one setting for all frameworks
@@ -71,6 +47,42 @@ class Adapter(KerasAdapter):
         if process.deterministic:
             tf.config.experimental.enable_op_determinism()
         self.device = process.device
+        self.strategy: tf.distribute.Strategy | None = None
+        if process.devices > 1:
+            kind = "GPU" if process.device == "cuda" else "CPU"
+            if (there := len(tf.config.list_logical_devices(kind))) < process.devices:
+                raise InputError(f"TensorFlow sees {there} CUDA devices, --devices asks for {process.devices}")
+            self.strategy = tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(process.devices)])
+            self.Network = Mirrored
+
+    def scope(self) -> AbstractContextManager:
+        return self.strategy.scope() if self.strategy else nullcontext()
+
+    def build(self, spec: BuildSpec) -> Model:
+        model = super().build(spec)
+        if self.strategy and (moving := models.moving_norms(model.network)):
+            raise InputError(
+                f"{moving} batch norms train here, and TensorFlow normalises each device's part of a batch by itself, which is "
+                "no longer the same work; take --train head, or --devices 1"
+            )
+        return model
+
+    def train_epoch(self, model: Model, feed: Feed, watch: Watch) -> float:
+        self._check_last(feed)
+        return super().train_epoch(model, feed, watch)
+
+    def predict(self, model: Model, feed: Feed, watch: Watch) -> np.ndarray:
+        self._check_last(feed)
+        return super().predict(model, feed, watch)
+
+    def _check_last(self, feed: Feed) -> None:
+        """InputError where a device would get no image: TensorFlow fails on a part of none."""
+        last, devices = feed.images % feed.batch_size, self.strategy.num_replicas_in_sync if self.strategy else 1
+        if 0 < last < devices:
+            raise InputError(
+                f"the last of the batches of {feed.batch_size} has {last} image{'s' if last > 1 else ''}, and TensorFlow needs one "
+                f"for each of {devices} devices; take another --batch-size or --limit"
+            )
 
     def receipt(self, model: Model, images: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
         return compiled_receipt(*map(tf.constant, (images, labels, ids))).numpy()
@@ -97,7 +109,11 @@ class Adapter(KerasAdapter):
             if network.run_eagerly
             else f"tf.function, XLA {'on' if network.jit_compile else 'off'}",
             "deterministic kernels": str(is_op_determinism_enabled()),
-        }
+        } | (
+            {"devices": f"{self.strategy.num_replicas_in_sync}, gradients averaged by MirroredStrategy"}
+            if self.strategy
+            else {}
+        )
 
     def fence(self) -> None:
         if self.device == "cuda":
