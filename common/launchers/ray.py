@@ -14,6 +14,7 @@ from common.progress import Display, Silent, bars
 from common.resume import on_this_node
 from common.runner import Tail, finished, run_trial, said_before
 from common.types import TrialSpec
+from common.words import size_text
 
 ABOUT = "on a Ray cluster (--address); all its nodes see the project, the data and the results at the same place"
 LOOK_S = 0.2
@@ -86,12 +87,19 @@ def _check_room(nodes: list[dict[str, Any]], specs: list[TrialSpec]) -> None:
     """InputError for a trial that no node could ever take: Ray would wait for one for ever."""
     names = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
     offered = [node["Resources"] for node in nodes if node["Alive"]]
+
+    def words(resources: dict[str, float]) -> str:
+        return (
+            f"{resources.get('CPU', 0):g} CPU, {resources.get('GPU', 0):g} GPU, {size_text(resources.get('memory', 0))}"
+        )
+
     for spec in specs:
         asked = {names[key]: value for key, value in wanted(spec).items()}
         if not any(all(node.get(name, 0) >= value for name, value in asked.items()) for node in offered):
-            have = "; ".join(", ".join(f"{node.get(name, 0):g} {name}" for name in asked) for node in offered)
-            need = ", ".join(f"{value:g} {name}" for name, value in asked.items())
-            raise InputError(f"no node has what a trial asks for ({need}); they have: {have}; take fewer --threads")
+            raise InputError(
+                f"no node has what a trial asks for ({words(asked)}); they have: {'; '.join(map(words, offered))}; "
+                "take fewer --threads or --devices, or add a node"
+            )
 
 
 @dataclass
