@@ -18,7 +18,7 @@ GUIDE = PROJECT / "docs" / "adding-a-framework.md"
         ("fake", "logistic"),
         ("torch", "efficientnet_lite0"),
         pytest.param("torch", "resnet50:v1", marks=pytest.mark.slow),
-        ("tf", "efficientnet_lite0"),
+        pytest.param("tf", "efficientnet_lite0", marks=pytest.mark.slow),
         pytest.param("tf", "resnet50:v1.5", marks=pytest.mark.slow),
         pytest.param("keras-torch", "efficientnet_lite0", marks=pytest.mark.slow),
         pytest.param("keras-jax", "efficientnet_lite0", marks=pytest.mark.slow),

@@ -79,8 +79,18 @@ def test_what_cannot_be_spread_is_refused(bench, tmp_path, more, message):
     ("framework", "more", "reason"),
     [
         ("torch", ("--train", "last-block", "--limit", "40"), r"batch norms train here.*--train head, or --devices 1"),
-        ("tf", ("--train", "last-block", "--limit", "40"), r"batch norms train here.*--train head, or --devices 1"),
-        ("tf", ("--limit", "71", "--batch-size", "14"), r"last of the batches of 14 has 1 image, .* each of 2 devices"),
+        pytest.param(
+            "tf",
+            ("--train", "last-block", "--limit", "40"),
+            r"batch norms train here.*--train head, or --devices 1",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "tf",
+            ("--limit", "71", "--batch-size", "14"),
+            r"last of the batches of 14 has 1 image, .* each of 2 devices",
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["torch's batch norm", "tf's batch norm", "tf's last batch"],
 )

@@ -372,7 +372,12 @@ def test_the_head_is_the_same_everywhere(probe, lite_file, resnet_file):
 
 @pytest.mark.parametrize(
     ("framework", "model"),
-    [("torch", "mobilenetv3_small_050"), ("tf", "mobilenetv2"), ("tf", "vgg19"), ("torch", "resnext50_32x4d")],
+    [
+        ("torch", "mobilenetv3_small_050"),
+        ("tf", "vgg19"),
+        ("torch", "resnext50_32x4d"),
+        pytest.param("tf", "mobilenetv2", marks=pytest.mark.slow),
+    ],
 )
 def test_any_model_of_the_libraries_trains(probe, small_store, framework, model):
     p = probe(framework, model, train="all", store=small_store, side=32)

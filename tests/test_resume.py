@@ -237,7 +237,8 @@ def test_a_corrupt_checkpoint_is_not_used(bench, undisturbed, tmp_path, file):
 @pytest.mark.parametrize(
     ("framework", "model", "train", "more"),
     [
-        ("torch", "resnet50:v1", "last-block", ("--recipe", "authors")),  # random weights: all trains, with dropout
+        # random weights: all trains, with dropout
+        pytest.param("torch", "resnet50:v1", "last-block", ("--recipe", "authors"), marks=pytest.mark.slow),
         ("tf", "efficientnet_lite0", "last-block", ()),
     ],
 )

@@ -122,7 +122,10 @@ def silent_proxy(monkeypatch):
         yield server
 
 
-@pytest.mark.parametrize(("framework", "model"), [("torch", "resnet50"), ("torch", "resnet18"), ("tf", "vgg19")])
+@pytest.mark.parametrize(
+    ("framework", "model"),
+    [("torch", "resnet18"), ("tf", "vgg19"), pytest.param("torch", "resnet50", marks=pytest.mark.slow)],
+)
 def test_a_silent_server_is_given_up(silent_proxy, tmp_path, monkeypatch, framework, model):
     """torchvision's, timm's (huggingface_hub's, which would try six times) and Keras's downloads."""
     monkeypatch.setattr(child, "STALL_S", 5.0)
