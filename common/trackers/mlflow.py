@@ -70,7 +70,7 @@ def parameters(row: Row) -> dict[str, Any]:
         "weights": spec.weights.source, "weights_sha256": spec.weights.sha256, "plan": spec.feed.plan_hash,
         "balance": spec.feed.balance, "augment": spec.feed.augment, "split": spec.feed.split,
         "image_side": spec.feed.image_side, "train_images": spec.feed.train_images, "workers": spec.feed.workers,
-        "device": spec.process.device, "threads": spec.process.threads, "deterministic": spec.process.deterministic,
+        "device": spec.process.device, "devices": spec.process.devices, "threads": spec.process.threads, "deterministic": spec.process.deterministic,
     }  # fmt: skip
     recipe = {f"recipe.{name}": value for name, value in spec.recipe.model_dump().items()}
     facts = {f"fact.{_plain(name)}": value for name, value in row.record.facts.items()}
