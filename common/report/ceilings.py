@@ -81,7 +81,7 @@ def frozen_pass(group: Group, best: dict[str, float]) -> tuple[list[tuple[str, .
     )
     shown = NONE if share is None else f"{share:.0%}"
     label = f"{group.label}, frozen part once"
-    return [(label, f"{rate:.1f}", NONE, NONE, NONE, f"{done / 1e9:.2f}", precision, shown, words)], share
+    return [(label, words, f"{rate:.1f}", NONE, shown, precision, f"{done / 1e9:.2f}", NONE, NONE)], share
 
 
 def ceilings_table(results: Results) -> Table:
@@ -92,10 +92,9 @@ def ceilings_table(results: Results) -> Table:
         done = flops(g)
         share = None if done is None or not best.get(precision) else done * rate / 1e9 / best[precision]
         over += [g.label] if (share or 0.0) > 1.0 else []
-        cells = [f"{found[name]:.1f}" for name in ("loader cold", "loader warm", "compute")]
         rows.append((
-            g.label, f"{rate:.1f}", *cells, NONE if done is None else f"{done / 1e9:.2f}", precision,
-            NONE if share is None else f"{share:.0%}", bound(g, share),
+            g.label, bound(g, share), f"{rate:.1f}", f"{found['compute']:.1f}", NONE if share is None else f"{share:.0%}", precision,
+            NONE if done is None else f"{done / 1e9:.2f}", f"{found['loader warm']:.1f}", f"{found['loader cold']:.1f}",
         ))  # fmt: skip
         frozen, share = frozen_pass(g, best)
         rows += frozen
@@ -105,7 +104,8 @@ def ceilings_table(results: Results) -> Table:
         for precision, value in best.items()
         if value
     )
-    header = ("row", "images/s", "loader cold", "loader warm", "compute alone", "GFLOP an image", "in", "of the peak", "bound")  # fmt: skip
+    # What a narrow terminal leaves out comes last.
+    header = ("row", "bound", "images/s", "compute alone", "of the peak", "in", "GFLOP an image", "loader warm", "loader cold")  # fmt: skip
     if over:
         notes += (
             f"{', '.join(over)}: above the peak, so the products that were tried are too small for this machine.",
