@@ -15,15 +15,25 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 0 auto; p
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top; }
-th { cursor: pointer; position: sticky; top: 0; background: Canvas; }
+th { cursor: pointer; }
+th:first-child, td:first-child { position: sticky; left: 0; background: Canvas; }
 th[aria-sort=ascending]::after { content: " \\2191"; }
 th[aria-sort=descending]::after { content: " \\2193"; }
 td.number { text-align: right; white-space: nowrap; }
 td.differs { background: var(--mark); }
 img { max-width: 100%; height: auto; background: #fff; }
-pre { overflow-x: auto; padding: .6rem; border: 1px solid var(--line); }
+pre { white-space: pre-wrap; padding: .6rem; border: 1px solid var(--line); }
 summary { font-size: 1.3rem; font-weight: bold; cursor: pointer; margin: 1rem 0; }
-@media print { body { font-size: 10px; max-width: none; } th { position: static; } .scroll { overflow: visible; } }
+@media print {
+  @page { size: A4 landscape; margin: 1cm; }
+  body { font-size: 9px; max-width: none; }
+  .scroll { overflow: visible; }
+  table { font-size: 7px; overflow-wrap: anywhere; }
+  th, td { padding: 1px 2px; }
+  td.number { overflow-wrap: normal; }
+  img { max-height: 15cm; }
+  th:first-child, td:first-child { position: static; }
+}
 """
 
 SCRIPT = """
@@ -31,12 +41,12 @@ const value = cell => { const text = cell.textContent.replaceAll(",", ""); const
   return /^[-\\d.±– ]/.test(text) && !isNaN(n) ? n : text === "–" ? -Infinity : text; };
 for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0], rows = body ? [...body.rows] : [];
+  const settings = [...table.tHead.rows[0].cells].some(head => head.textContent === "weights");  // a table of what ran
   [...table.tHead.rows[0].cells].forEach((head, i) => {
     const cells = rows.map(row => row.cells[i]);
     const numbers = cells.every(cell => typeof value(cell) === "number");
     if (i && numbers) cells.forEach(cell => cell.classList.add("number"));
-    if (i && !numbers && rows[0] && table.tHead.rows[0].cells[0].textContent === "row"
-        && new Set(cells.map(cell => cell.textContent).filter(text => text !== "–")).size > 1)
+    if (i && !numbers && settings && new Set(cells.map(cell => cell.textContent).filter(text => text !== "–")).size > 1)
       cells.forEach(cell => cell.textContent !== "–" && cell.classList.add("differs"));
     head.tabIndex = 0;
     const sort = () => {
