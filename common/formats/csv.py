@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import os
 import re
 import warnings
 from pathlib import Path
@@ -179,6 +180,6 @@ def _with_suffix(names: pd.Series, folder: Path) -> np.ndarray:
     ids = names.to_numpy(str)
     if len(ids) and not Path(ids[0]).suffix:
         for suffix in SUFFIXES:
-            if any((Path(find_folder(folder, [i + suffix])) / (i + suffix)).exists() for i in ids[:LOOKED_FOR]):
+            if any(os.path.isfile(Path(find_folder(folder, [i + suffix])) / (i + suffix)) for i in ids[:LOOKED_FOR]):
                 return np.char.add(ids, suffix)
     return ids
