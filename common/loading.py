@@ -1,4 +1,4 @@
-"""The one place that finds frameworks, formats, suites and verbs by name: a folder or file dropped in is found."""
+"""The one place that finds frameworks, formats, suites, launchers and the like by name: a folder or file dropped in is found."""
 
 import importlib
 import pkgutil
@@ -19,6 +19,16 @@ from common.errors import InputError, unknown
 def _modules(package: ModuleType, packages: bool) -> list[ModuleType]:
     found = [m.name for m in pkgutil.iter_modules(package.__path__) if m.ispkg == packages]
     return [importlib.import_module(f"{package.__name__}.{name}") for name in sorted(found)]
+
+
+def _files(package: ModuleType) -> dict[str, ModuleType]:
+    return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(package, packages=False)}
+
+
+def _one(what: str, name: str, found: dict[str, ModuleType]) -> ModuleType:
+    if name not in found:
+        raise unknown(what, name, found)
+    return found[name]
 
 
 @cache
@@ -48,45 +58,37 @@ def load_adapter(name: str) -> type:
 
 
 def formats() -> dict[str, ModuleType]:
-    return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(common.formats, packages=False)}
+    return _files(common.formats)
 
 
 def recipes() -> dict[str, ModuleType]:
-    return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(benchmarks.recipes, packages=False)}
+    return _files(benchmarks.recipes)
 
 
 def launcher(name: str) -> ModuleType:
-    if name not in launchers():
-        raise unknown("launcher", name, launchers())
-    return launchers()[name]
+    return _one("launcher", name, launchers())
 
 
 def launchers() -> dict[str, ModuleType]:
-    return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(common.launchers, packages=False)}
+    return _files(common.launchers)
 
 
 def tracker(name: str) -> ModuleType:
-    if name not in trackers():
-        raise unknown("tracker", name, trackers())
-    return trackers()[name]
+    return _one("tracker", name, trackers())
 
 
 def trackers() -> dict[str, ModuleType]:
-    return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(common.trackers, packages=False)}
+    return _files(common.trackers)
 
 
 def recipe(name: str) -> ModuleType:
-    if name not in recipes():
-        raise unknown("recipe", name, recipes())
-    return recipes()[name]
+    return _one("recipe", name, recipes())
 
 
 def format_of(path: Path, name: str = "") -> ModuleType:
     """The format of that name, or the one that recognises `path`; InputError where there is none."""
-    if name and name not in formats():
-        raise unknown("format", name, formats())
     if name:
-        return formats()[name]
+        return _one("format", name, formats())
     found = [name for name, module in formats().items() if module.recognises(path)]
     if len(found) == 1:
         return formats()[found[0]]
@@ -99,14 +101,12 @@ def format_of(path: Path, name: str = "") -> ModuleType:
 
 
 def verbs() -> dict[str, ModuleType]:
-    return {m.__name__.rsplit(".", 1)[1].replace("_", "-"): m for m in _modules(common.verbs, packages=False)}
+    return {name.replace("_", "-"): module for name, module in _files(common.verbs).items()}
 
 
 def suites() -> dict[str, ModuleType]:
-    return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(benchmarks, packages=False)}
+    return _files(benchmarks)
 
 
 def suite(name: str) -> ModuleType:
-    if name not in suites():
-        raise unknown("suite", name, suites())
-    return suites()[name]
+    return _one("suite", name, suites())
