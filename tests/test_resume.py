@@ -189,9 +189,8 @@ def test_killed_while_it_writes_the_results(bench, undisturbed, tmp_path):
     assert not (run / "results.md").exists()
     assert bench("report", run).returncode == 0
     assert same_tables(undisturbed, run)
-    assert (run / "results.md").read_text().count("fake logistic") == (undisturbed / "results.md").read_text().count(
-        "fake logistic"
-    )
+    rows = [(folder / "results.md").read_text().count("\n| fake logistic") for folder in (run, undisturbed)]
+    assert rows[0] == rows[1] > 0  # sentences about seconds may differ from one run to the next
 
 
 def test_out_of_memory(bench, undisturbed, tmp_path):

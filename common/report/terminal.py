@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from common.comparison import pairs
+from common.groups import groups
 from common.report.ceilings import asked, ceilings_table
 from common.report.table import Table, comparison_table, data_figures, failures, figures, scores_table
 from common.report.timing import by_part, sentences, shown
@@ -148,6 +151,9 @@ def show_results(console: RichConsole, results: Results, folder: Path) -> None:
         log = folder / "trials" / record.spec.name / "log.txt"
         say(f"  log: {log}" if log.exists() else "  not begun: the run was stopped before it")
         say(f"  repeat it alone, from the project's folder, then `report`: {record.repeat_command}")
+    if pairs(groups(results), results):
+        words = shlex.join(["uv", "run", "python", "run_bench.py", "compare", str(folder)])
+        say(f"\nwhich framework is faster: {words}")
     say(f"\nreport: {folder / 'results.md'}")
     say(f"page: {folder / 'index.html'} (the same, for a browser)")
     for name, about in (figures(results) | data_figures(results)).items():
