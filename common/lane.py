@@ -288,12 +288,8 @@ def why_not(spec: TrialSpec, adapter: Any, model: Any) -> str:
     """Why the frozen part is not run once per image; "" where it is."""
     if not hasattr(adapter, "run_as"):
         return f"{spec.framework} offers no tuned lane"
-    if spec.trained_part == "all":
-        return "nothing is frozen, so nothing can be kept"
-    if spec.feed.augment != "none":
-        return "the pixels are augmented, so no image comes twice"
-    if spec.recipe.frozen_norm == "drift":
-        return "frozen batch norm drifts, so the frozen part changes with every step"
+    if spec.nothing_kept:
+        return spec.nothing_kept
     if not adapter.frozen_ways(model):
         return f"where the frozen part of {spec.model} ends is not known on {spec.framework}"
     return ""

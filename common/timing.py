@@ -36,8 +36,8 @@ def parts(record: TrialRecord) -> dict[str, float]:
         for name, seconds in e.parts.items():
             place = name if name in IN_STEPS else STEPS
             found[place] = found.get(place, 0.0) + seconds
-        left = e.train_s - e.first_step_s - e.wait_s - sum(e.parts.values())
-        found[STEPS] = found.get(STEPS, 0.0) + max(left, 0.0)
+        if not e.parts:
+            found[STEPS] = found.get(STEPS, 0.0) + e.train_s - e.first_step_s - e.wait_s
     found[GATE] = sum(gate["seconds"] for gate in record.tuning.get("gate", ()))
     found[VALIDATION] = sum(e.validation_s for e in record.epochs) + record.prediction_s + record.test_s
     found[WRITING] = sum(e.writing_s for e in record.epochs) + record.writing_s
@@ -45,6 +45,11 @@ def parts(record: TrialRecord) -> dict[str, float]:
         found[ENDING] = record.wall_s - record.lived_s
     found[OTHER] = whole_s(record) - sum(found.values())
     return {name: found[name] for name in PARTS if found.get(name)}
+
+
+def watched(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """The rows whose trials were watched from outside: of others, repeated alone, the whole is not known."""
+    return tuple(row for row in rows if row.record.memory_method)
 
 
 def counted(rows: tuple[Row, ...]) -> tuple[Row, ...]:
@@ -73,13 +78,15 @@ def frozen_again_s(record: TrialRecord) -> float:
     Training steps say it themselves; where they do not, the parts are taken to be as long as their arithmetic, backward twice
     as long as forward. A validation pass is taken to spend the same share of a forward pass in the frozen part.
     """
+    if record.spec.lane != "default" or record.spec.nothing_kept:
+        return 0.0
     steps = [e.parts for e in record.epochs]
     frozen, trained = (sum(p.get(name, 0.0) for p in steps) for name in (FROZEN, TRAINED))
     total, trains = (record.facts.get(name) or 0.0 for name in ("gmac", "gmac_trained"))
     if not frozen and 0 < trains < total:
         each_s = sum(e.train_s - e.first_step_s - e.wait_s for e in record.epochs) / (total + 2 * trains)
         frozen, trained = each_s * (total - trains), each_s * trains
-    if not frozen or record.spec.lane != "default":
+    if not frozen:
         return 0.0
     passes = [e.validation_s for e in record.epochs] + [record.prediction_s]
     again = frozen * (1 - 1 / len(record.epochs)) if record.epochs else 0.0

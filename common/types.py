@@ -267,6 +267,17 @@ class TrialSpec(Value):
     def trained_part(self) -> Train:
         return trained_part(self.recipe, self.weights)
 
+    @property
+    def nothing_kept(self) -> str:
+        """Why the frozen part's output cannot be kept from one epoch to the next; "" where it can, for all that the spec tells."""
+        if self.trained_part == "all":
+            return "nothing is frozen, so nothing can be kept"
+        if self.feed.augment != "none":
+            return "the pixels are augmented, so no image comes twice"
+        if self.recipe.frozen_norm == "drift":
+            return "frozen batch norm drifts, so the frozen part changes with every step"
+        return ""
+
     def identity(self) -> str:
         """Equal where two trials are to do the same: everything but where their files lie and how long they may take."""
         places = {

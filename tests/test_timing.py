@@ -6,9 +6,10 @@ from test_comparison import results, row
 from common.groups import MARK, groups
 from common.report import figures
 from common.report.lanes import lanes, lanes_table
+from common.report.table import NONE
 from common.report.timing import by_part, sentences, timing_table, tuned_words
 from common.results import Paired
-from common.timing import FEATURES, OTHER, START, frozen_again_s, parts
+from common.timing import FEATURES, OTHER, START, STEPS, frozen_again_s, parts
 from common.watch import FROZEN, TRAINED
 
 TUNING = {"why not": "", "tuning_s": 2.0, "fill_s": 11.0, "filled": 100, "images": 100, "forecast_frozen_s": 10.0,
@@ -46,6 +47,28 @@ def test_where_steps_tell_no_parts_the_arithmetic_does():
     # of each epoch's 7 s: 3 of 4 + 2 x 1 parts are frozen; of a pass 3 of 4
     assert frozen_again_s(record) == pytest.approx(7.0 / 6 * 3 + 2 * 3 / 4)
     assert frozen_again_s(watched(facts={"gmac": 4.0, "gmac_trained": 4.0}).rows[0].record) == 0
+
+
+@pytest.mark.parametrize("changes", [{"augment": "train"}, {"frozen_norm": "drift"}, {"train": "all"}])
+def test_nothing_is_foretold_where_the_tuned_lane_could_keep_nothing(changes):
+    spec = watched().rows[0].record.spec
+    feed, recipe = (
+        part.model_copy(update={k: v for k, v in changes.items() if k in type(part).model_fields})
+        for part in (spec.feed, spec.recipe)
+    )
+    found = watched(step={FROZEN: 6.0, TRAINED: 1.0}, spec=spec.model_copy(update={"feed": feed, "recipe": recipe}))
+    assert frozen_again_s(found.rows[0].record) == 0
+    assert not any("--lane tuned" in sentence for sentence in said(found))
+
+
+def test_what_no_part_of_a_step_told_is_open_and_not_hidden():
+    told = parts(watched(step={FROZEN: 3.0, TRAINED: 2.0}).rows[0].record)
+    whole = parts(watched(step={FROZEN: 5.0, TRAINED: 2.0}).rows[0].record)
+    assert told[OTHER] == pytest.approx(whole[OTHER] + 2 * 2.0) and STEPS not in told
+    untold = parts(watched().rows[0].record)
+    assert untold[STEPS] == pytest.approx(2 * 7.0) and untold[OTHER] == pytest.approx(whole[OTHER])
+    gap = watched(step={FROZEN: 3.0, TRAINED: 2.0}, writing_s=4.5, lived_s=39.0)
+    assert "its parts leave 11.2% of the whole open" in " ".join(timing_table(gap).notes)
 
 
 @pytest.mark.parametrize(
@@ -118,8 +141,24 @@ def test_whether_the_tuned_lane_saved_what_was_foretold():
         found = results(plain, tuned)
         return " ".join(lanes_table(found, lanes(groups(found))).notes)
 
-    assert "was to save 7.7 s at the least: held, it took 10 s less" in notes(30.0)
-    assert "was to save 7.7 s at the least: did not hold, it took 3.0 s less" in notes(37.0)
+    assert "was to save at least 7.7 s: it took 10 s less." in notes(30.0)
+    assert "was to save at least 7.7 s: it took 3.0 s less, 61% short of that." in notes(37.0)
+
+
+@pytest.mark.parametrize("alone", ["default", "tuned", "both"])
+def test_a_trial_repeated_alone_has_no_whole_and_so_no_gain_of_it(alone):
+    """Nobody watched it: its `wall_s` is 0."""
+
+    def lane(name):
+        changes = {"memory_method": "", "wall_s": 0.0} if alone in (name, "both") else {}
+        found = watched(TUNING if name == "tuned" else None, name, step={FROZEN: 6.0, TRAINED: 1.0}, **changes).rows[0]
+        spec = found.record.spec.model_copy(update={"name": name})
+        return found.model_copy(update={"record": found.record.model_copy(update={"spec": spec})})
+
+    found = results(lane("default"), lane("tuned"))
+    table = lanes_table(found, lanes(groups(found)))
+    assert table.rows[0][3] == NONE and table.rows[0][4] == "1.00" and "was to save" not in " ".join(table.notes)
+    assert table.rows[0][1:3] == tuple(NONE if alone in (name, "both") else "40.0" for name in ("default", "tuned"))
 
 
 def test_what_was_tried_and_chosen_is_said():

@@ -47,9 +47,27 @@ with torch.autocast("cpu", torch.bfloat16):
     assert torch.equal(head(x), expected)
     assert torch.nn.functional.linear(x, head.weight).dtype == torch.bfloat16  # what it would be
 """
+FOLDED = """
+from collections import OrderedDict
+import torch
+from torch import nn
+from frameworks.pytorch.tuned import folded
+
+torch.manual_seed(0)
+inner = nn.Sequential(OrderedDict(conv0=nn.Conv2d(3, 4, 3), norm0=nn.BatchNorm2d(4), relu0=nn.ReLU()))  # DenseNet's names
+network = nn.Sequential(inner, nn.Conv2d(4, 5, 1, bias=False), nn.BatchNorm2d(5), nn.ReLU(), nn.BatchNorm2d(5)).eval()
+for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm2d)):
+    for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+        nn.init.uniform_(values, 0.5, 1.5)
+quick, x = folded(network, 8), torch.rand(2, 3, 8, 8)
+assert torch.allclose(quick(x), network(x), atol=1e-5)
+left = [m for m in quick.modules() if isinstance(m, nn.BatchNorm2d)]
+assert len(left) == 1, left  # the one behind the ReLU
+assert sum(isinstance(m, nn.BatchNorm2d) for m in network.modules()) == 3
+"""
 
 
-@pytest.mark.parametrize("script", [DROPOUT, HEAD], ids=["dropout", "head"])
+@pytest.mark.parametrize("script", [DROPOUT, HEAD, FOLDED], ids=["dropout", "head", "folded"])
 def test_it_computes_what_the_librarys_own_does(script):
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)

@@ -22,6 +22,7 @@ from common.timing import (
     parts,
     tells_waits,
     unaccounted,
+    watched,
     whole_s,
 )  # fmt: skip
 from common.words import time_text, tried_words, way_words
@@ -37,7 +38,7 @@ def by_part(group: Group) -> dict[str, float]:
 
 def shown(results: Results) -> list[Group]:
     """The groups whose trials were watched from outside: of others the whole is not known."""
-    return [g for g in groups(results) if g.rows and all(row.record.memory_method for row in g.rows)]
+    return [g for g in groups(results) if g.rows and len(watched(g.rows)) == len(g.rows)]
 
 
 def timing_table(results: Results) -> Table:

@@ -93,14 +93,11 @@ def folded(network: nn.Module, side: int) -> nn.Module:
     plain = copy.deepcopy(network).eval()
     copied = copy.deepcopy(plain)
     for parent in list(copied.modules()):
-        children = list(parent.named_children())
-        for (_, conv), (name, norm) in pairwise(children):
+        for (_, conv), (name, norm) in pairwise(list(parent.named_children())):
             if type(norm) in NORMS and isinstance(conv, nn.Conv2d) and conv.out_channels == norm.num_features:
                 _fold(conv, norm)
                 after = nn.Sequential(norm.drop, norm.act) if hasattr(norm, "act") else nn.Identity()
-                setattr(parent, name, after) if not isinstance(parent, nn.Sequential) else parent.__setitem__(
-                    int(name), after
-                )
+                parent.set_submodule(name, after)
     like = next(plain.parameters())
     noise = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)).to(like)
     with torch.no_grad():
