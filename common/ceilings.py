@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from common.child import ask
+from common.errors import InputError
 from common.feed import Decoded, Feed
 from common.trace import Held
 from common.watch import last, unwatched
@@ -16,6 +18,7 @@ from common.watch import last, unwatched
 PASS_S = 3.0  # about so much training is loaded, and computed
 LEAST_S = 0.3  # of each product
 TIMES = 3  # of which the fastest counts: other work only adds time
+PRECISIONS = ("float32", "bfloat16")
 
 
 def measured(trial: Any) -> dict[str, Any]:
@@ -57,8 +60,27 @@ def measure(trial: Any) -> dict[str, Any]:
     }
     found["loader warm"] = len(rows) / _fastest(lambda: adapter.consume(feed))
     found["compute"] = (len(rows) - batch) / min(train() for _ in range(TIMES))
-    found["peak gflops"] = {precision: peaks(adapter, precision) for precision in ("float32", "bfloat16")}
+    found["peak gflops"] = every_peak(adapter)
+    process = spec.process
+    found["peak gflops of others"] = {
+        name: _of_another(name, process.threads, process.device) for name in spec.peaks_of
+    }
     return found
+
+
+def _of_another(framework: str, threads: int, device: str) -> dict[str, dict[str, float]]:
+    """The machine's peak is the best of all libraries that are installed, also where the run has only one of them; {} where
+    one is not."""
+    try:
+        return ask(framework, "peaks", threads, device)
+    except InputError as error:
+        print(f"no peak of {framework}: {error}")  # into the trial's log
+        return {}
+
+
+def every_peak(adapter: Any) -> dict[str, dict[str, float]]:
+    """GFLOP/s by precision and product."""
+    return {precision: peaks(adapter, precision) for precision in PRECISIONS}
 
 
 def peaks(adapter: Any, precision: str) -> dict[str, float]:

@@ -87,6 +87,8 @@ def fault(group: Group, paired: tuple[Paired, ...]) -> str:
         return f"its steps did not receive what was planned ({found[0]})"
     gates = [gate for row in group.rows for gate in row.record.tuning.get("gate", ())]
     if failed := [gate for gate in gates if not gate["passed"]]:
+        if broken := [gate for gate in failed if gate["error"] is None]:
+            return f"its logits could not be held against the default lane's ({broken[0]['failed']})"
         worst = max(failed, key=lambda gate: gate["error"])
         return f"its logits are {worst['error']:.1%} of their spread from the default lane's (allowed {worst['allowed']:.0%})"
     worst, corrected = smallest_p(lane_tests(group, paired))

@@ -6,6 +6,7 @@ The mathematics stays the default lane's: at the end both lanes' logits are comp
 import os
 import shutil
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -98,7 +99,9 @@ class Tuned:
         else:
             begun = [p for p, folder in folders.items() if features.begun(folder)]
             ways |= {"precision": tuple(begun)} if begun else {}  # a kill left it: it goes on
-            way = way or self._search("frozen", ways, self._rate_of_frozen(pixels, rows), len(rows))
+            if not way:
+                images = pixels.read(np.resize(rows, max(SAMPLE, *ways.get("micro batch", ()))), None)
+                way = self._search("frozen", ways, rate_of_frozen(self._extractor, images), len(rows))
             began = time.perf_counter()
             filled = self._fill(folders[way.get("precision", "")], pixels, rows, way)
         self.source = features.FeatureStore(folders[way.get("precision", "")])
@@ -146,9 +149,6 @@ class Tuned:
             framework=self.spec.framework, versions=self.adapter.environment().get("framework", ""),
         )  # fmt: skip
         return cache_folder() / "features" / name
-
-    def _rate_of_frozen(self, pixels: Source, rows: np.ndarray) -> Measure:
-        return rate_of_frozen(self._extractor, pixels.read(np.resize(rows, 64), None))
 
     # what trains
 
@@ -198,19 +198,41 @@ class Tuned:
     # the gate
 
     def check(self, plan: Plan, logits: np.ndarray) -> None:
-        """Both lanes' logits with the trained weights, on the first validation images. logits: the tuned lane's."""
+        """Both lanes' logits with the trained weights, on the first validation images. logits: the tuned lane's. A gate that
+        fails to compute the default lane's has not passed, and fails no finished trial."""
         if self.said["why not"] and not self.said.get("trained"):
             return
-        began, source = time.perf_counter(), self.source
-        rows, self.source = plan.validation_rows[:SAMPLE], None
-        self.adapter.run_as(self.model, {}, None)
-        crops, epochs = plan.validation_crops, self.spec.recipe.epochs
-        plain = self.trial.predict(rows, crops[epochs][:SAMPLE] if len(crops) else crops, epochs, "gate")[0]
-        self.source = source
-        self._run_as(self.said.get("trained", {}))
-        apart = float(np.linalg.norm(logits[: len(rows)] - plain) / np.linalg.norm(plain - plain.mean(axis=0)))
-        passed, took = bool(apart <= ALLOWED), time.perf_counter() - began
-        self.events.write("lane gate", images=len(rows), error=apart, allowed=ALLOWED, passed=passed, seconds=took)
+        began, error, failed = time.perf_counter(), None, ""
+        try:
+            plain = self._plain(plan)
+            error = apart(logits[: len(plain)], plain)
+        except Exception as caught:
+            traceback.print_exc()  # into the trial's log
+            failed = f"{type(caught).__name__}: {caught}"[:300]
+        passed, took = error is not None and error <= ALLOWED, time.perf_counter() - began
+        images = len(plan.validation_rows[:SAMPLE])
+        self.events.write(
+            "lane gate", images=images, error=error, allowed=ALLOWED, passed=passed, failed=failed, seconds=took
+        )
+
+    def _plain(self, plan: Plan) -> np.ndarray:
+        """The default lane's logits of the first validation images."""
+        rows, crops, epochs = plan.validation_rows[:SAMPLE], plan.validation_crops, self.spec.recipe.epochs
+        source, self.source = self.source, None
+        try:
+            self.adapter.run_as(self.model, {}, None)
+            return self.trial.predict(rows, crops[epochs][:SAMPLE] if len(crops) else crops, epochs, "gate")[0]
+        finally:
+            self.source = source
+            self._run_as(self.said.get("trained", {}))
+
+
+def apart(logits: np.ndarray, plain: np.ndarray) -> float:
+    """Norm of the difference over the norm of the plain ones' spread over the images [n, classes]; of a single image, which
+    has no spread, over their own."""
+    spread = np.linalg.norm(plain - plain.mean(axis=0)) if len(plain) > 1 else np.linalg.norm(plain)
+    difference = np.linalg.norm(logits - plain)
+    return float(difference / spread) if spread else float(difference > 0)
 
 
 class Extractors:
@@ -231,7 +253,7 @@ class Extractors:
 
 
 def rate_of_frozen(extractor: Callable[[Way], Callable[[np.ndarray], np.ndarray]], images: np.ndarray) -> Measure:
-    """images: uint8 [64, side, side, 3]; as many as the largest micro batch."""
+    """images: uint8 [n, side, side, 3]; n a multiple of every micro batch."""
 
     def measure(way: Way) -> tuple[float, float]:
         began, size = time.perf_counter(), int(way.get("micro batch", 32))
@@ -239,7 +261,8 @@ def rate_of_frozen(extractor: Callable[[Way], Callable[[np.ndarray], np.ndarray]
         extract(images[:size])
         built, done = time.perf_counter(), 0
         while time.perf_counter() - built < MEASURED_S:
-            extract(images[done % 64 : done % 64 + size])
+            at = done % len(images)
+            extract(images[at : at + size])
             done += size
         return done / (time.perf_counter() - built), built - began
 

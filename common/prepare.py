@@ -233,7 +233,10 @@ def write_specs(
     on: str,
 ) -> list[TrialSpec]:
     """spec.json of every trial, in the order to run."""
-    specs = []
+    specs: list[TrialSpec] = []
+    others = sorted(
+        set(loading.real()) - {job.framework for job in jobs}
+    )  # what the run has not will bring its peak too
     for repeat in range(settings.repeats):
         turns = list(itertools.product(jobs, settings.lanes, settings.devices))
         for job, lane, devices in turns if repeat % 2 == 0 else reversed(turns):
@@ -246,7 +249,7 @@ def write_specs(
             )  # fmt: skip
             spec = TrialSpec(
                 name=trial_name(len(specs) + 1, job, lane, devices, seed), lane=lane, features=settings.features,
-                ceilings=settings.ceilings, framework=job.framework, model=job.model,
+                ceilings=settings.ceilings, peaks_of=others if settings.ceilings and not specs else (), framework=job.framework, model=job.model,
                 weights=found.model_copy(update={"path": path}), recipe=recipe(settings, job, found),
                 feed=feeds[seed, job.balance], process=process, seed=seed, repeat=repeat,
             )  # fmt: skip

@@ -157,6 +157,9 @@ class Display:
                 self.say(f"  chosen, {part} part: {way_words(way)}")
 
     def _on_lane_gate(self, event: dict[str, Any], memory_bytes: int) -> None:
+        if event["failed"]:
+            self.say(f"  logits not held against the default lane's: {event['failed']}", "red")
+            return
         words = f"{event['error']:.1%} of their spread, allowed {event['allowed']:.0%}"
         self.say(f"  logits apart from the default lane's: {words}", "" if event["passed"] else "red")
 

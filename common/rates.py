@@ -99,10 +99,11 @@ def frozen_pass(adapter: Any, spec: dict, images: int) -> dict[str, Any]:
     spec = BuildSpec(**spec)
     feed = _in_memory(spec, images, 128, 64, labelled=False)
     model, tried = adapter.build(spec), []
-    extractor, batch = lane.Extractors(adapter, model, "float16"), feed.batch(0)[0]
+    extractor, ways, batch = lane.Extractors(adapter, model, "float16"), adapter.frozen_ways(model), feed.batch(0)[0]
+    batch = np.resize(batch, (max(len(batch), *map(int, ways["micro batch"])), *batch.shape[1:]))
     measure = lane.rate_of_frozen(extractor, batch)
     # Every way is tried: 100,000 images would be worth it.
-    way, _ = lane.search(adapter.frozen_ways(model), adapter.SLOW, measure, 100_000, lambda **said: tried.append(said))
+    way, _ = lane.search(ways, adapter.SLOW, measure, 100_000, lambda **said: tried.append(said))
     size, extract = int(way["micro batch"]), extractor(way)
     tuned = size / ceilings.fastest_call_s(lambda: extract(batch[:size]), 4.0)
     extractor.clear()
@@ -118,5 +119,5 @@ def frozen_pass(adapter: Any, spec: dict, images: int) -> dict[str, Any]:
 
 QUESTIONS = {
     "receipt_seconds": receipt_seconds, "step_seconds": step_seconds, "tracing_seconds": tracing_seconds,
-    "frozen_pass": frozen_pass,
+    "frozen_pass": frozen_pass, "peaks": ceilings.every_peak,
 }  # fmt: skip

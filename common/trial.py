@@ -164,11 +164,11 @@ class Trial:
             epochs = self.spec.recipe.epochs
             arrays["test"], test_s = self.predict(self.plan.test_rows, self.plan.test_crops, epochs, "test")
         self.keep(write_arrays, self.folder / "logits.npz", **arrays)
-        if self.tuned:
-            self.tuned.check(self.plan, logits)
         assert self.spec.weights.preprocessing is not None
         file = self.folder / "weights.safetensors"
         self.keep(save_weights, file, self.done.best, self.spec.model, self.spec.weights.preprocessing)
+        if self.tuned:
+            self.tuned.check(self.plan, logits)
         peak = self.adapter.peak_device_bytes()  # of the trial, not of what its ceilings take
         if self.spec.ceilings:
             self.events.write("ceilings", **ceilings.measured(self))

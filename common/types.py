@@ -260,6 +260,7 @@ class TrialSpec(Value):
     lane: Lane = "default"
     features: FeatureType = "float16"  # the tuned lane's
     ceilings: bool = False  # measured after training
+    peaks_of: tuple[str, ...] = ()  # frameworks beside its own that then measure the machine's peak too
     seed: int
     repeat: int
 

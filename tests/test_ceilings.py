@@ -7,7 +7,9 @@ import pytest
 from test_comparison import results, row
 
 from common import ceilings
+from common.errors import InputError
 from common.groups import groups
+from common.loading import real
 from common.records import read_results
 from common.report.ceilings import bound, ceilings_table, flops, peaks
 from common.timing import parts
@@ -15,11 +17,12 @@ from common.timing import parts
 PEAK = {"float32": {"product": 100.0, "convolution": 80.0}, "bfloat16": {}}
 
 
-def measured(seconds=0.1, warm=50.0, compute=11.0, gmac=1.0, trained=1.0, tuning=None, waits=0.0):
+def measured(seconds=0.1, warm=50.0, compute=11.0, gmac=1.0, trained=1.0, tuning=None, waits=0.0, others=None):
     """One row that trains 1 / seconds images/s."""
     found = row("a", seconds)
     facts = {"gmac": gmac, "gmac_trained": trained, "precision": "float32"}
     ceilings = {"loader cold": 20.0, "loader warm": warm, "compute": compute, "peak gflops": PEAK, "seconds": 3.0}
+    ceilings |= {"peak gflops of others": others} if others else {}
     epochs = tuple(e.model_copy(update={"wait_s": waits * (e.train_s - e.first_step_s)}) for e in found.record.epochs)
     record = found.record.model_copy(
         update={"epochs": epochs, "facts": facts, "ceilings": ceilings, "tuning": tuning or {}}
@@ -71,6 +74,8 @@ def test_the_peak_is_the_best_of_all_libraries():
     table = ceilings_table(measured())
     assert table.rows[0][4] == "60%"
     assert any("its library ran no product in bfloat16 here; trials/a-" in note for note in table.notes)
+    others = measured(others={"b": {"float32": {"product": 120.0}, "bfloat16": {"product": 7.0}}, "not installed": {}})
+    assert peaks(others) == {"float32": 120.0, "bfloat16": 7.0} and ceilings_table(others).rows[0][4] == "50%"
 
 
 def test_the_pass_that_made_the_features_has_its_own_share_of_the_peak():
@@ -90,6 +95,14 @@ def test_products_that_a_machine_lacks_fail_no_trial(capsys):
             raise RuntimeError("no bfloat16 here")
 
     assert ceilings.peaks(Lacking(), "bfloat16") == {} and "no bfloat16 here" in capsys.readouterr().err
+
+
+def test_a_library_that_is_not_installed_fails_no_trial(monkeypatch, capsys):
+    def ask(framework, *of):
+        raise InputError(f"no module named {framework}")
+
+    monkeypatch.setattr(ceilings, "ask", ask)
+    assert ceilings._of_another("tf", 2, "cpu") == {} and "no peak of tf: no module named tf" in capsys.readouterr().out
 
 
 def test_ceilings_that_fail_fail_no_finished_trial(capsys):
@@ -121,7 +134,11 @@ def test_a_run_measures_them_apart_from_its_passes(bench, tmp_path):
     done = bench("--frameworks", "fake", "--limit", "300", "--image-size", "32", "--keep-frozen", "--lane", "default", "tuned",
                  "--ceilings", "--results-dir", tmp_path, "--name", "run")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    for found in read_results(tmp_path / "run").rows:
+    rows = read_results(tmp_path / "run").rows
+    others = [row.record.ceilings["peak gflops of others"] for row in rows]
+    assert others[0].keys() == set(real()) and others[1] == {}, "what the run has not, once"
+    assert all(max(of["float32"].values()) > 1 for of in others[0].values())
+    for found in rows:
         assert found.record.ceilings["loader warm"] > 0 < found.record.ceilings["compute"]
         assert sum(parts(found.record).values()) < found.record.wall_s - 0.3 and found.record.receipt_fault == ""
     assert "## Ceilings" in (tmp_path / "run" / "results.md").read_text()

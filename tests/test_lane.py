@@ -15,7 +15,7 @@ from common import features, files
 from common.check import summarise
 from common.errors import InputError
 from common.files import cache_folder
-from common.groups import MARK, groups
+from common.groups import MARK, fault, groups
 from common.lane import Tuned, search
 from common.proof import proven
 from common.receipts import receipt
@@ -251,6 +251,53 @@ def test_a_tuned_lane_that_computes_something_else_is_marked(bench, tmp_path):
     results = read_results(tmp_path / "run")
     (cells,) = lanes_table(results, lanes(groups(results))).rows
     assert cells[3:5] == (NONE, NONE), "a marked row has a gain"
+
+
+def gate(run, predict, logits):
+    """What the gate says of these logits of the tuned lane, where the default lane's come from `predict`."""
+    spec = next(row.record.spec for row in read_results(run).rows if row.record.spec.lane == "tuned")
+    adapter = SimpleNamespace(run_as=lambda *of: None, frozen_ways=lambda model: {"precision": ("float32",)})
+    written = []
+    events = SimpleNamespace(write=lambda kind, **said: written.append(said))
+    trial = SimpleNamespace(spec=spec, adapter=adapter, model=None, events=events, predict=predict)
+    tuned, plan = Tuned(trial), SimpleNamespace(validation_rows=np.arange(len(logits)), validation_crops=np.empty(0))
+    tuned.source = source = SimpleNamespace(read=lambda rows: None)
+    tuned.check(plan, logits)
+    assert tuned.source is source
+    return written[0]
+
+
+def test_a_gate_that_cannot_be_computed_has_not_passed_and_fails_no_finished_trial(run, capsys):
+    def predict(*of):
+        raise MemoryError("the whole network's batch")
+
+    said = gate(run, predict, np.ones((4, 3), np.float32))
+    assert (said["passed"], said["error"], said["failed"]) == (False, None, "MemoryError: the whole network's batch")
+    results = read_results(run)
+    rows = tuple(
+        row.model_copy(
+            update={"record": row.record.model_copy(update={"tuning": row.record.tuning | {"gate": [said]}})}
+        )
+        for row in results.rows
+        if row.record.spec.lane == "tuned"
+    )
+    (marked,) = groups(results.model_copy(update={"rows": rows}))
+    assert marked.label.endswith(MARK)
+    assert "could not be held against the default lane's (MemoryError" in fault(marked, ())
+
+
+@pytest.mark.parametrize(
+    ("plain", "off", "passed"),
+    [
+        ([[1.0, 2.0, 2.0]], 0.08, True),  # one image has no spread: .14 of a norm of 3
+        ([[1.0, 2.0, 2.0]], 0.1, False),
+        ([[1.0, 2.0, 2.0]] * 3, 0.0, True),  # no spread at all
+        ([[1.0, 2.0, 2.0]] * 3, 1e-6, False),
+    ],
+)
+def test_the_gate_over_logits_without_a_spread(run, plain, off, passed):
+    plain = np.array(plain)
+    assert gate(run, lambda *of: (plain, 0.0), plain + off)["passed"] == passed
 
 
 def test_the_gain_of_a_whole_trial_is_that_of_trials_that_made_their_features(run):

@@ -110,16 +110,18 @@ def test_scores(monkeypatch, limit_s, code):
 
 
 @pytest.mark.parametrize(
-    ("task", "code"),
+    ("name", "task", "code"),
     [
-        (lambda n: time.sleep(n * n * 1e-7), 1),  # 10 ms, 160 ms
-        (lambda n: bytearray(n * n // 10), 1),  # in memory alone
-        (lambda n: (bytearray(1000 * n), time.sleep(n * 3e-4)), 0),
+        ("planted", lambda n: time.sleep(n * n * 1e-7), 1),  # 10 ms, 160 ms
+        ("planted", lambda n: bytearray(n * n // 10), 1),  # in memory alone
+        ("planted", lambda n: (bytearray(1000 * n), time.sleep(n * 3e-4)), 0),
+        (scale.READING, lambda n: (bytearray(1000 * n), time.sleep(n * 3e-4)), 1),  # which keeps nothing
+        (scale.READING, lambda n: (bytearray(100_000), time.sleep(n * 3e-4)), 0),
     ],
-    ids=["quadratic time", "quadratic memory", "linear"],
+    ids=["quadratic time", "quadratic memory", "linear", "reading, linear memory", "reading, flat memory"],
 )
-def test_scale(monkeypatch, task, code):
-    monkeypatch.setattr(scale, "tasks", lambda n, folder: {"planted": lambda: task(n)})
+def test_scale(monkeypatch, name, task, code):
+    monkeypatch.setattr(scale, "tasks", lambda n, folder: {name: lambda: task(n)})
     assert scale.main(["--sizes", "316", "1264", "--repeats", "3"]) == code
 
 

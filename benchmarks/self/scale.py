@@ -19,6 +19,10 @@ from common.words import size_text
 
 ABOUT = "plan, balance, scores and store reading from 1,000 to 1,000,000 images: time and memory grow at most as n^1.1"
 LIMIT = 1.1  # an exponent; n log n is 1.07 between a thousand and a million
+READING = "reading a store"  # of pixels or features: both read their rows so
+FLAT = {
+    READING: 0.1
+}  # exponents of memory where nothing is kept of what was read; elsewhere the tables themselves grow
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 CLASSES, SIDE, BATCH = 20, 8, 1024  # the store's images are tiny: what grows is how many there are
 
@@ -50,7 +54,7 @@ def tasks(n: int, folder: Path) -> dict[str, Callable[[], object]]:
         "plan, iterative split": lambda: planned(split="iterative"),
         "audit of the balance": lambda: audit(labels, plan.train_rows, plan.visits),
         "scores at one percentile": lambda: at_percentile(scores, labels, 95.0),
-        "reading the store": read,
+        READING: read,
     }
 
 
@@ -82,12 +86,14 @@ def main(arguments: list[str]) -> int:
         "\n| what | " + " | ".join(f"s at {n:,}" for n in sizes) + f" | exponent | memory at {sizes[-1]:,} | exponent |"
     )
     print("| --- |" + " --- |" * (len(sizes) + 3))
-    worst = 0.0
+    worst, kept = 0.0, True
     for name, took in seconds.items():
         # Of the two largest: below, what does not grow with n counts.
         times, memory = (float(np.log(x[-1] / x[-2]) / np.log(sizes[-1] / sizes[-2])) for x in (took, peaks[name]))
-        worst = max(worst, times, memory)
+        limit = FLAT.get(name, LIMIT)
+        worst, kept = max(worst, times, memory if limit == LIMIT else 0.0), kept and times <= LIMIT and memory <= limit
         cells = " | ".join(f"{s:.4f}" for s in took)
         print(f"| {name} | {cells} | {times:.2f} | {size_text(peaks[name][-1])} | {memory:.2f} |")
-    print(f"\nlargest exponent {worst:.2f}; limit {LIMIT:g}")
-    return int(worst > LIMIT)
+    flat = ", ".join(f"of the memory of {name} {limit:g}" for name, limit in FLAT.items())
+    print(f"\nlargest exponent {worst:.2f}; limit {LIMIT:g}, {flat}")
+    return int(not kept)

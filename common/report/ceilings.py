@@ -26,11 +26,11 @@ def asked(results: Results) -> list[Group]:
 
 
 def peaks(results: Results) -> dict[str, float]:
-    """GFLOP/s by precision: the best product of any library of the run, so that no share exceeds 100 %."""
+    """GFLOP/s by precision: the best product of any library that is installed, so that no share exceeds 100 %."""
     found: dict[str, float] = {}
-    for g in measured(results):
-        for row in g.rows:
-            for precision, products in row.record.ceilings.get("peak gflops", {}).items():
+    for ceilings in (row.record.ceilings for g in measured(results) for row in g.rows):
+        for each in (ceilings.get("peak gflops", {}), *ceilings.get("peak gflops of others", {}).values()):
+            for precision, products in each.items():
                 found[precision] = max([found.get(precision, 0.0), *products.values()])
     return found
 
@@ -100,7 +100,7 @@ def ceilings_table(results: Results) -> Table:
         rows += frozen
         over += [frozen[0][0]] if (share or 0.0) > 1.0 else []
     notes = tuple(
-        f"peak in {precision}: {value:.0f} GFLOP/s, the best of the matrix products and convolutions of this run's libraries."
+        f"peak in {precision}: {value:.0f} GFLOP/s, the best of the matrix products and convolutions of the libraries that are installed here."
         for precision, value in best.items()
         if value
     )

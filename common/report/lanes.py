@@ -46,7 +46,8 @@ def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
         if fault(plain, results.paired) or fault(tuned, results.paired) or len(machines([plain, tuned])) > 1:
             gains = NONE, NONE
         gates = [gate for row in tuned.rows for gate in row.record.tuning.get("gate", ())]
-        apart = f"{max(gate['error'] for gate in gates):.1%}" if gates else NONE
+        errors = [gate["error"] for gate in gates if gate["error"] is not None]
+        apart = f"{max(errors):.1%}" if errors else NONE
         worst, corrected = smallest_p(lane_tests(tuned, results.paired))
         f1 = f"{worst.difference:+.4f}, p {corrected:.2g}{' (real)' if corrected < REAL else ''}" if worst else NONE
         wholes = [[whole_s(row.record) for row in counted(watched(g.rows))] for g in (plain, tuned)]

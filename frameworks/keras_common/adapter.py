@@ -94,6 +94,9 @@ class KerasAdapter:
         """Where a network is made: on several devices, what keeps its variables on each."""
         return nullcontext()
 
+    def _kind(self) -> str:
+        return "cpu" if self.environment()["device"].startswith("cpu") else "cuda"
+
     def build(self, spec: BuildSpec) -> Model:
         with self.scope():
             network = models.build(spec, self.Network)
@@ -102,7 +105,7 @@ class KerasAdapter:
             optimiser.build(network.trainable_variables)
             _compile(network, optimiser, loss, self.compilers[1][0] != "none")
         # A GPU does its work later than it is told to: there a step is not taken apart.
-        network.tells_parts = self.Network.tells_parts and self.environment()["device"].startswith("cpu")
+        network.tells_parts = self.Network.tells_parts and self._kind() == "cpu"
         return Model(network, spec)
 
     def head(self, model: Model) -> tuple[str, str]:
@@ -161,7 +164,7 @@ class KerasAdapter:
     def frozen_ways(self, model: Model) -> dict[str, tuple[str | int, ...]]:
         spec = model.spec
         frozen = spec.train != "all" and spec.frozen_norm == "inference" and tuned.cut(model.network) is not None
-        return tuned.FROZEN_WAYS | {"compiler": self.compilers[0]} if frozen else {}
+        return tuned.frozen_ways(self._kind(), self.compilers[0]) if frozen else {}
 
     def extractor(self, model: Model, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
         return tuned.extractor(model.network, way, dtype)

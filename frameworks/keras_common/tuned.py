@@ -11,7 +11,8 @@ from common.types import Way
 from frameworks.keras_common.models import Preprocess, leaves
 
 # The first value of each: how the search begins.
-FROZEN_WAYS = {"precision": ("float32", "bfloat16"), "micro batch": (32, 16, 8, 64)}
+# On a processor a small batch stays in the cache; a GPU is not filled by it.
+MICRO_BATCHES = {"cpu": (32, 16, 8, 64), "cuda": (64, 128, 256, 32)}
 TRAINED_WAYS = {"precision": ("float32", "bfloat16")}
 SLOW = ("XLA", "inductor")
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
@@ -38,6 +39,11 @@ def cut(network: keras.Model) -> keras.KerasTensor | None:
 
 def _inputs(layer: layers.Layer) -> list[Any]:
     return layer.input if isinstance(layer.input, list) else [layer.input]
+
+
+def frozen_ways(device: str, compilers: tuple[str, ...]) -> dict[str, tuple[str | int, ...]]:
+    """Setting -> values, the micro batch before the compiler, which builds for one size."""
+    return {"precision": ("float32", "bfloat16"), "micro batch": MICRO_BATCHES[device], "compiler": compilers}
 
 
 def extractor(network: keras.Model, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:

@@ -186,7 +186,8 @@ class Adapter:
     SLOW = tuned.SLOW
 
     def frozen_ways(self, model: Model) -> dict[str, tuple[str | int, ...]]:
-        return tuned.FROZEN_WAYS if model.parts and model.spec.frozen_norm == "inference" else {}
+        known = model.parts and model.spec.frozen_norm == "inference"
+        return tuned.frozen_ways(self.device.type) if known else {}
 
     def extractor(self, model: Model, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
         assert model.parts
