@@ -29,6 +29,7 @@ WORTH_TRYING_S = 5.0  # of other ways: a measurement takes one
 GAIN = 1.03  # less is this machine's noise
 FORM = 1  # raise it when what adapters make of the same frozen part changes, and older stores are not used
 SAMPLE = 64  # images on which both lanes' logits are compared
+CHANGES = ("optimiser", "dropout")  # facts that `run_as` may change; precision and compilation are what it was told
 ALLOWED = 0.05  # of the logits' spread over the sample; bfloat16 rounds at 0.004, once a layer
 
 Ways = dict[str, tuple[str | int, ...]]
@@ -70,7 +71,9 @@ class Tuned:
         kept = (
             f"frozen part once per image in {frozen}, kept as {self.spec.features}" if self.source else "nothing kept"
         )
-        facts = {"lane": f"tuned: {kept}; training in {trained}"}
+        before, now = self.trial.facts, self.adapter.facts(self.model)
+        facts = {name: words for name, words in now.items() if name in CHANGES and words != before.get(name)}
+        facts["lane"] = f"tuned: {kept}; training in {trained}"
         if {frozen, trained} != {"float32"}:
             apart = f"frozen part in {frozen}, " if self.source else ""
             facts["precision"] = f"float32; {apart}training computed in {trained}"

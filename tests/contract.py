@@ -346,6 +346,22 @@ def test_every_way_of_the_frozen_part_computes_the_same(adapter, build, train):
                 assert np.linalg.norm(kept - expected) <= 0.05 * np.linalg.norm(expected), (setting, value)
 
 
+@pytest.mark.parametrize("train", [True, False])
+def test_consuming_a_feed_reads_every_image_of_it(adapter, train):
+    if not hasattr(adapter, "consume"):
+        pytest.skip("offers no ceilings")
+    read = []
+
+    class Counted(Held):
+        def read(self, rows, crops):
+            read.extend(rows.tolist())
+            return super().read(rows, crops)
+
+    adapter.consume(Feed(Counted(PIXELS), ROWS, LABELS[ROWS] if train else None, BATCH, 0))
+    # All once; before that an image to know the form by, and on TensorFlow two batches.
+    assert set(read) == set(ROWS.tolist()) and len(read) <= IMAGES + 1 + 2 * BATCH
+
+
 def test_products_are_counted_and_computed(adapter):
     if not hasattr(adapter, "products"):
         pytest.skip("offers no ceilings")

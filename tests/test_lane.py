@@ -184,6 +184,11 @@ def test_both_lanes_come_to_the_same_scores_and_stand_in_a_table(run):
     assert "**lane**: " in page and "tuned: frozen part once per image in float32, kept as float16" in page
 
 
+def test_what_the_lane_changed_is_read_from_live_objects(run):
+    for row in read_results(run).rows:
+        assert row.record.facts["optimiser"].endswith(", over features") == (row.record.spec.lane == "tuned")
+
+
 def test_a_check_takes_the_lanes_for_two_rows(run):
     names = [row.label for row in summarise(read_results(run)).rows]
     assert names == ["fake logistic default head none", "fake logistic default head none tuned"]

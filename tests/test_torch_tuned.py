@@ -65,9 +65,27 @@ left = [m for m in quick.modules() if isinstance(m, nn.BatchNorm2d)]
 assert len(left) == 1, left  # the one behind the ReLU
 assert sum(isinstance(m, nn.BatchNorm2d) for m in network.modules()) == 3
 """
+FACTS = """
+import numpy as np
+from common.types import BuildSpec, ModelSpec, ProcessSpec
+from frameworks.contract import TORCHVISION
+from frameworks.pytorch.adapter import Adapter
+
+adapter = Adapter(ProcessSpec(device="cpu", deterministic=False, threads=2, timeout_s=0), 0)
+spec = BuildSpec(model=ModelSpec(name="resnet50", variant="v1"), classes=5, side=64, preprocessing=TORCHVISION,
+                 train="last-block", learning_rate=1e-3, formulas="library")
+model = adapter.build(spec)
+before = adapter.facts(model)
+adapter.run_as(model, {"precision": "bfloat16"}, np.zeros((1, 4, 4, 1024), np.float16))
+tuned = adapter.facts(model)
+assert tuned["optimiser"] == before["optimiser"] + ", fused"
+assert (before["dropout"], tuned["dropout"]) == ("0.5 before layer4", "0.5 before layer4, its mask drawn from 16 bits")
+adapter.run_as(model, {}, None)
+assert adapter.facts(model) == before
+"""
 
 
-@pytest.mark.parametrize("script", [DROPOUT, HEAD, FOLDED], ids=["dropout", "head", "folded"])
+@pytest.mark.parametrize("script", [DROPOUT, HEAD, FOLDED, FACTS], ids=["dropout", "head", "folded", "facts"])
 def test_it_computes_what_the_librarys_own_does(script):
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)

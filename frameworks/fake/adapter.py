@@ -196,7 +196,8 @@ class Adapter:
             "gmac": model.weight.size / 1e9,
             "gmac_trained": model.weight.size / 1e9,
             "precision": str(model.weight.dtype),
-            "optimiser": f"gradient descent, learning rate {model.learning_rate:g}",
+            "optimiser": f"gradient descent, learning rate {model.learning_rate:g}"
+            + ("" if model.given == model.features else ", over features"),
             "loss": "binary cross-entropy from logits, mean over images",
         }
 

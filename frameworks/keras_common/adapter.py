@@ -16,7 +16,7 @@ from common.types import BuildSpec, ModelSpec, Preprocessing, Way
 from common.watch import FORWARD, Watch
 from frameworks.contract import EFFICIENTNET_LITE0
 from frameworks.keras_common import models, optimisers, tuned, weights
-from frameworks.keras_common.data import Batches, Tell
+from frameworks.keras_common.data import Batches, Tell, nothing_of
 
 EXPORT_SIDE = 224
 DRIFT_NOT = "Keras keeps frozen batch norm in inference mode; its ResNet has no dropout before the last block"
@@ -152,9 +152,8 @@ class KerasAdapter:
         return model.runs.predict(Batches(feed), verbose=0, callbacks=[Tell(watch)])
 
     def consume(self, feed: Feed) -> None:
-        batches = Batches(feed)
-        for index in range(batches.num_batches):
-            batches[index]
+        pixels = feed.item(0)[0]
+        nothing_of(pixels.shape, str(pixels.dtype)).predict(Batches(feed), verbose=0)
 
     def products(self, precision: str) -> dict[str, tuple[float, Callable[[], Any]]]:
         return tuned.products(precision, self.compilers[0][0] != "none")

@@ -40,7 +40,8 @@ class Model:
         self.cut, self.from_features = self.parts, False  # where steps tell that the part that trains begins
         self.ranks = Ranks()
         self.wrapped = self.ranks.wrapped(built.network, self.moving_norms(), device)
-        self.run: Callable[[torch.Tensor], torch.Tensor] = self.whole  # what a step and a prediction compute
+        self.runs = self.network  # in steps and predictions: the network, or what trains of it
+        self.run: Callable[[torch.Tensor], torch.Tensor] = self.whole  # how
 
     def whole(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 [n, side, side, 3] -> logits [n, classes]: the default lane."""
@@ -202,7 +203,7 @@ class Adapter:
         for group in model.optimiser.param_groups:
             group["fused"] = True if way and model.spec.optimiser == "adam" else None
         way = {setting: values[0] for setting, values in tuned.TRAINED_WAYS.items()} | way
-        network = model.network if example is None else tuned.quick(model.parts[1])
+        model.runs = network = model.network if example is None else tuned.quick(model.parts[1])
         model.from_features = example is not None
         # Not in a compiled network: it would be traced anew with every hook, or not see it.
         model.cut = model.parts if example is None and way["compiler"] == "none" else None
@@ -253,7 +254,7 @@ class Adapter:
             "optimiser": _optimiser_words(model.optimiser),
             "loss": _loss_words(model.loss),
             "batch norm": "; ".join([f"{moving} of {len(norms)} in training mode", *forms]),
-            "dropout": f"{model.built.dropout.p:g} before layer4" if model.built.dropout and model.built.dropout.training else "none",
+            "dropout": _dropout_words(model),
             "schedule": "ReduceLROnPlateau, patience 2" if model.schedule else "constant",
             "loader": "DataLoader; workers are processes, without one the training process loads",
             **({"devices": f"{model.ranks.count}, gradients averaged by {type(model.wrapped).__name__}"} if model.ranks.count > 1 else {}),
@@ -280,12 +281,20 @@ def _features(dtype: torch.dtype, x: torch.Tensor) -> torch.Tensor:
     return (x.permute(0, 3, 1, 2) if x.dim() == 4 else x).to(dtype)
 
 
+def _dropout_words(model: Model) -> str:
+    dropout = model.built.dropout
+    if not dropout or not dropout.training:
+        return "none"
+    quick = any(isinstance(m, tuned.QuickDropout) for m in model.runs.modules())
+    return f"{dropout.p:g} before layer4" + (", its mask drawn from 16 bits" if quick else "")
+
+
 def _optimiser_words(optimiser: torch.optim.Optimizer) -> str:
     group = optimiser.param_groups[0]
     if type(optimiser) is not torch.optim.Adam:
         return f"{type(optimiser).__name__}, learning rate {group['lr']:g}"
     words = f"Adam, learning rate {group['lr']:g}, betas {group['betas']}, eps {group['eps']:g}"
-    return f"{words} added to the corrected sqrt(v)"
+    return f"{words} added to the corrected sqrt(v)" + (", fused" if group["fused"] else "")
 
 
 def _loss_words(loss: nn.BCEWithLogitsLoss) -> str:
