@@ -83,8 +83,8 @@ def reported(console: Any, folder: Path) -> Any:
         with uninterrupted():
             results = write_report(folder)
             show_results(console, results, folder)
-            if name := results.run.settings.get("track"):
-                console.print(f"sent to {loading.tracker(name).send(results, folder)}", highlight=False, soft_wrap=True)
+        if name := results.run.settings.get("track"):  # a server may not answer for minutes: Ctrl-C ends it
+            console.print(f"sent to {loading.tracker(name).send(results, folder)}", highlight=False, soft_wrap=True)
     except OSError as error:
         words = shlex.join(["uv", "run", "python", "run_bench.py", "report", str(folder)])
         raise InputError(f"{error}; the trials' results are kept: when that is mended, run: {words}") from error

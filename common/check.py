@@ -15,6 +15,7 @@ FLOOR = 0.002  # and never less: summation order differs between processors
 AP, FEW_AP, FEW = 0.05, 0.2, 5  # average precision of one class; of a class with fewer positives than FEW
 LOSS = 0.02  # relative
 TIME = 0.5  # relative: shared machines differ by as much from one hour to the next
+MACHINE = ("processor", "cores", "GPU")  # what makes seconds those of another machine
 Verdict = Literal["worse", "better", "same", "inconclusive", "slower", "faster"]
 
 
@@ -100,7 +101,7 @@ def _summary(label: str, rows: list[Row], results: Results) -> Summary:
         "pixels": run.pixels_hash,
         "labels": spec.feed.labels_hash,
         "initial weights": spec.weights.sha256,
-        "device": spec.process.device,
+        **how(rows),
     }
     ok = [row for row in rows if row.record.status == "ok"]
     finished = len(ok) == len(rows)
@@ -113,6 +114,17 @@ def _summary(label: str, rows: list[Row], results: Results) -> Summary:
         finished=finished,
         metrics=_metrics(ok) if finished else {},
     )
+
+
+def how(rows: list[Row]) -> dict[str, str]:
+    """What moves a row's seconds and not its scores."""
+    spec = rows[0].record.spec
+    each = (machine for row in rows for machine in row.record.machines)
+    machines = dict.fromkeys(", ".join(machine[name] for name in MACHINE if name in machine) for machine in each)
+    return {
+        "device": spec.process.device, "threads": str(spec.process.threads), "loader workers": str(spec.feed.workers),
+        "deterministic": str(spec.process.deterministic), "decoded": "once" if spec.feed.pixels else "in every epoch",
+    } | ({"ran on": "; ".join(machines)} if any(machines) else {})  # fmt: skip
 
 
 def _metrics(rows: list[Row]) -> dict[str, Metric]:

@@ -1,5 +1,6 @@
 """A trial's state after its last finished epoch, on disk so that a kill at any moment leaves the old one or the new."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import dataclass, field
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from common.child import CHECKPOINT, MEETING, TUNING
-from common.files import hash_file, read_json, replacing, write_arrays, write_json, write_text
+from common.child import CHECKPOINT, MEETING, RANKS, TUNING
+from common.errors import InputError
+from common.files import hash_file, read_json, replacing, sweep, write_arrays, write_json, write_text
 from common.watch import read_events
 
 
@@ -38,12 +40,18 @@ def save(trial: Path, progress: State, adapter: Any, model: Any) -> None:
     if progress.best_epoch == progress.epoch:
         with replacing(folder / names["best"]) as temporary:
             save_file({k: np.ascontiguousarray(v) for k, v in progress.best.items()}, temporary)
-    numbers = {"epoch": progress.epoch, "best_epoch": progress.best_epoch, "best_loss": progress.best_loss}
+    numbers = {"epoch": progress.epoch, "best_epoch": progress.best_epoch, "best_loss": float(progress.best_loss)}
     hashes = {name: hash_file(folder / name) for name in names.values()}
-    write_json(folder / "checkpoint.json", names | numbers | {"hashes": hashes})
+    said = names | numbers | {"hashes": hashes}
+    write_json(folder / "checkpoint.json", said | {"digest": _digest(said)})
     for file in folder.iterdir():
         if file.name not in (*names.values(), "checkpoint.json"):
             file.unlink()
+
+
+def _digest(said: dict[str, Any]) -> str:
+    """Over everything else in checkpoint.json: another best loss would keep other weights."""
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def load(trial: Path, adapter: Any, model: Any) -> State:
@@ -62,9 +70,10 @@ def last_epoch(trial: Path) -> int:
     """The epoch after which the trial goes on; 0: from the beginning, also where a file is not what was written."""
     file = trial / CHECKPOINT / "checkpoint.json"
     try:
-        said = read_json(file)
-        whole = all(hash_file(file.with_name(name)) == digest for name, digest in said["hashes"].items())
-        return int(said["epoch"]) if whole else 0
+        said = dict(read_json(file))
+        whole = said.pop("digest") == _digest(said)
+        whole = whole and all(hash_file(file.with_name(name)) == digest for name, digest in said["hashes"].items())
+        return said["epoch"] if whole else 0
     except (OSError, ValueError, KeyError, TypeError):
         return 0
 
@@ -73,7 +82,11 @@ def rewind(trial: Path) -> int:
     """Take back the events after the last checkpoint: that epoch is done again. Returns the checkpoint's epoch; 0 where
     the events of all epochs up to it are not there, since a table could not be made of the rest."""
     epoch = last_epoch(trial)
-    events = read_events(trial / "events.jsonl")
+    sweep(trial)
+    try:
+        events = read_events(trial / "events.jsonl")
+    except InputError:
+        return 0
     ends = {e["epoch"]: i for i, e in enumerate(events) if e["event"] == "epoch"}
     if not epoch or any(k not in ends for k in range(1, epoch + 1)):
         return 0
@@ -84,4 +97,5 @@ def rewind(trial: Path) -> int:
 def remove(trial: Path) -> None:
     for name in (CHECKPOINT, TUNING):
         shutil.rmtree(trial / name, ignore_errors=True)
-    (trial / MEETING).unlink(missing_ok=True)
+    for file in (trial / MEETING, *trial.glob(RANKS)):
+        file.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from typing import IO, Any
 import psutil
 
 from common.errors import InputError
-from common.files import PROJECT, read_json
+from common.files import PROJECT, read_json, sweep
 from common.machine import cores
 from common.signals import die_with
 
@@ -27,7 +27,8 @@ RESUME = "--resume"  # said by the parent, which has taken the events back to th
 RECEIPTS = "receipts"  # what the training steps received, a file for each epoch
 CHECKPOINT = "checkpoint"  # and while it runs: its state after the last epoch
 TUNING = "tuning"  # and while the tuned lane tries ways of training: the state to go back to
-MEETING = "meeting"  # and while it runs on several devices: the file through which their processes find each other
+MEETING = "meeting"  # and while it runs on several devices: the file through which their processes find each other,
+RANKS = "rank*.jsonl"  # and what the further ones say
 END_S = 3  # after this, a child that was asked to end is killed
 STALL_S = 15.0  # a download that brings no byte for so long is given up
 BUSY_CPU_S = 0.5  # a child that computes so much meanwhile is no stalled download
@@ -68,6 +69,9 @@ def clear(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
     for name in (RECEIPTS, CHECKPOINT, TUNING):
         shutil.rmtree(folder / name, ignore_errors=True)
+    for file in folder.glob(RANKS):
+        file.unlink()
+    sweep(folder)
 
 
 def tree(pid: int) -> list[psutil.Process]:

@@ -45,6 +45,11 @@ def seconds(group: Group) -> np.ndarray:
     return np.array([_seconds_an_image(row) for row in group.rows])
 
 
+def by_seed(group: Group) -> dict[int, float]:
+    """`seconds` by seed: a repeat may be missing in one of two groups."""
+    return {row.record.spec.seed: float(image_s) for row, image_s in zip(group.rows, seconds(group))}
+
+
 def _seconds_an_image(row: Row) -> float:
     first, *later = row.record.epochs
     later = [e for e in later if e.epoch - 1 not in row.record.resumed_after]  # a new process builds its graphs again

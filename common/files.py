@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -18,6 +19,7 @@ from common.errors import InputError
 from common.words import size_text
 
 PROJECT = Path(__file__).resolve().parent.parent
+LEFT = re.compile(r"\..+\.[a-z0-9_]{8}(\.[^.]*)?")  # a temporary file's name, as mkstemp makes it
 POLL_S = 2.0  # of a folder that another process has
 
 
@@ -54,6 +56,32 @@ def hold(folder: Path, through_exec: bool = False) -> None:
         raise InputError(f"'{folder}' is being run by another process; wait until it has ended") from None
     os.set_inheritable(stream.fileno(), through_exec)
     _held.append(stream)
+
+
+def use_cache() -> None:
+    """As long as this process lives, `prune` takes nothing out of the cache: between trials no file of it is open."""
+    stream = _cache_lock()
+    fcntl.flock(stream, fcntl.LOCK_SH)  # waits for a `prune` that removes things now
+    _held.append(stream)
+
+
+@contextlib.contextmanager
+def cache_to_itself() -> Iterator[bool]:
+    """Whether no run uses the cache; if so, one that begins waits until the block ends."""
+    with _cache_lock() as stream:
+        yield _taken(stream)
+
+
+def _cache_lock() -> IO[str]:
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    return open(cache_folder() / ".in-use", "w")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what `replacing` leaves beside a file where a hard kill ends it. The folder is this process's own."""
+    for path in folder.glob(".*.*"):
+        if LEFT.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,12 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from common.check import FLOOR, Baseline, Summary
+from common.check import FLOOR, MACHINE, Baseline, Summary
 from common.stats import WORTH, over_seeds
 
 LEAST = 3  # runs before one that can be told from them
 LEVEL = 0.99  # of the interval in which a further run is expected
-MACHINE = ("processor", "cores", "GPU")  # what makes seconds another series
+HOW = (
+    "device",
+    "threads",
+    "loader workers",
+    "deterministic",
+    "decoded",
+)  # of a row's context: other seconds, another series
 
 
 @dataclass(frozen=True)
@@ -52,20 +58,25 @@ def history(runs: Iterable[tuple[str, Baseline]]) -> list[Series]:
     finish are left out."""
     jobs: dict[tuple[str, ...], list[tuple[str, Baseline, Summary]]] = {}
     for started, run in sorted(runs, key=lambda pair: (pair[0], pair[1].run)):
-        machine = ", ".join(run.context[name] for name in MACHINE if name in run.context)
+        here = ", ".join(run.context[name] for name in MACHINE if name in run.context)
         for row in run.rows:
             if row.finished:
-                jobs.setdefault((row.label, machine, *map(str, settings_of(row).items())), []).append(
-                    (started, run, row)
-                )
+                machine = row.context.get("ran on", here)  # on a cluster that is not where the run was started
+                key = row.label, machine, *map(str, settings_of(row).items())
+                jobs.setdefault(key, []).append((started, run, row))
     labels = _told_apart([found[-1][2] for found in jobs.values()])
     return [_series(label, key[1], found) for label, (key, found) in zip(labels, jobs.items())]
 
 
 def settings_of(row: Summary) -> dict[str, Any]:
-    """What makes its numbers those of another job, the recipe field by field."""
+    """What makes its numbers those of another job, the recipe field by field, or its seconds."""
     sizes = {name: next(iter(row.metrics[name].values.values())) for name in ("images trained", "images scored")}
-    return {k: v for k, v in row.settings.items() if k not in ("classes", "recipe")} | row.settings["recipe"] | sizes
+    return (
+        {k: v for k, v in row.settings.items() if k not in ("classes", "recipe")}
+        | row.settings["recipe"]
+        | sizes
+        | {name: row.context[name] for name in HOW}
+    )
 
 
 def _told_apart(rows: list[Summary]) -> list[str]:

@@ -15,7 +15,7 @@ from common import device, loading, plan, select, weights
 from common.balance import audit
 from common.decode import decode
 from common.errors import InputError, listed
-from common.files import PROJECT, hash_arrays, hold, write_arrays, write_json
+from common.files import PROJECT, hash_arrays, hold, use_cache, write_arrays, write_json
 from common.images import check_names
 from common.machine import cores, machine, made_by
 from common.pixels import store
@@ -52,6 +52,7 @@ def make_run(
         raise InputError(f"--name is one folder's name, not '{settings.name}'; take --results-dir for another place")
     if settings.name:
         check_free(Path(settings.results_dir) / settings.name)
+    use_cache()
     jobs, notes = select.jobs(settings)
     device.check_several(settings, jobs)
     dataset = read_data(settings)

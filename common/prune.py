@@ -43,15 +43,16 @@ class Left:
     size_bytes: int  # of what is free
 
 
-def left(results: Path, kinds: tuple[str, ...] = tuple(KINDS)) -> list[Left]:
-    """What each kind holds in the cache, or in the runs of the results folder."""
+def left(results: Path, kinds: tuple[str, ...] = tuple(KINDS), cache_used: bool = False) -> list[Left]:
+    """What each kind holds in the cache, or in the runs of the results folder. cache_used: by a run, which may come back to
+    any of it."""
     opened = _opened()
     found = []
     for name in kinds:
         kind = KINDS[name]
         places = [cache_folder()] if kind.cached else [file.parent for file in sorted(results.glob("**/run.json"))]
         paths = [path for place in places for pattern in kind.patterns for path in sorted(place.glob(pattern))]
-        used = tuple(path for path in paths if _used(path, kind, opened))
+        used = tuple(path for path in paths if (cache_used and kind.cached) or _used(path, kind, opened))
         free = tuple(path for path in paths if path not in used)
         found.append(Left(name, free, used, sum(map(size_bytes, free))))
     return found

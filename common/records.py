@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import InputError, OtherSchema, readable
+from common.errors import InputError, OtherSchema, listed, readable
 from common.files import read_json
 from common.results import GATES, EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord
 from common.scores import at_percentile, f1_by_image, oracle_scores, prior_scores, score, share_of_way
@@ -38,8 +38,17 @@ def read_run(folder: Path) -> RunRecord:
 
 
 def read_trial(folder: Path, run_folder: str) -> TrialRecord:
-    """What one trial's files say, whether it ended well or not."""
+    """What one trial's files say, whether it ended well or not, or that they are damaged."""
     spec = TrialSpec.model_validate(read_json(folder / "spec.json"))
+    again = repeat_command(run_folder, folder.name)
+    try:
+        with readable(f"'{folder.name}'"):
+            return _read_trial(folder, spec, again)
+    except InputError as damaged:
+        return TrialRecord(spec=spec, status="failed", reason=str(damaged), repeat_command=again)
+
+
+def _read_trial(folder: Path, spec: TrialSpec, again: str) -> TrialRecord:
     events = read_events(folder / "events.jsonl")
     by_kind: dict[str, dict[str, Any]] = {event["event"]: event for event in events}
     parent = read_json(folder / "parent.json") if (folder / "parent.json").exists() else {}
@@ -54,10 +63,15 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
     received = next((e for e in events if e["event"] == "received" and e["phase"] == "train"), {})
     built, tuned = by_kind.get("built", {}), _tuning(events)
     ok = status == "ok"
+    epochs = [e["epoch"] for e in events if e["event"] == "epoch"]
+    if ok and epochs != list(range(1, spec.recipe.epochs + 1)):
+        raise InputError(
+            f"'{folder / 'events.jsonl'}' is damaged: it tells of the epochs {listed([*map(str, epochs)]) or 'none'}"
+        )
     return TrialRecord(
         spec=spec, status=status, reason=reason,
         log_tail=parent.get("log_tail", ""),
-        repeat_command="" if ok else repeat_command(run_folder, folder.name),
+        repeat_command="" if ok else again,
         facts=built.get("facts", {}) | tuned.get("facts", {}), tuning=tuned, environment=built.get("environment", {}),
         weights_report=built.get("weights_report", {}), weights_names=built.get("weights_names", {}),
         received={key: received[key] for key in ("images", "labels") if key in received},

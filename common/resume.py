@@ -9,7 +9,7 @@ import numpy as np
 from common import checkpoint, prepare
 from common.errors import InputError, readable
 from common.feed import read_plan
-from common.files import hash_arrays, hold, read_json, write_json
+from common.files import hash_arrays, hold, read_json, sweep, use_cache, write_json
 from common.machine import cores, machine, made_by
 from common.records import read_run
 from common.results import GATES, RunRecord
@@ -35,6 +35,8 @@ def reopen(
             f"'{folder}' was written by an earlier version, which cannot be gone on with; run: {run.command}"
         )
     hold(folder)
+    use_cache()
+    sweep(folder)
     with readable(f"the run '{folder}'"):
         specs = [TrialSpec.model_validate(read_json(folder / "trials" / name / "spec.json")) for name in run.trials]
         for spec in specs:

@@ -1,5 +1,6 @@
 """The PARENT of one trial: its process watched from outside; timeout, memory, and what ended it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -204,27 +205,40 @@ def _last_words(last: dict[str, Any]) -> str:
 
 
 class Tail:
-    """The events that have come since the last look; a half-written line waits for its rest."""
+    """The events that have come since the last look; a half-written line waits for its rest.
+
+    Another node may take the file back to a checkpoint, which is heard already, or begin it anew. Which of the two its first
+    line tells, in which a trial says when it was born: a new file may well have the old one's inode.
+    """
 
     def __init__(self, path: Path):
-        self._path, self._offset = path, path.stat().st_size if path.exists() else 0
-        self._file = path.stat().st_ino if path.exists() else 0
+        self._path, self._offset, self._first = path, path.stat().st_size if path.exists() else 0, b""
+        if self._offset:
+            with open(path, "rb") as stream:
+                self._first = stream.readline()
         self.last: dict[str, Any] = {}
 
     def new(self) -> list[dict[str, Any]]:
-        if not self._path.exists():
-            return []
-        with open(self._path, "rb") as stream:
-            said = os.fstat(stream.fileno())
-            if (
-                self._file and said.st_ino != self._file
-            ):  # taken back to a checkpoint, by another node: that is heard already
-                self._offset = said.st_size
-            self._file = said.st_ino
+        with contextlib.suppress(FileNotFoundError), open(self._path, "rb") as stream:
+            first, size = stream.readline(), os.fstat(stream.fileno()).st_size
+            if not first.endswith(b"\n"):
+                return []
+            if first != self._first:
+                self._first, self._offset = first, 0
+            self._offset = min(self._offset, size)
             stream.seek(self._offset)
             whole, _, _ = stream.read().rpartition(b"\n")
-        self._offset += len(whole) + bool(whole)
-        events = [json.loads(line) for line in whole.splitlines()]
-        if events:
-            self.last = events[-1]
-        return events
+            self._offset += len(whole) + bool(whole)
+            events = [event for line in whole.splitlines() for event in _told(line)]
+            self.last = events[-1] if events else self.last
+            return events
+        return []
+
+
+def _told(line: bytes) -> list[dict[str, Any]]:
+    """Its event; nothing where it is none, which the trial's row will say."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        event = dict(json.loads(line))
+        event["event"]
+        return [event]
+    return []

@@ -22,7 +22,7 @@ from common.child import RECEIPTS, RESUME, STARTED, clear, die_with_parent, envi
 from common.decode import ImageError
 from common.errors import InputError, readable
 from common.feed import Decoded, Feed, Stored, image_paths, read_plan
-from common.files import hash_arrays, hold, read_json, write_arrays
+from common.files import hash_arrays, hold, read_json, use_cache, write_arrays
 from common.initial import initialise, save_weights, smoothed_odds
 from common.loading import framework_card, load_adapter
 from common.pixels import PixelStore
@@ -30,6 +30,7 @@ from common.scores import bce_with_logits
 from common.types import BuildSpec, TrialSpec
 from common.watch import Events, Lie, Watch, check_loss, last, load_average
 
+AFTER_S = 1.0  # a rank whose failure is the cause of this one's has failed by then
 NO_MEMORY = re.compile(r"out of memory|can't allocate memory|\bOOM\b")  # as the frameworks' own errors say it
 
 
@@ -188,11 +189,13 @@ def run(folder: Path, resume: bool) -> int:
     """Carry out the trial in `folder` (spec.json), from its last checkpoint where it may. 0: done; 1: failed, with
     the reason as an event."""
     born = float(os.environ[STARTED])
-    events = Events(folder / "events.jsonl" if ranks.rank() == 0 else Path(os.devnull))
+    events = Events(ranks.said(folder, ranks.rank()))
+    events.write("born", at=born)
     try:
         spec = TrialSpec.model_validate(read_json(folder / "spec.json"))
         if framework_card(spec.framework).PARALLEL == "ranks" and ranks.rank() == 0:
-            ranks.start_others(folder, [str(folder), *([RESUME] if resume else [])], spec.process.devices)
+            words = [str(folder), *([RESUME] if resume else [])]
+            ranks.start_others(folder, words, spec.process.devices, lambda why: events.write("failed", reason=why))
         trial = Trial(folder, spec, events)
         if resume:
             trial.done = checkpoint.load(folder, trial.adapter, trial.model)
@@ -207,6 +210,9 @@ def run(folder: Path, resume: bool) -> int:
         text = str(error) if plain else f"{type(error).__name__}: {error}"
         if isinstance(error, MemoryError) or NO_MEMORY.search(text):
             text = f"out of memory; a smaller --batch-size or --image-size may help ({text.strip()[:300]})"
+        text = (
+            ranks.lost(folder, AFTER_S if ranks.several() else 0.0) or text
+        )  # what it died of, and not of what it heard
         events.write("failed", reason=text.strip()[:2000])
         return 1
     return 0
@@ -225,6 +231,7 @@ def main(arguments: list[str]) -> int:
     # Repeated alone: what is left of the earlier try goes; threads and device are set as the parent would.
     try:
         hold(folder.parent.parent, through_exec=True)  # not while its run is running
+        use_cache()
         with readable(f"{folder / 'spec.json'}"):
             process = TrialSpec.model_validate(read_json(folder / "spec.json")).process
     except InputError as error:

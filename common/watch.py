@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from common.errors import InputError
+
 STEP_EVENT_S = 0.25  # at most one step event in this time, so that tracing costs nothing
 FROZEN, TRAINED = "frozen forward", "trainable forward"  # parts of a step
 RECEIPT = "receipt"  # of what the step received
@@ -35,13 +37,16 @@ class Events:
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """Every whole line; a half-written last line (a kill) is left out."""
+    """Every whole line; a last one that a kill cut off is left out. InputError where another is damaged: an epoch that is not
+    there would make of the next one the first."""
+    *whole, _ = path.read_bytes().split(b"\n") if path.exists() else [b""]
     events = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
+    for number, line in enumerate(whole, start=1):
         try:
-            events.append(json.loads(line))
-        except ValueError:
-            continue
+            events.append(dict(json.loads(line)))
+            events[-1]["event"]
+        except (ValueError, TypeError, KeyError):
+            raise InputError(f"'{path}' is damaged in line {number}") from None
     return events
 
 

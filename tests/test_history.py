@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from common.check import summarise
-from common.history import Point, history, steps
+from common.history import Point, Series, history, steps
 from common.records import read_results
+from common.report.history import steps_table
+from common.report.table import NONE
 
 VERSIONS = {"torch": "1"}
 
@@ -85,6 +87,24 @@ def test_rows_of_another_recipe_are_another_series(folder):
     assert labels == [["batch_size 32"], ["batch_size 64"]]
     (series,) = history([("b", one), ("a", one)])
     assert [point.started for point in series.points["epoch s"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"threads": "1"}, {"device": "cuda"}, {"decoded": "in every epoch"}, {"ran on": "slow, 2"}]
+)
+def test_rows_that_ran_otherwise_or_elsewhere_are_another_series(folder, changed):
+    one = summarise(read_results(folder / "run0"))
+    (row,) = one.rows
+    other = one.model_copy(update={"rows": (row.model_copy(update={"context": row.context | changed}),)})
+    found = history([("a", one), ("b", other)])
+    assert len(found) == 2 and len(history([("a", one), ("b", one)])) == 1
+    assert len({(series.label, series.machine) for series in found}) == 2
+
+
+def test_a_step_from_nothing_has_no_percentage():
+    (step,) = steps(points([0, 0, 0, 0.5]), 0.002)
+    series = Series("a", "m", {"f1 at 95": tuple(points([0, 0, 0, 0.5]))}, {"f1 at 95": (step,)})
+    assert steps_table([series]).rows[0][3:6] == ("0.000", "0.500", NONE)
 
 
 def test_a_run_that_cannot_be_read_is_named(bench, folder, tmp_path):

@@ -10,16 +10,19 @@ import pytest
 from conftest import PROJECT
 
 from common.report.html import FOLDED, html_page
+from common.report.markdown import table
+from common.report.table import Table
 
+FIGURES = {"figures/one.png": b"png"}
 NAMES = ("<script>alert(1)</script>", "a & b")
 TEXT = f"""# run
 
 ## Scores
 
-| row | weights | F1 |
-| --- | --- | --- |
-| b | random | 0.5 ± 0.1 |
-| a {NAMES[0]} | file | 1,000 |
+| row | weights | F1 | feed | memory |
+| --- | --- | --- | --- | --- |
+| b | random | 0.5 ± 0.1 | 4,000 at 224 px | 1.50 GiB |
+| a {NAMES[0]} | file | 1,000 | 4,000 at 224 px, oversample | 829.0 MiB |
 
 ![what it shows](figures/one.png)
 
@@ -60,13 +63,37 @@ def written(tmp_path_factory):
 
 
 def test_what_the_data_say_is_text():
-    seen = Seen(html_page(NAMES[1], TEXT, lambda name: b"png"))
+    seen = Seen(html_page(NAMES[1], TEXT, FIGURES))
     assert NAMES[0] in seen.text and seen.opened.count("script") == 1
     assert "a & b" in seen.text
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "![a](../x.png)",
+        "[a](https://a.b/c)",
+        "*a*",
+        "_a_",
+        "`a`",
+        "<https://a.b>",
+        "&lt;a&gt;",
+        "\\*a",
+        "# a",
+        "a\n# b",
+        "[a]: b.c",
+    ],
+)
+def test_names_in_the_data_are_no_markdown(name):
+    shown = Table("Labels", ("label", "n"), ((name, "0.9 [0.8, 1.0]"),), (name,))
+    seen = Seen(html_page("t", table(shown), {}))
+    words = name.replace("\n", " ")
+    assert seen.text.count(words) == 2 and "0.9 [0.8, 1.0]" in seen.text and seen.addresses == []
+    assert {"img", "a", "em", "code", "h1"}.isdisjoint(seen.opened)
+
+
 def test_what_few_read_is_folded_from_its_heading_to_the_next():
-    page = html_page("t", TEXT, lambda name: b"png")
+    page = html_page("t", TEXT, FIGURES)
     inside = re.search(r"<details><summary>Environment</summary>(.*?)</details>", page, re.S)[1]
     assert (
         "uv run python" in inside and "Rest" not in inside and page.count("<details>") == page.count("</details>") == 1
@@ -99,11 +126,15 @@ def test_a_browser_shows_it_and_its_script_runs(written, tmp_path):
     dom = shown(browser, written / "index.html", tmp_path / "profile")
     assert dom.count("<table") == (written / "results.md").read_text().count("\n| --- |") and 'class="number"' in dom
     small = tmp_path / "small.html"
-    sorts = "document.querySelectorAll('th')[2].click(); document.querySelectorAll('th')[2].click();"
-    small.write_text(html_page("t", TEXT, lambda name: b"png").replace("</body>", f"<script>{sorts}</script></body>"))
+    sorts = "".join(f"document.querySelectorAll('th')[{column}].click();" for column in (2, 2))
+    small.write_text(html_page("t", TEXT, FIGURES).replace("</body>", f"<script>{sorts}</script></body>"))
     dom = shown(browser, small, tmp_path / "profile")
-    assert dom.count('class="differs"') == 2 and dom.count('class="number"') == 2
+    # weights and feed differ; F1 and memory are numbers
+    assert dom.count('class="differs"') == 4 and dom.count('class="number"') == 4
     assert dom.index("1,000") < dom.index("0.5 ± 0.1")  # sorted by F1, downwards
+    small.write_text(small.read_text().replace(sorts, "document.querySelectorAll('th')[4].click();"))
+    dom = shown(browser, small, tmp_path / "profile")
+    assert dom.index("829.0 MiB") < dom.index("1.50 GiB")  # upwards
     small.write_text(small.read_text().replace("const value", "const valeu"))
     with pytest.raises(AssertionError, match="value is not defined"):
         shown(browser, small, tmp_path / "profile")

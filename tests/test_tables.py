@@ -122,6 +122,14 @@ REFUSED = {
     "neither 0 nor 1": ("file,cat,dog\n1.jpg,0,1\n2.jpg,2,0\n3.jpg,,1\n", "row 2, cat: '2', row 3, cat: ''"),
     "a number out of range": ("file,labels\n1.jpg,-3\n2.jpg,99999\n", "row 1: -3, row 2: 99999"),
     "too few cells": ("file,cat,dog\n1.jpg,0,1\n2.jpg\n3.jpg,1\n", "too few cells: row 2: '2.jpg', row 3: '3.jpg,1'"),
+    "a quote that is not closed": (
+        'file,tags\n1.jpg,"a; b"\n2.jpg,"a; b\n3.jpg,"a"\n',
+        "run over several rows: row 2, tags: 'a; b\\n3.jpg,a",
+    ),
+    "a quote not closed in another text": (
+        'file,tags,caption\n1.jpg,a,"two\nlines"\n2.jpg,a,"one\n3.jpg,b,"one"\n',
+        "run over several rows: row 2, caption: ",
+    ),
     "a list of a program": ("file,labels\n1.jpg,\"['cat', 'dog']\"\n", "in a program's form: row 1: ['cat', 'dog']"),
     "a number out of any range": (f"file,labels\n1.jpg,1\n2.jpg,{'9' * 9}\n", "row 2: 999999999"),
     "no rows": ("file,labels\n", "has no rows"),

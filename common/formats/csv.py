@@ -24,6 +24,7 @@ ONE_NAME = {"label", "tag", "class", "category"}  # a column of these holds one 
 LABEL_COLUMNS = {"labels", "label", "tags", "tag", "classes", "class", "categories", "category"}
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MOST_CLASSES = 10_000
+_ROW_WITHIN = rf"[\r\n][^,\r\n]*(?:{'|'.join(map(re.escape, SUFFIXES))})\"?,"
 
 
 def table_of(path: Path) -> Path | None:
@@ -59,6 +60,7 @@ def read(path: Path) -> Dataset:
         raise InputError(f"{table} has no column of images (its columns: {there}); name that column one of {names}")
     if not len(frame):
         raise InputError(f"{table} has no rows; expected one for every image")
+    _one_line(frame, image_column, table)
     class_names, labels = _labels(frame.drop(columns=image_column), table)
     ids = _with_suffix(frame[image_column].str.strip(), table.parent)
     test = table.with_name("test.csv")
@@ -126,6 +128,21 @@ def _whole(frame: pd.DataFrame, table: Path) -> pd.DataFrame:
     if short:
         raise InputError(f"{table} has rows with too few cells: {listed(short)}; complete them, or take them out")
     return frame
+
+
+def _one_line(frame: pd.DataFrame, image_column: str, table: Path) -> None:
+    """InputError that lists the cells which run over several lines where none may: behind a quote that is not closed, the rest
+    of the table is one cell. A text that is neither an image nor labels may, unless one of its lines begins as a row does."""
+    single = [c for c in frame.columns if c == image_column or _plain(c) in LABEL_COLUMNS]
+    broken = []
+    for column in frame.columns:
+        pattern = r"[\r\n]" if column in single else _ROW_WITHIN
+        found = np.flatnonzero(frame[column].str.contains(pattern, regex=True))
+        broken += [f"row {i + 1}, {column}: {frame[column].iloc[i][:60]!r}" for i in found]
+    if broken:
+        raise InputError(
+            f"{table} has cells that run over several rows: {listed(broken)}; is a quote not closed there?"
+        )
 
 
 def _labels(frame: pd.DataFrame, table: Path) -> tuple[tuple[str, ...], np.ndarray]:

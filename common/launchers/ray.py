@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import InputError
-from common.files import PROJECT, locked
+from common.files import PROJECT, locked, use_cache
 from common.progress import Display, Silent, bars
 from common.resume import on_this_node
 from common.runner import Tail, finished, run_trial, said_before
+from common.signals import listen
 from common.types import TrialSpec
 from common.words import size_text
 
@@ -70,6 +71,8 @@ def _cluster(address: str) -> Iterator[Any]:
         )
     except (OSError, OverflowError, ValueError, RuntimeError) as error:
         raise InputError(f"no Ray cluster at --address {address} ({error}); start one with: ray start --head") from None
+    finally:
+        listen()  # ray.init puts its own handler in the place of ours: a polite kill would leave no tables
     try:
         yield ray
     finally:
@@ -124,11 +127,16 @@ def _carry_out_all(ray: Any, folder: Path, specs: list[TrialSpec], console: Any)
     with bars(console) as bar:
 
         def begin(rest: Iterator[TrialSpec], node: str = "") -> None:
-            if (spec := next(rest, None)) is None:
+            for spec in rest:
+                display, trial = Display(console, bar), folder / "trials" / spec.name
+                display.begin(spec, numbers[spec.name], len(specs))
+                if not finished(trial, spec):
+                    break
+                display.reused(spec)
+                node = said_before(trial).get("node", "")  # its bundle goes on where it was begun
+            else:
                 return
-            display = Display(console, bar)
-            display.begin(spec, numbers[spec.name], len(specs))
-            tail = Tail(folder / "trials" / spec.name / "events.jsonl")
+            tail = Tail(trial / "events.jsonl")
             task = ray.remote(carry_out).options(max_retries=RETRIES, **wanted(spec), **_on(node))
             running[task.remote(str(folder), spec.name, os.getcwd())] = _Running(spec, rest, display, tail)
 
@@ -181,6 +189,7 @@ def carry_out(folder: str, name: str, cwd: str) -> dict[str, Any]:
     import ray
 
     os.chdir(cwd)  # the paths that the user gave are seen from there
+    use_cache()
     node, run = ray.get_runtime_context().get_node_id(), Path(folder)
     trial = run / "trials" / name
     with locked(trial):  # by one worker at a time, whatever the cluster believes

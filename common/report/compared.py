@@ -84,7 +84,9 @@ def pairs_table(results: Results, found: list[Pair]) -> Table:
                 f"{p.a} and {p.b} lie a factor of two or more apart on one model: suspect a setup error before a framework."
             )
         if p.ratio is not None or p.suspected:
-            notes.append(f"{p.a} and {p.b} do not have in common: {'; '.join(differences(results, (p.a, p.b)))}.")
+            notes.append(
+                f"{p.a} and {p.b} do not have in common: {'; '.join(map(': '.join, differences(results, (p.a, p.b))))}."
+            )
     notes += [said] if found and (said := busy(groups(results))) else []
     notes.append(
         "time ratio: the first row's training seconds an image over the second's, repeats paired in turn, geometric mean "
@@ -175,7 +177,7 @@ def tables(results: Results, a: str = "", b: str = "") -> list[Table]:
         shown.append(attribution_table(attribution(one, other, everything)))
     else:
         shown.append(pairs_table(results, [pair(one, other, results)]))
-    lines = tuple((line,) for line in differences(results, (one.label, other.label)))
+    lines = tuple((": ".join(line),) for line in differences(results, (one.label, other.label)))
     return [*shown, Table("What the two do not have in common", ("",), lines)]
 
 

@@ -4,8 +4,8 @@ from common.groups import groups
 from common.results import Results, Row
 
 
-def differences(results: Results, only: tuple[str, ...] = ()) -> list[str]:
-    """In words: everything that the rows (those of these labels; none: all) do not have in common."""
+def differences(results: Results, only: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    """What the rows (those of these labels; none: all) do not have in common, and in words what each has."""
     ok = [g for g in groups(results) if g.rows and (not only or g.label in only)]
     described: dict[str, dict[str, str]] = {}
     for group in ok:
@@ -29,9 +29,7 @@ def differences(results: Results, only: tuple[str, ...] = ()) -> list[str]:
         for label, fields in described.items():
             values.setdefault(fields.get(field, "not stated"), []).append(label)
         if len(values) > 1:
-            lines.append(
-                f"**{field}**: " + "; ".join(f"{value} ({', '.join(labels)})" for value, labels in values.items())
-            )
+            lines.append((field, "; ".join(f"{value} ({', '.join(labels)})" for value, labels in values.items())))
     return lines
 
 

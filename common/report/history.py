@@ -48,7 +48,7 @@ def write_history(folder: Path, row: str = "") -> Written:
     text = "\n\n".join(["# History", table(tables[0]), linked({FIGURE: words}), table(tables[1])]) + "\n"
     files = [folder / name for name in ("history.md", "history.html", FIGURE)]
     write_text(files[0], text)
-    write_text(files[1], html_page("History", text, lambda name: (folder / name).read_bytes()))
+    write_text(files[1], html_page("History", text, {FIGURE: (folder / FIGURE).read_bytes()}))
     return Written(tables, files)
 
 
@@ -69,7 +69,7 @@ def steps_table(found: list[Series]) -> Table:
     """Where a metric left what the runs before let expect."""
     rows = tuple(
         (series.label, metric, step.run, f"{step.before:{_form(metric)}}", f"{step.after:{_form(metric)}}",
-         f"{step.after / step.before - 1:+.1%}", "; ".join(step.changed) or NONE)
+         f"{step.after / step.before - 1:+.1%}" if step.before else NONE, "; ".join(step.changed) or NONE)
         for series in found for metric, steps in series.steps.items() for step in steps
     )  # fmt: skip
     short = sum(len(next(iter(series.points.values()))) <= LEAST for series in found)

@@ -2,7 +2,6 @@
 
 import base64
 import html
-from collections.abc import Callable
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -37,8 +36,10 @@ summary { font-size: 1.3rem; font-weight: bold; cursor: pointer; margin: 1rem 0;
 """
 
 SCRIPT = """
-const value = cell => { const text = cell.textContent.replaceAll(",", ""); const n = parseFloat(text);
-  return /^[-\\d.±– ]/.test(text) && !isNaN(n) ? n : text === "–" ? -Infinity : text; };
+const units = {KiB: 1, MiB: 1024, GiB: 1048576};
+const value = cell => { const text = cell.textContent.replaceAll(",", "");  // a number with its interval, share or unit
+  const n = /^([-+]?[\\d.]+)( ?%| ±.*| [KMG]iB| \\(\\d+%\\)| \\[[^\\]]*\\])?$/.exec(text);
+  return n ? n[1] * (units[(n[2] || "").trim()] || 1) : text === "–" ? -Infinity : text; };
 for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0], rows = body ? [...body.rows] : [];
   const settings = [...table.tHead.rows[0].cells].some(head => head.textContent === "weights");  // a table of what ran
@@ -65,16 +66,16 @@ addEventListener("beforeprint", () => document.querySelectorAll("details").forEa
 """
 
 
-def html_page(title: str, text: str, figure: Callable[[str], bytes]) -> str:
-    """title: of the window. text: Markdown, its headings `#` and `##`. figure: the bytes of a PNG, by its name in the text."""
+def html_page(title: str, text: str, figures: dict[str, bytes]) -> str:
+    """title: of the window. text: Markdown, its headings `#` and `##`. figures: PNGs by their names in the text."""
     md = MarkdownIt("commonmark", {"html": False}).enable("table")
     md.add_render_rule("table_open", lambda *_: '<div class="scroll"><table>\n')
     md.add_render_rule("table_close", lambda *_: "</table></div>\n")
     tokens = md.parse(text)
     for token in (child for block in tokens for child in block.children or ()):
         if token.type == "image":
-            data = base64.b64encode(figure(str(token.attrs["src"]))).decode()
-            token.attrs["src"] = f"data:image/png;base64,{data}"
+            data = figures[str(token.attrs["src"])]
+            token.attrs["src"] = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     body = md.renderer.render(_folded(tokens), md.options, {})
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n'

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from common.comparison import seconds
+from common.comparison import by_seed
 from common.groups import REAL, Group, fault, lane_tests, machines, smallest_p
 from common.report.table import NONE, Table
 from common.results import Results
@@ -34,15 +34,16 @@ def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
     """Whole trials and later epochs, how many times as fast; how far apart the logits; whether F1 differs."""
     rows, notes = [], []
     for plain, tuned in both:
-        took = [_by_seed(g) for g in (plain, tuned)]
+        took = [by_seed(g) for g in (plain, tuned)]
+        lived = [{row.record.spec.seed: whole_s(row.record) for row in g.rows} for g in (plain, tuned)]
         seeds = sorted(took[0].keys() & took[1].keys())  # a repeat may be missing in one of them
         # A store that was there already, by another run or an earlier repeat, took its time then.
         known = {row.record.spec.seed for row in watched(plain.rows)} & set(seeds)
         paying = counted(tuple(row for row in watched(tuned.rows) if row.record.spec.seed in known))
         paid = [row.record.spec.seed for row in paying]
-        whole = _gain([[t[seed][0] for seed in paid] for t in took])
+        whole = _gain([[found[seed] for seed in paid] for found in lived])
         whole += "" if all(made_all(row.record) for row in paying) else " without all of the features"
-        gains = whole, _gain([[t[seed][1] for seed in seeds] for t in took])
+        gains = whole, _gain([[found[seed] for seed in seeds] for found in took])
         if fault(plain, results.paired) or fault(tuned, results.paired) or len(machines([plain, tuned])) > 1:
             gains = NONE, NONE
         gates = [gate for row in tuned.rows for gate in row.record.tuning.get("gate", ())]
@@ -75,12 +76,6 @@ def _saved(plain: Group, plain_s: float, tuned_s: float) -> list[str]:
     took = f"it took {time_text(abs(saved_s))} {'less' if saved_s > 0 else 'more'}"
     short = "" if saved_s >= least_s else f", {1 - saved_s / least_s:.0%} short of that"
     return [f"keeping the frozen part's output was to save at least {time_text(least_s)}: {took}{short}."]
-
-
-def _by_seed(g: Group) -> dict[int, tuple[float, float]]:
-    """Seed -> seconds of the whole trial, seconds of an image in training."""
-    found = zip(g.rows, seconds(g))
-    return {row.record.spec.seed: (whole_s(row.record), float(image_s)) for row, image_s in found}
 
 
 def _gain(lanes: list[list[float]]) -> str:

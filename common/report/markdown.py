@@ -1,5 +1,7 @@
 """PURE: Results -> the text of results.md."""
 
+import re
+
 from common.report import compared
 from common.report.ceilings import asked, ceilings_table
 from common.report.data import labels_table, plans_table, rows_table
@@ -25,26 +27,38 @@ NO_RANKING = (
 )
 
 
+# What would be an escape, code, emphasis, a tag, a link, an entity, or at the beginning a heading, quote, list or rule. Brackets
+# alone are none of it, so that intervals stay as they are.
+SPECIAL = re.compile(
+    r"([\\`*<]|(?<=\])[(\[:]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|^[#>]|^[-+](?=\s)|^[-=](?=[-=\s]*$)|(?<=^\d)[.)](?=\s))"
+)
+
+
 def table(t: Table, level: int = 2) -> str:
     """A title, a pipe table (none without rows), and its notes."""
 
     def line(cells: tuple[str, ...]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+        return "| " + " | ".join(plain(cell).replace("|", "\\|") for cell in cells) + " |"
 
-    lines = ["#" * level + f" {t.title}"]
+    lines = ["#" * level + f" {plain(t.title)}"]
     lines += ["", line(t.header), "|" + " --- |" * len(t.header), *map(line, t.rows)] if t.rows else []
-    return "\n".join(lines + [text for note in t.notes for text in ("", note)])
+    return "\n".join(lines + [text for note in t.notes for text in ("", plain(note))])
+
+
+def plain(text: str) -> str:
+    """One line that Markdown shows as it is: a label may be named `![a](b.png)`, which would fetch a file."""
+    return SPECIAL.sub(r"\\\1", " ".join(text.split("\n")))
 
 
 def page(results: Results) -> str:
     """The whole page."""
     run = results.run
     head = [
-        f"# {run.name}",
+        f"# {plain(run.name)}",
         "",
-        f"{run.dataset}: {images_words(run)}. Started {run.started} with",
+        f"{plain(run.dataset)}: {images_words(run)}. Started {run.started} with",
         "",
-        f"    {run.command}",
+        *(f"    {line}" for line in run.command.splitlines()),
     ]
     parts = ["\n".join(head), table(scores_table(results)), table(comparison_table(results))]
     matched = any(row.record.spec.recipe.formulas == "matched" for row in results.rows)
@@ -55,7 +69,10 @@ def page(results: Results) -> str:
     parts += [_failures(results)] if failures(results) else []
     different = differences(results)
     if different:
-        parts.append("## What the rows do not have in common\n\n" + "\n".join(f"- {line}" for line in different))
+        parts.append(
+            "## What the rows do not have in common\n\n"
+            + "\n".join(f"- **{plain(what)}**: {plain(rest)}" for what, rest in different)
+        )
     parts += [table(further_scores_table(results)), table(epochs_table(results))]
     parts += [table(plans_table(run.audits, run.splits)), linked(data_figures(results))]
     parts += [table(labels_table(run.class_names, run.audits))]
@@ -75,6 +92,6 @@ def _failures(results: Results) -> str:
     for row in failures(results):
         record = row.record
         tail = "\n".join(f"    {line}" for line in record.log_tail.splitlines())
-        block = f"**{record.spec.name}**: {record.status}. {record.reason}\n\nTo repeat it alone, from the project's folder, then `report`:\n\n    {record.repeat_command}"
+        block = f"**{record.spec.name}**: {record.status}. {plain(record.reason)}\n\nTo repeat it alone, from the project's folder, then `report`:\n\n    {record.repeat_command}"
         blocks.append(block + (f"\n\nThe end of its log:\n\n{tail}" if tail else ""))
     return "\n\n".join(blocks)

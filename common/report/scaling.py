@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from common.comparison import seconds
+from common.comparison import by_seed, seconds
 from common.groups import Group, fault, machines
 from common.report.table import NONE, Table
 from common.results import Results
@@ -27,15 +27,17 @@ def scaling_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
     for one, more in both:
         devices, processor = more.first.record.spec.process.devices, more.first.record.spec.process.device == "cpu"
         speeds = [f"{np.median(1 / seconds(g)):.1f}" for g in (one, more)]
-        if fault(one, results.paired) or fault(more, results.paired) or len(machines([one, more])) > 1:
+        each = [by_seed(g) for g in (one, more)]
+        seeds = sorted(each[0].keys() & each[1].keys())
+        marked = fault(one, results.paired) or fault(more, results.paired)
+        if not seeds or marked or len(machines([one, more])) > 1:
             rows.append((more.label, str(devices), *speeds, NONE, NONE))
             continue
-        n = min(len(one.rows), len(more.rows))
-        gain = ratio_interval(seconds(one)[:n], seconds(more)[:n])
-        words = f"{gain.estimate:.2f}" + (f" [{gain.low:.2f}, {gain.high:.2f}]" if n > 1 else "")
+        gain = ratio_interval(*(np.array([found[seed] for seed in seeds]) for found in each))
+        words = f"{gain.estimate:.2f}" + (f" [{gain.low:.2f}, {gain.high:.2f}]" if len(seeds) > 1 else "")
         rows.append((more.label, str(devices), *speeds, words, f"{gain.estimate / (1 if processor else devices):.0%}"))
     notes = (
-        "gain: images/s in later epochs over those of one device, geometric mean over the repeats, with its 99.5 % interval where "
+        "gain: images/s in later epochs over those of one device, geometric mean over the seeds of both, with its 99.5 % interval where "
         "there are several. efficiency: the gain over the number of devices; on a processor, whose cores the devices share, the "
         "gain itself. The global batch is the same.",
     )

@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from common.errors import readable
 from common.files import write_json, write_text
 from common.groups import excluded, groups
 from common.records import read_results
 from common.report.figures import draw
 from common.report.html import html_page
 from common.report.markdown import page
+from common.report.table import data_figures, figures
 from common.results import Results
 from common.scores import picks
 
@@ -18,14 +20,21 @@ from common.scores import picks
 def write_report(folder: Path) -> Results:
     """Read the run's files, score them, and write every table and figure."""
     results = read_results(folder)
+    text = text_of(results)  # first: what cannot be told is not drawn either
     write_json(folder / "results.json", results.model_dump())
     write_text(folder / "results.csv", csv(results))
     draw(results, folder)
     write_predictions(folder, results)
-    text = page(results)
     write_text(folder / "results.md", text)
-    write_text(folder / "index.html", html_page(results.run.name, text, lambda name: (folder / name).read_bytes()))
+    drawn = {name: (folder / name).read_bytes() for name in figures(results) | data_figures(results)}
+    write_text(folder / "index.html", html_page(results.run.name, text, drawn))
     return results
+
+
+def text_of(results: Results) -> str:
+    """The page in Markdown. InputError where what the run says of its data is damaged."""
+    with readable(f"the run '{results.run.name}'"):
+        return page(results)
 
 
 def write_predictions(folder: Path, results: Results) -> None:

@@ -26,29 +26,30 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="remove it; without, nothing is removed")
     options = parser.parse_args(arguments)
 
-    from common.files import cache_folder
+    from common.files import cache_folder, cache_to_itself
     from common.report.table import Table
     from common.report.terminal import Console, show
     from common.words import size_text
 
     console = Console()
-    found = prune.left(options.results_dir)
-    rows = tuple(
-        (each.kind, prune.KINDS[each.kind].what, str(len(each.free)), size_text(each.size_bytes), str(len(each.used)), prune.KINDS[each.kind].again)
-        for each in found
-    )  # fmt: skip
-    header = ("kind", "what", "places", "size", "in use", "to have it again")
-    show(console, Table(f"In {cache_folder()} and the runs of {options.results_dir}", header, rows))
-    chosen = [each for each in found if each.kind in options.kinds and each.free]
-    total = size_text(sum(each.size_bytes for each in chosen))
-    words = f"{total} of {', '.join(each.kind for each in chosen)}"
-    if not chosen:
-        console.print("nothing of that to remove")
-    elif not options.yes:
-        console.print(f"--yes removes {words}")
-    else:
-        for each in chosen:
-            for path in each.free:
-                prune.remove(path)
-        console.print(f"removed {words}")
+    with cache_to_itself() as alone:
+        found = prune.left(options.results_dir, cache_used=not alone)
+        rows = tuple(
+            (each.kind, prune.KINDS[each.kind].what, str(len(each.free)), size_text(each.size_bytes), str(len(each.used)), prune.KINDS[each.kind].again)
+            for each in found
+        )  # fmt: skip
+        header = ("kind", "what", "places", "size", "in use", "to have it again")
+        show(console, Table(f"In {cache_folder()} and the runs of {options.results_dir}", header, rows))
+        chosen = [each for each in found if each.kind in options.kinds and each.free]
+        total = size_text(sum(each.size_bytes for each in chosen))
+        words = f"{total} of {', '.join(each.kind for each in chosen)}"
+        if not chosen:
+            console.print("nothing of that to remove")
+        elif not options.yes:
+            console.print(f"--yes removes {words}")
+        else:
+            for each in chosen:
+                for path in each.free:
+                    prune.remove(path)
+            console.print(f"removed {words}")
     return 0
