@@ -16,14 +16,12 @@ def trials(arguments: list[str]) -> int:
     given = asked(arguments)
 
     from common.report.terminal import Console
-    from common.resume import resume_line
 
     console = Console()
     folder, run, specs = prepared(console, given, arguments)
     stopped = carried_out(console, folder, run, specs, given)
     results = reported(console, folder)
     if stopped:
-        console.print(f"\nto go on: {resume_line(folder)}", highlight=False, soft_wrap=True)
         return 130
     return 0 if all(row.record.status == "ok" for row in results.rows) else 1
 

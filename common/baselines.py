@@ -34,7 +34,7 @@ def read(file: Path, replaced: bool = False) -> Baseline | None:
         return Baseline.model_validate(raw)
     except (ValueError, AttributeError, ValidationError) as error:
         raise InputError(
-            f"{file} is not a baseline: {str(error).splitlines()[0]}; remove it, and make one with --update-baseline"
+            f"{file} is not a baseline: {str(error).splitlines()[0]}; name another file: --update-baseline makes it of a good run"
         ) from None
 
 

@@ -21,6 +21,7 @@ class Pair(Value):
     barred: str = ""  # why no ratio is given
     word: Word = "inconclusive"  # of a, against b
     ratio: Interval | None = None  # a's time over b's
+    repeats: int = 0
     more: int = 0  # repeats that would show WORTH
     control: Interval | None = None  # b against itself: every second repeat over the one before
     f1: tuple[Paired, ...] = ()
@@ -83,7 +84,11 @@ def _given(row: Row) -> dict[str, Any]:
 
 def pair(a: Group, b: Group, results: Results) -> Pair:
     """What may be said of a against b."""
-    reasons = [f"{g.label}: {why}" for g in (a, b) if (why := unproven(g, results))]
+    whys: dict[str, list[str]] = {}
+    for g in (a, b):
+        if why := unproven(g, results):
+            whys.setdefault(why, []).append(g.label)
+    reasons = [f"{' and '.join(labels)}: {why}" for why, labels in whys.items()]
     if differing := unfair(a, b):
         reasons.append(f"they were not given the same {differing}")
     f1 = tuple(t for t in results.paired if {*t.a} <= {*_trials(a)} and {*t.b} <= {*_trials(b)})
@@ -99,7 +104,7 @@ def pair(a: Group, b: Group, results: Results) -> Pair:
     control = ratio_interval(theirs[1 : 2 * half : 2], theirs[0 : 2 * half : 2]) if half else None
     drifts = control is not None and control.excludes(1.0)  # then this interval does not mean what it says here
     return Pair(
-        a=a.label, b=b.label, word="inconclusive" if drifts else word, ratio=ratio, more=more, control=control, f1=f1,
+        a=a.label, b=b.label, word="inconclusive" if drifts else word, ratio=ratio, repeats=len(mine), more=more, control=control, f1=f1,
         suspected=far, drifts=drifts,
     )  # fmt: skip
 

@@ -9,8 +9,11 @@ import numpy as np
 from common.results import Paired, Results, Row
 
 MARK = "†"  # behind a row that enters no ratio
-# Of its own threads and workers: on two cores, 60 trials with nothing beside them saw a load of 2.49 at most, trials
-# beside other work 2.6 to 4.9.
+# Cores that others kept busy in an epoch, over the trial's own threads: with nothing beside them trials on two cores saw .05
+# cores at most. Beside one process that computes, at .98, torch took 20 s an epoch instead of .8, TensorFlow 1.0 instead of .7.
+OTHERS = 0.1
+# Where that is not known, a minute's load over its own threads and workers: on two cores, 60 trials with nothing beside them saw
+# a load of 2.49 at most, trials beside other work 1.4 to 4.9.
 BUSY = 1.25
 REAL = 0.01  # a difference of F1 is called real where the paired test says so at this level, corrected for how many
 
@@ -64,7 +67,7 @@ def unproven(group: Group, results: Results) -> str:
     """Why nothing has proven that the group did the same work as others; "" where the gate and the receipts have."""
     spec = group.first.record.spec
     if spec.recipe.formulas != "matched":
-        return "its formulas are its library's own"
+        return "formulas of the library's own, which --recipe matched makes one"
     kind = spec.model, spec.trained_part, spec.feed.balance == "weighted"
     mine = [g for g in results.gates if (g.model, g.train, g.weighted) == kind]
     of = [g for g in mine if spec.framework == g.other] or [g for g in mine if spec.framework == g.reference]
@@ -118,21 +121,25 @@ def smallest_p(tests: Iterable[Paired]) -> tuple[Paired | None, float]:
 
 def busy(lines: Iterable[Group]) -> str:
     """Whose seconds were measured while the machine had more to do than the trial, in words; "" where none were."""
-    found = {g.label: load for g in lines if (load := _load(g)) > BUSY}
+    found = {g.label: words for g in lines if (words := _beside(g))}
     if not found:
         return ""
-    worst = max(found.values())
     return (
-        f"The machine was busy: others ran beside {', '.join(found)} (a load of up to {worst:.1f} for each of its threads). Such "
+        f"The machine was busy: others ran beside {', '.join(f'{label} ({words})' for label, words in found.items())}. Such "
         "seconds say little, and not all frameworks lose alike (docs/fairness.md): run it again on a quiet machine."
     )
 
 
-def _load(group: Group) -> float:
-    """The highest load of an epoch (all processes of the machine, a minute's mean) over the trial's own threads and workers."""
-    own = group.first.record.spec.process.threads + group.first.record.spec.feed.workers
-    loads = [e.load_average / own for row in group.rows for e in row.record.epochs]
-    return max((load for load in loads if not math.isnan(load)), default=0.0)
+def _beside(group: Group) -> str:
+    """What others took of the machine in the worst of the epochs, in words; "" where that was little."""
+    spec, epochs = group.first.record.spec, [e for row in group.rows for e in row.record.epochs]
+    others = max((e.others for e in epochs if e.others is not None), default=None)
+    if others is not None:
+        threads = spec.process.threads
+        return f"up to {others:.1f} cores of its {threads}" if others > OTHERS * threads else ""
+    loads = [e.load_average / (spec.process.threads + spec.feed.workers) for e in epochs]
+    load = max((load for load in loads if not math.isnan(load)), default=0.0)
+    return f"a load of up to {load:.1f} for each of its threads" if load > BUSY else ""
 
 
 def marked(lines: list[Group], results: Results) -> list[str]:

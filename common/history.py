@@ -106,7 +106,7 @@ def _series(label: str, machine: str, found: list[tuple[str, Baseline, Summary]]
         for metric in metrics_of(row):
             values = np.array(list(row.metrics[metric].values.values()))
             interval = over_seeds(values)
-            bounds = (interval.low, interval.high) if interval else (None, None)
+            bounds = (max(interval.low, 0.0), interval.high) if interval else (None, None)  # none of them is negative
             point = Point(run.run, started, float(values.mean()), *bounds, run.context)
             points.setdefault(metric, []).append(point)
     return Series(

@@ -34,8 +34,12 @@ def _one(what: str, name: str, found: dict[str, ModuleType]) -> ModuleType:
 @cache
 def framework_cards() -> dict[str, ModuleType]:
     """Name on the command line -> the folder's card (its light __init__, which imports no framework)."""
-    found = _modules(frameworks, packages=True)
-    return {module.NAME: module for module in found if hasattr(module, "NAME")}  # without: shared by several
+    found = [
+        module for module in _modules(frameworks, packages=True) if hasattr(module, "NAME")
+    ]  # without: shared by several
+    return {
+        card.NAME: card for card in sorted(found, key=lambda card: not card.DEFAULT_MODELS)
+    }  # what runs by default first
 
 
 def real(model: str = "") -> list[str]:

@@ -20,12 +20,12 @@ LINE_EVERY_S = 30.0  # without a terminal: a sign of life in long epochs
 
 
 def expected_s(event: dict[str, Any], first_step_s: float, spec: TrialSpec, trains_all: bool) -> float:
-    """Seconds from the first step to the last prediction, seen from a training step of the first epoch.
+    """Seconds from the first step to the last prediction, seen from a training step of the first epoch that it does now.
 
     The first step (graph building) is left out of the rate. A validation image costs about as much as a training
     image where a frozen part dominates, and a third of it (forward without backward) where everything trains.
     """
-    batch, feed, epochs = spec.recipe.batch_size, spec.feed, spec.recipe.epochs
+    batch, feed, epochs = spec.recipe.batch_size, spec.feed, spec.recipe.epochs - event["epoch"] + 1
     per_image = (event["elapsed_s"] - first_step_s) / max(event["images"] - batch, 1)
     validation = feed.validation_images * (1 / 3 if trains_all else 1.0)
     return first_step_s + per_image * (epochs * feed.train_images + (epochs + 1) * validation)
@@ -66,7 +66,7 @@ class Display:
 
     def begin(self, spec: TrialSpec, number: int, total: int) -> None:
         self._spec, self._best, self._first_step_s, self._estimated = spec, None, 0.0, False
-        self._all = False
+        self._all, self._first_epoch = False, 1
         self._last_line = ("", 0.0)  # pass and seconds of the last sign of life
         lane = "" if spec.lane == "default" else f", {spec.lane} lane"
         first = f"trial {number} of {total}: {spec.framework} {spec.model}{lane}"
@@ -114,6 +114,14 @@ class Display:
         else:
             self.say(f"  {status} after {time_text(wall_s)}: {reason}", "red")
 
+    def others(self, took_s: list[float], left: int) -> None:
+        """How long the trials that are left may take, if they take as long as those that were run."""
+        expected = left * sum(took_s) / max(len(took_s), 1)
+        if expected >= WORTH_SAYING_S:
+            self.say(
+                f"  {left} more trial{'s' if left > 1 else ''}: about {time_text(expected)}, if they take as long as those before"
+            )
+
     def _on_built(self, event: dict[str, Any], memory_bytes: int) -> None:
         facts = event["facts"]
         self._all = facts.get("trained part") == "all"
@@ -127,6 +135,7 @@ class Display:
 
     def _on_ready(self, event: dict[str, Any], memory_bytes: int) -> None:
         self._best = event["best_loss"]
+        self._first_epoch = event["done_epochs"] + 1
         if event["done_epochs"]:
             self.say(f"  goes on after epoch {event['done_epochs']}")
 
@@ -176,7 +185,7 @@ class Display:
 
     def _on_step(self, event: dict[str, Any], memory_bytes: int) -> None:
         training = event["phase"] == "train"
-        if training and event["epoch"] == 1:
+        if training and event["epoch"] == self._first_epoch:
             self._first_step_s = event["elapsed_s"] if event["step"] == 1 else self._first_step_s
             if event["step"] >= ESTIMATE_AT_STEP and not self._estimated:
                 self._estimated = True

@@ -20,6 +20,7 @@ class EpochRecord(Value):
     improved: bool
     parts: dict[str, float] = {}  # seconds of the training steps but the first, by what they did; empty: not told apart
     load_average: float  # 1 minute, all processes of the machine
+    others: float | None = None  # cores that other processes kept busy while it trained; None: not known
     writing_s: float = 0.0  # receipts, and the checkpoint of the epoch before
 
 

@@ -25,6 +25,7 @@ from common.feed import Decoded, Feed, Stored, image_paths, read_plan
 from common.files import hash_arrays, hold, read_json, use_cache, write_arrays
 from common.initial import initialise, save_weights, smoothed_odds
 from common.loading import framework_card, load_adapter
+from common.neighbours import Neighbours
 from common.pixels import PixelStore
 from common.scores import bce_with_logits
 from common.types import BuildSpec, TrialSpec
@@ -126,10 +127,11 @@ class Trial:
         feed = self.feed(rows, self.labels[rows], crops[epoch - 1] if len(crops) else crops)
         watch = Watch(self.events, "train", epoch, feed.batches)
         self.adapter.fence()
-        start = time.perf_counter()
+        neighbours, start = Neighbours(), time.perf_counter()
         train_loss = float(self.adapter.train_epoch(self.model, feed, watch))
         self.adapter.fence()
         self.epoch_s = train_s = time.perf_counter() - start
+        others = neighbours.cores()
         watch.check_images(feed.images)
         self.keep(write_arrays, self.folder / RECEIPTS / f"epoch{epoch}.npz", received=watch.receipts)
         check_loss(train_loss, epoch)
@@ -141,7 +143,7 @@ class Trial:
             "epoch", epoch=epoch, train_s=train_s, first_step_s=watch.first_step_s, wait_s=watch.wait_s,
             images=watch.images, images_per_s=watch.images / train_s, train_loss=train_loss,
             validation_s=validation_s, validation_loss=loss, improved=improved, load_average=load_average(),
-            parts=watch.parts, writing_s=self.writing_s,
+            others=others, parts=watch.parts, writing_s=self.writing_s,
         )  # fmt: skip
         self.writing_s = 0.0
         done.epoch, done.logits[f"epoch{epoch}"] = epoch, logits

@@ -14,6 +14,7 @@ from common.child import ask
 from common.errors import InputError, readable, unknown
 from common.files import cache_folder, hash_file, hash_weights, read_json
 from common.types import Job, ModelSpec, Preprocessing, WeightsSpec
+from common.words import shortened
 from frameworks.contract import HALF, NAMED, UNCHANGED, ModelCard
 
 CHOICES = ("auto", "imagenet", "random")
@@ -70,7 +71,7 @@ def resolve(job: Job, asked: tuple[str, ...], say: Callable[[str], None]) -> Wei
         if choice == "imagenet":
             raise InputError(f"ImageNet weights of {job.model} ({card.NAME}) cannot be had: {error}") from error
         reason = re.sub(r"\S+://\S+", "its address", str(error).splitlines()[-1])
-        note = f"random weights: the ImageNet ones cannot be had ({reason[:160]})"
+        note = f"random weights: the ImageNet ones cannot be had ({shortened(reason, 160)})"
         return WeightsSpec(source="random", preprocessing=model_card.preprocessing, note=note)
 
 

@@ -23,6 +23,11 @@ def time_text(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def shortened(text: str, most: int) -> str:
+    """The text, or its beginning up to a whole word."""
+    return text if len(text) <= most else text[: most - 3].rpartition(" ")[0] + " ..."
+
+
 def way_words(way: Mapping[str, Any]) -> str:
     return ", ".join(f"{setting} {value}" for setting, value in way.items())
 

@@ -72,17 +72,18 @@ def test_on_a_gpu_waiting_for_data_is_no_time_lost():
 def test_the_peak_is_the_best_of_all_libraries():
     assert peaks(measured()) == {"float32": 100.0, "bfloat16": 0.0}
     table = ceilings_table(measured())
-    assert table.rows[0][4] == "60%"
+    assert table.rows[0][5] == "60%"
     assert any("its library ran no product in bfloat16 here; trials/a-" in note for note in table.notes)
     others = measured(others={"b": {"float32": {"product": 120.0}, "bfloat16": {"product": 7.0}}, "not installed": {}})
-    assert peaks(others) == {"float32": 120.0, "bfloat16": 7.0} and ceilings_table(others).rows[0][4] == "50%"
+    assert "convolutions of a, b." in ceilings_table(others).notes[0] and "of a." in table.notes[0]
+    assert peaks(others) == {"float32": 120.0, "bfloat16": 7.0} and ceilings_table(others).rows[0][5] == "50%"
 
 
 def test_the_pass_that_made_the_features_has_its_own_share_of_the_peak():
     """30 images/s of 2 GFLOP: 60 of 100; found features were computed by another run."""
     tuning = {"filled": 60, "images": 60, "fill_s": 2.0, "store": "x", "frozen": {"precision": "float32"}}
     table = ceilings_table(measured(gmac=2.0, trained=1.0, tuning=tuning))
-    label, word, rate, _, share, *_ = table.rows[1]
+    label, word, rate, _, _, share, *_ = table.rows[1]
     assert (label, rate, share, word) == ("a net, frozen part once", "30.0", "60%", "compute-bound")
     assert len(ceilings_table(measured(gmac=2.0, trained=1.0, tuning=tuning | {"filled": 0})).rows) == 1
     table = ceilings_table(measured(gmac=2.0, trained=1.0, tuning=tuning | {"fill_s": 1.0}))  # 120 of 100
@@ -127,7 +128,13 @@ def test_ceilings_that_fail_fail_no_finished_trial(capsys):
 
 def test_a_share_above_the_peak_is_said():
     table = ceilings_table(measured(gmac=4.0, trained=4.0))
-    assert table.rows[0][4] == "240%" and any("above the peak" in note for note in table.notes)
+    assert table.rows[0][5] == "240%" and any("above the peak" in note for note in table.notes)
+
+
+def test_training_faster_than_its_ceiling_is_said_to_be_noise():
+    said = " ".join(ceilings_table(measured(compute=9.0)).notes)
+    assert "a net: training was 11% faster than computing alone" in said
+    assert "faster than computing" not in " ".join(ceilings_table(measured(compute=9.9)).notes)
 
 
 def test_a_run_measures_them_apart_from_its_passes(bench, tmp_path):

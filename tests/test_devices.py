@@ -1,13 +1,21 @@
 """One trial on several devices: each image on one rank alone, and the same work as on one device."""
 
+import contextlib
+import os
 import re
+import subprocess
+import sys
+import time
 
 import numpy as np
+import psutil
 import pytest
+from conftest import PROJECT
 from test_comparison import results, row
+from test_resume import wait_until
 
 from common.groups import groups
-from common.ranks import share
+from common.ranks import RANK, share
 from common.records import read_results
 from common.report.scaling import scaled, scaling_table
 
@@ -101,17 +109,73 @@ def test_what_would_be_other_work_is_refused(bench, tmp_path, framework, more, r
     assert re.search(reason, failed.record.reason)
 
 
-def test_a_gain_is_over_one_device_for_the_same_job():
-    one, two = row("a", 0.1), row("a", 0.0625)
-    spec = two.record.spec
+RANKS = """
+import sys, time
+from pathlib import Path
+from common import ranks
+
+ranks.start_others(Path(sys.argv[1]), [sys.argv[1]], 2, lambda why: print(why, flush=True))
+time.sleep(60)
+"""
+
+
+def test_a_trial_ends_with_the_rank_that_dies(tmp_path):
+    """Here there is no such trial: the others would wait for it for ever."""
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    words = [sys.executable, "-c", RANKS, str(tmp_path)]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (1, "rank 1: ended with exit code 2\n")
+
+
+def test_a_rank_that_is_killed_is_named_by_the_row(bench, tmp_path):
+    words = [
+        "--frameworks",
+        "torch",
+        *WORDS,
+        "--limit",
+        "2000",
+        "--devices",
+        "2",
+        "--results-dir",
+        tmp_path,
+        "--name",
+        "run",
+    ]
+    program = [sys.executable, PROJECT / "run_bench.py", *map(str, words)]
+    run = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    other = []
+
+    def there():
+        for process in psutil.Process(run.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get(RANK) == "1":
+                    other.append(process)
+        return bool(other)
+
+    wait_until(there)
+    time.sleep(3)
+    other[0].kill()
+    assert run.wait(timeout=60) == 1
+    (failed,) = read_results(tmp_path / "run").rows
+    assert (failed.record.status, failed.record.reason) == ("failed", "rank 1: SIGKILL")
+
+
+def on_two(one):
+    spec = one.record.spec
     process = spec.process.model_copy(update={"devices": 2, "device": "cuda"})
-    two = two.model_copy(
-        update={
-            "record": two.record.model_copy(
-                update={"spec": spec.model_copy(update={"process": process, "name": "two"})}
-            )
-        }
-    )
-    found = results(one, two)
+    spec = spec.model_copy(update={"process": process, "name": f"{spec.name}-two"})
+    return one.model_copy(update={"record": one.record.model_copy(update={"spec": spec})})
+
+
+def test_a_gain_is_over_one_device_for_the_same_job():
+    found = results(row("a", 0.1), on_two(row("a", 0.0625)))
     (cells,) = scaling_table(found, scaled(groups(found))).rows
     assert cells == ("a net on 2 devices", "2", "10.0", "16.0", "1.60", "80%")
+
+
+def test_a_gain_is_of_the_same_seeds():
+    """Each seed twice as fast on two devices; of one device the first seed failed."""
+    one, two = ([row("a", s, repeat=i, seed=i) for i, s in enumerate(of)] for of in ((0.1, 0.2, 0.4), (0.05, 0.1, 0.2)))
+    found = results(*one[1:], *map(on_two, two))
+    (cells,) = scaling_table(found, scaled(groups(found))).rows
+    assert cells[4:] == ("2.00 [2.00, 2.00]", "100%")

@@ -1,9 +1,12 @@
 """Trials on a cluster: two real Ray nodes, one of which is killed in the middle of an epoch; what may then be compared."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -19,6 +22,7 @@ from common.groups import MARK, groups
 from common.launchers import ray as launcher
 from common.records import read_results
 from common.report.table import further_scores_table, scores_table
+from common.runner import Tail
 
 WORDS = ("--frameworks", "fake", "--models", "logistic", "worse", "--limit", "400", "--image-size", "32", "--epochs", "3",
          "--threads", "1")  # fmt: skip
@@ -80,6 +84,47 @@ def test_a_ratio_over_unlike_machines_is_not_taken_apart():
     assert not attribution(one, other, groups(found)).refused
     lines = groups(on("slow", found, "b"))
     assert "its rows ran on unlike machines (processor fast; processor slow)" in attribution(*lines[:2], lines).refused
+
+
+def written(path, born, *kinds):
+    lines = [{"event": "born", "at": born}, *({"event": kind} for kind in kinds)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_a_driver_hears_a_trial_that_another_node_takes_back_or_begins_anew(tmp_path):
+    path = tmp_path / "events.jsonl"
+    written(path, 1, "a", "b", "c")
+    tail = Tail(path)
+    assert tail.new() == []  # of an earlier driver
+    inode = path.stat().st_ino
+    written(path, 2, "x", "y", "z", "longer than before")  # the same file to the system
+    assert path.stat().st_ino == inode
+    assert [e["event"] for e in tail.new()] == ["born", "x", "y", "z", "longer than before"]
+    written(path, 2, "x")  # back to a checkpoint, which is heard already
+    assert tail.new() == []
+    with open(path, "a") as stream:
+        stream.write('{"event": "again"}\n{"event": "half')
+    assert [e["event"] for e in tail.new()] == ["again"]
+    path.unlink()
+    assert tail.new() == []
+    written(path, 3, "p")
+    assert [e["event"] for e in tail.new()] == ["born", "p"]
+    path.write_text('{"event": "born", "at": 4}\nno event\n[1]\n{"event": "q"}\n')
+    assert [e["event"] for e in tail.new()] == ["born", "q"] and tail.last == {"event": "q"}
+
+
+def test_a_polite_kill_ends_a_run_on_a_cluster_as_any_other(monkeypatch):
+    """ray.init takes the signal for itself."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    own = SimpleNamespace(init=lambda *of, **more: signal.signal(signal.SIGTERM, signal.SIG_DFL), shutdown=lambda: None)
+    monkeypatch.setitem(sys.modules, "ray", own)
+    try:
+        with launcher._cluster("auto"), pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def test_a_cluster_that_is_not_there_is_bad_input(bench, tmp_path):

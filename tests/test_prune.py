@@ -7,7 +7,7 @@ import pytest
 from conftest import PROJECT
 
 from common import prune
-from common.files import locked
+from common.files import cache_to_itself, locked
 
 WORDS = (
     "--frameworks",
@@ -86,6 +86,22 @@ def test_what_is_in_use_stays(run):
         child.kill()
         child.wait()
     assert kinds(run.parent)["pixels"] == (1, 0) and kinds(run.parent)["checkpoints"] == (1, 0)
+
+
+def test_a_run_keeps_its_cache_between_trials_too(bench, run):
+    """Then no file of it is open."""
+    code = "from common.files import use_cache; use_cache(); print(1, flush=True); import time; time.sleep(60)"
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=PROJECT)
+    try:
+        child.stdout.readline()
+        done = bench("prune", "--results-dir", run.parent, "--yes")
+        assert done.returncode == 0 and "nothing of that to remove" in done.stdout
+        assert kinds(run.parent)["pixels"] == (1, 0)
+    finally:
+        child.kill()
+        child.wait()
+    with cache_to_itself() as alone:
+        assert alone
 
 
 def test_a_store_half_removed_is_not_taken_for_whole(run, monkeypatch):

@@ -78,7 +78,7 @@ def test_few_classes_make_percentiles_coincide_and_top_k_is_offered():
 
 def test_every_difference_is_said_and_nothing_else():
     lines = differences(results(row("a", 0, facts={"layout": "x"}), row("b", 0, facts={"layout": "y"})))
-    assert lines == ["**layout**: x (a net); y (b net)"]
+    assert lines == [("layout", "x (a net); y (b net)")]
 
 
 def test_prior_and_oracle_stand_in_every_table_of_scores():

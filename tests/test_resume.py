@@ -182,6 +182,19 @@ def test_killed_while_it_writes_a_checkpoint(bench, undisturbed, tmp_path):
     assert same_tables(undisturbed, run)
 
 
+def test_what_a_kill_leaves_of_a_write_is_swept_away(bench, undisturbed, tmp_path):
+    child, run = begin(tmp_path, "hang@3:3"), tmp_path / "run"
+    wait_until(lambda: in_epoch(run, 3))
+    stop(child, signal.SIGKILL)
+    code = "import os, sys; from pathlib import Path; from common.files import replacing\nwith replacing(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    for place in (run / "run.json", run / "trials" / TRIAL / "logits.npz"):
+        assert subprocess.run([sys.executable, "-c", code, place], cwd=PROJECT).returncode == -signal.SIGKILL
+    left = [path for path in run.rglob(".*") if path.name != ".lock"]
+    assert len(left) == 2
+    assert bench("--resume", run).returncode == 0
+    assert not any(path.exists() for path in left) and same_tables(undisturbed, run)
+
+
 def test_killed_while_it_writes_the_results(bench, undisturbed, tmp_path):
     child, run = begin(tmp_path, ""), tmp_path / "run"
     wait_until((run / "results.json").exists)

@@ -15,7 +15,8 @@ from conftest import PROJECT
 from common.records import read_results
 
 WORDS = ("--frameworks", "fake", "--limit", "60", "--image-size", "16", "--epochs", "3")
-TRIALS = 200
+SIZES = (0, 4, 8, 12, 20, 28, 40, 60, 90, 130, 180, 240, 320, 420, 600, 900, 1300, 2000, 3000)  # KiB that are free
+SLOW = pytest.mark.slow
 
 
 def kill(kind, driver):
@@ -43,10 +44,10 @@ def temporary(run):
     return [path for path in run.rglob(".*") if path.name != ".lock"]
 
 
-@pytest.mark.slow
-def test_two_hundred_trials_under_random_kills(bench, tmp_path):
+@pytest.mark.parametrize(("trials", "least"), [(20, 0), pytest.param(200, 3, marks=SLOW)])
+def test_trials_under_random_kills(bench, tmp_path, trials, least):
     rng, run = np.random.default_rng(0), tmp_path / "run"
-    words = [*WORDS, "--repeats", str(TRIALS), "--results-dir", tmp_path, "--name", "run"]
+    words = [*WORDS, "--repeats", str(trials), "--results-dir", tmp_path, "--name", "run"]
     kills, driver = {"driver": 0, "trial": 0, "polite": 0}, None
     while driver is None or driver.returncode != 0:
         if driver is None or driver.poll() is not None:
@@ -65,15 +66,16 @@ def test_two_hundred_trials_under_random_kills(bench, tmp_path):
         if driver.poll() is None:
             kind = ("driver", "trial", "polite")[rng.integers(0, 3)]
             kills[kind] += kill(kind, driver)
-    assert min(kills.values()) >= 3, kills
+    assert min(kills.values()) >= least and sum(kills.values()) > 0, kills
     records = [row.record for row in read_results(run).rows]
-    assert len(records) == TRIALS and {r.spec.seed for r in records} == set(range(TRIALS))
+    assert len(records) == trials and {r.spec.seed for r in records} == set(range(trials))
     assert {(r.status, r.receipt_fault) for r in records} == {("ok", "")}
     for record in records:
         assert [e.epoch for e in record.epochs] == [1, 2, 3] and len(record.receipts) == 3
     assert left_over(run) == [] and temporary(run) == []
     resumed = [r for r in records if r.resumed_after]
-    assert resumed, "no kill fell between two epochs"
+    assert resumed or not least, "no kill fell between two epochs"
+    resumed = resumed or records
     whole = bench(*WORDS, "--seed", resumed[0].spec.seed, "--results-dir", tmp_path, "--name", "alone")
     assert whole.returncode == 0, whole.stderr
     (alone,) = (tmp_path / "alone" / "trials").glob("*/logits.npz")
@@ -81,11 +83,11 @@ def test_two_hundred_trials_under_random_kills(bench, tmp_path):
         assert all(np.array_equal(one[name], other[name]) for name in one.files)
 
 
-@pytest.mark.slow
-def test_a_disk_that_is_full_at_every_write_costs_nothing(bench, small_disk, tmp_path):
+@pytest.mark.parametrize("sizes", [(0, 60, 3000), pytest.param(SIZES, marks=SLOW)], ids=["three sizes", "every size"])
+def test_a_disk_that_is_full_at_every_write_costs_nothing(bench, small_disk, tmp_path, sizes):
     """From no room at all to room for everything, in steps of the disk's pages."""
     ballast, outcomes = small_disk / "ballast", []
-    for i, free in enumerate((0, 4, 8, 12, 20, 28, 40, 60, 90, 130, 180, 240, 320, 420, 600, 900, 1300, 2000, 3000)):
+    for i, free in enumerate(sizes):
         ballast.unlink(missing_ok=True)
         used = sum(p.stat().st_blocks * 512 for p in small_disk.rglob("*") if p.is_file())
         ballast.write_bytes(bytes(max(0, 4 * 2**20 - used - 2**12 - free * 2**10)))

@@ -1,8 +1,13 @@
 """A run's records in MLflow: the same numbers as in its own files, once."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
+from conftest import PROJECT
 
 from common.records import read_results
 
@@ -55,8 +60,21 @@ def test_a_store_that_cannot_be_reached_is_one_message_and_the_run_stays(bench, 
     (tmp_path / "file").write_text("")
     variables = os.environ | {"MLFLOW_TRACKING_URI": f"file:{tmp_path / 'file' / 'store'}"}
     done = bench(*WORDS, "--track", "mlflow", "--results-dir", tmp_path, "--name", "run", env=variables)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "Traceback" not in done.stderr and "Not a directory" in done.stderr
     assert (tmp_path / "run" / "results.md").exists()
+
+
+def test_a_server_that_is_not_there_is_one_message_and_ctrl_c_ends_the_waiting(bench, store, tmp_path):
+    variables = os.environ | {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+    done = bench(*WORDS, "--track", "mlflow", "--results-dir", tmp_path, "--name", "run", env=variables)
+    assert done.returncode == 2 and "MLflow at http://127.0.0.1:9" in done.stderr and "Traceback" not in done.stderr
+    variables |= {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "7"}
+    words = [sys.executable, PROJECT / "run_bench.py", "report", tmp_path / "run", "--track", "mlflow"]
+    waiting = subprocess.Popen(words, env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert any(line.startswith("page: ") for line in waiting.stdout)
+    time.sleep(3)
+    waiting.send_signal(signal.SIGINT)
+    assert waiting.wait(timeout=10) == 130
 
 
 def test_an_unknown_tracker_is_refused_before_anything_runs(bench, tmp_path):

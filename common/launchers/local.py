@@ -1,5 +1,6 @@
 """Trials on this machine, one at a time."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ def run_trials(folder: Path, specs: list[TrialSpec], console: Any, resume: bool 
     KeyboardInterrupt ends the running child with all that it started, records it, and is raised again. resume: a
     finished trial is left as it is, any other goes on after its last finished epoch. address: of no meaning here.
     """
-    display = Display(console)
+    display, took_s = Display(console), []
     for number, spec in enumerate(specs, start=1):
         trial = folder / "trials" / spec.name
         display.begin(spec, number, len(specs))
         if resume and finished(trial, spec):
             display.reused(spec)
         else:
+            began = time.monotonic()
             run_trial(trial, spec, display, resume)
+            took_s.append(time.monotonic() - began)
+        display.others(took_s, len(specs) - number)

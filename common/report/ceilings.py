@@ -3,11 +3,13 @@
 import numpy as np
 
 from common.comparison import seconds
+from common.errors import listed
 from common.groups import Group, groups
 from common.report.table import NONE, Table
 from common.results import Results
 from common.timing import counted, tells_waits
 
+NOISE = 0.02  # by so much training may be faster than computing alone without a word
 NEAR = 0.9  # of computing alone: training that reaches so much of it is not held up by anything else
 WAITS = 0.25  # of the training time
 NEARLY = (
@@ -33,6 +35,17 @@ def peaks(results: Results) -> dict[str, float]:
             for precision, products in each.items():
                 found[precision] = max([found.get(precision, 0.0), *products.values()])
     return found
+
+
+def _libraries(results: Results) -> list[str]:
+    """Of the frameworks whose products were measured."""
+    each = ((row.record.spec.framework, row.record.ceilings) for g in measured(results) for row in g.rows)
+    names = (
+        name
+        for framework, ceilings in each
+        for name in (framework, *(other for other, found in ceilings.get("peak gflops of others", {}).items() if found))
+    )
+    return list(dict.fromkeys(names))
 
 
 def flops(group: Group) -> float | None:
@@ -81,11 +94,12 @@ def frozen_pass(group: Group, best: dict[str, float]) -> tuple[list[tuple[str, .
     )
     shown = NONE if share is None else f"{share:.0%}"
     label = f"{group.label}, frozen part once"
-    return [(label, words, f"{rate:.1f}", NONE, shown, precision, f"{done / 1e9:.2f}", NONE, NONE)], share
+    return [(label, words, f"{rate:.1f}", NONE, NONE, shown, precision, NONE, f"{done / 1e9:.2f}")], share
 
 
 def ceilings_table(results: Results) -> Table:
     best, rows, over = peaks(results), [], []
+    libraries = listed(_libraries(results))
     for g in measured(results):
         found, rate = g.rows[0].record.ceilings, float(np.median(1 / seconds(g)))
         precision = "bfloat16" if "training computed in bfloat16" in g.rows[0].record.facts["precision"] else "float32"
@@ -93,19 +107,25 @@ def ceilings_table(results: Results) -> Table:
         share = None if done is None or not best.get(precision) else done * rate / 1e9 / best[precision]
         over += [g.label] if (share or 0.0) > 1.0 else []
         rows.append((
-            g.label, bound(g, share), f"{rate:.1f}", f"{found['compute']:.1f}", NONE if share is None else f"{share:.0%}", precision,
-            NONE if done is None else f"{done / 1e9:.2f}", f"{found['loader warm']:.1f}", f"{found['loader cold']:.1f}",
+            g.label, bound(g, share), f"{rate:.1f}", f"{found['compute']:.1f}", f"{found['loader warm']:.1f}",
+            NONE if share is None else f"{share:.0%}", precision, f"{found['loader cold']:.1f}", NONE if done is None else f"{done / 1e9:.2f}",
         ))  # fmt: skip
         frozen, share = frozen_pass(g, best)
         rows += frozen
         over += [frozen[0][0]] if (share or 0.0) > 1.0 else []
     notes = tuple(
-        f"peak in {precision}: {value:.0f} GFLOP/s, the best of the matrix products and convolutions of the libraries that are installed here."
+        f"peak in {precision}: {value:.0f} GFLOP/s, the best of the matrix products and convolutions of {libraries}."
         for precision, value in best.items()
         if value
     )
     # What a narrow terminal leaves out comes last.
-    header = ("row", "bound", "images/s", "compute alone", "of the peak", "in", "GFLOP an image", "loader warm", "loader cold")  # fmt: skip
+    header = ("row", "bound", "images/s", "compute alone", "loader warm", "of the peak", "in", "loader cold", "GFLOP an image")  # fmt: skip
+    for g in measured(results):
+        over_s = float(np.median(1 / seconds(g))) / g.rows[0].record.ceilings["compute"] - 1
+        if over_s > NOISE:
+            notes += (
+                f"{g.label}: training was {over_s:.0%} faster than computing alone, which this machine's noise makes of nothing.",
+            )
     if over:
         notes += (
             f"{', '.join(over)}: above the peak, so the products that were tried are too small for this machine.",

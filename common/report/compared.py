@@ -13,6 +13,8 @@ from common.results import Gate, Results
 from common.stats import LEVEL, WORTH, Interval, median_interval
 
 MANY = 100  # repeats
+FEW = 3  # repeats, below which nothing is foretold from how far they lie apart
+ANY = 1000.0  # a bound that says as little as none
 
 
 def speed_table(results: Results, chosen: list[Group]) -> Table:
@@ -30,6 +32,7 @@ def speed_table(results: Results, chosen: list[Group]) -> Table:
         "images/s: training, later epochs; median over the repeats, and the interval that holds it (order statistics, 95 % "
         "or as much as so few can: 1 - 2 / 2^n for n repeats). GMAC: of what runs in a step; GMAC/s: the forward pass alone; a backward pass costs about "
         "twice as much where everything trains, nothing where the layers are frozen.",
+        *([said] if (said := busy(chosen)) else []),
         *marked(chosen, results),
     )
     header = ("row", "repeats", "images/s", "interval", "GMAC an image", "GMAC/s")
@@ -72,14 +75,15 @@ def gates_table(gates: tuple[Gate, ...]) -> Table:
 
 def pairs_table(results: Results, found: list[Pair]) -> Table:
     """One model on two frameworks: who is faster, if that can be said, and whether they came to the same F1."""
-    rows, notes = [], []
+    said = busy(groups(results)) if found else ""
+    rows, notes = [], [said] if said else []
     for p in found:
         words = (NONE, NONE, "no ratio", NONE)
         if p.ratio is not None:
             words = (f"{p.ratio.estimate:.3f}", _words(p.ratio, ".3f"), verdict(p), _control(p))
         rows.append((p.a, p.b, *words, _f1_words(p)))
         notes += [f"{p.a} and {p.b}: no ratio, because {p.barred}."] if p.barred else []
-        if p.suspected:
+        if p.suspected and not said:
             notes.append(
                 f"{p.a} and {p.b} lie a factor of two or more apart on one model: suspect a setup error before a framework."
             )
@@ -87,7 +91,6 @@ def pairs_table(results: Results, found: list[Pair]) -> Table:
             notes.append(
                 f"{p.a} and {p.b} do not have in common: {'; '.join(map(': '.join, differences(results, (p.a, p.b))))}."
             )
-    notes += [said] if found and (said := busy(groups(results))) else []
     notes.append(
         "time ratio: the first row's training seconds an image over the second's, repeats paired in turn, geometric mean "
         f"with its {LEVEL:.1%} interval (Student's t on the logarithms). control: of the second row, each second repeat over the one before, "
@@ -105,6 +108,8 @@ def verdict(p: Pair) -> str:
     if p.drifts:
         return "inconclusive: the control alone differs, so the machine is not steady"
     if p.word == "inconclusive":
+        if p.repeats < FEW:
+            return f"inconclusive: too few repeats ({p.repeats}), take --repeats 6"
         many = f"{p.more} more repeats" if p.more <= MANY else f"not even {MANY} more repeats"
         return f"inconclusive: {many} would show a difference of {WORTH:.0%}"
     return "no difference shown"
@@ -124,7 +129,7 @@ def _f1_words(p: Pair) -> str:
 
 
 def _words(interval: Interval, form: str) -> str:
-    return "any" if np.isinf(interval.high) else f"[{interval.low:{form}}, {interval.high:{form}}]"
+    return "any" if interval.high > ANY else f"[{interval.low:{form}}, {interval.high:{form}}]"
 
 
 def attribution_table(found: Attribution) -> Table:
@@ -133,17 +138,17 @@ def attribution_table(found: Attribution) -> Table:
     if found.refused:
         note = f"Not attributable: {found.refused}; run --suite paper, which has the crossed rows."
         return Table(title, (), (), (note,))
-    rows = [("measured", f"time an image, {found.b} over {found.a}", f"{found.ratio:.2f}")]
+    rows = [("measured", f"time an image, {found.b} over {found.a}", _factor(found.ratio))]
     for number_, path in enumerate(found.paths, start=1):
         product = float(np.prod([factor for _, factor in path]))
-        rows += [(f"way {number_}", what, f"{factor:.2f}") for what, factor in path] + [
-            (f"way {number_}", "product", f"{product:.2f}")
+        rows += [(f"way {number_}", what, _factor(factor)) for what, factor in path] + [
+            (f"way {number_}", "product", _factor(product))
         ]
     rows.append(
         (
             "interaction",
             "the architectures' ratio on the second framework over that on the first",
-            f"{found.interaction:.2f}",
+            _factor(found.interaction),
         )
     )
     notes = (
@@ -153,6 +158,10 @@ def attribution_table(found: Attribution) -> Table:
         "not which framework is faster.",
     )
     return Table(title, ("", "what", "factor"), tuple(rows), notes)
+
+
+def _factor(value: float) -> str:
+    return f"{value:#.3g}".removesuffix(".")
 
 
 def tables(results: Results, a: str = "", b: str = "") -> list[Table]:

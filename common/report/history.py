@@ -30,16 +30,16 @@ class Written(NamedTuple):
 
 
 def write_history(folder: Path, row: str = "") -> Written:
-    """The history of all runs below the folder, of the rows whose label has the words `row`; nothing where there are none.
+    """The history of all runs in the folder, of the rows whose label, or run, has the words `row`; nothing where there are none.
     A run that cannot be read is named below the table, and left out."""
     runs, unread = [], []
-    for file in sorted(folder.glob("**/run.json")):
+    for file in sorted(folder.glob("*/run.json")):
         try:
             results = read_results(file.parent)
             runs.append((results.run.started, summarise(results)))
         except InputError as error:
             unread.append(f"Left out: {error}.")
-    found = [series for series in history(runs) if row in series.label]
+    found = [series for series in history(runs) if any(row in name for name in (series.label, *_runs(series)))]
     if not found:
         return Written([], [])
     tables = [steps_table(found), runs_table(found, unread)]
@@ -50,6 +50,10 @@ def write_history(folder: Path, row: str = "") -> Written:
     write_text(files[0], text)
     write_text(files[1], html_page("History", text, {FIGURE: (folder / FIGURE).read_bytes()}))
     return Written(tables, files)
+
+
+def _runs(series: Series) -> list[str]:
+    return [point.run for points in series.points.values() for point in points]
 
 
 def runs_table(found: list[Series], unread: list[str]) -> Table:

@@ -273,16 +273,17 @@ def epochs_table(results: Results) -> Table:
                 (
                     name, str(e.epoch), f"{e.train_s:.1f}", f"{e.first_step_s:.2f}", f"{e.wait_s:.2f}",
                     f"{e.validation_s:.1f}", f"{e.images_per_s:.1f}", f"{e.train_loss:.5f}", f"{e.validation_loss:.5f}",
-                    "yes" if e.improved else "no", f"{e.load_average:.1f}",
+                    "yes" if e.improved else "no", f"{e.load_average:.1f}", number(e.others, ".2f"),
                 )
             )  # fmt: skip
     header = (
         "trial", "epoch", "train s", "first step s", "wait s", "validation s", "images/s", "train loss", "val loss",
-        "best so far", "machine load",
+        "best so far", "machine load", "others' cores",
     )  # fmt: skip
     note = (
         "The first step is part of its epoch. Validation loss: the harness's own, from the logits, in float64. Machine "
-        "load: processes that wanted a core, all of the machine's, mean of a minute."
+        "load: processes that wanted a core, all of the machine's, mean of a minute. Others' cores: kept busy by other processes "
+        "while the epoch trained, mean."
     )
     return Table("Epochs", header, tuple(rows), (note,))
 

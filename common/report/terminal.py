@@ -24,6 +24,7 @@ WHAT = ("row", "weights", "recipe", "GMAC", "trainable")
 COST = ("row", "epoch 1 s", "later epochs s", "validation s", "prediction s", "images/s", "peak memory")
 SHORT = {"later epochs s": "later s", "validation s": "valid. s", "prediction s": "pred. s", "peak memory": "memory"}
 WIDEST = 24  # characters of a column that cannot break
+STOPPED = ("interrupted", "missing")
 NUMBER = re.compile(r"[-\d.,±– ]+( [KMG]iB)?")
 
 
@@ -146,13 +147,23 @@ def show_results(console: RichConsole, results: Results, folder: Path) -> None:
             console.print(f"{escape(g.label)}: {escape(sentence)}", highlight=False)
     for row in failures(results):
         record = row.record
+        if record.status == "missing":
+            continue
         say(f"\n{record.spec.name}: {record.status}: {record.reason}", "red")
         log = folder / "trials" / record.spec.name / "log.txt"
-        say(f"  log: {log}" if log.exists() else "  not begun: the run was stopped before it")
+        say(f"  log: {log}")
+        if record.status == "interrupted":
+            continue
         say(f"  repeat it alone, from the project's folder, then `report`: {record.repeat_command}")
-    if pairs(groups(results), results):
+    if left := [row for row in results.rows if row.record.status in STOPPED]:
+        words = shlex.join(["uv", "run", "python", "run_bench.py", "--resume", str(folder)])
+        say(f"\n{len(left)} of {len(results.rows)} trials were stopped or not begun; to go on: {words}")
+    if found := pairs(groups(results), results):
         words = shlex.join(["uv", "run", "python", "run_bench.py", "compare", str(folder)])
-        say(f"\nwhich framework is faster: {words}")
+        proven = any(p.ratio for p in found)
+        say(
+            f"\nwhich framework is faster: {words if proven else 'these rows do not say; run them with --recipe matched'}"
+        )
     say(f"\nreport: {folder / 'results.md'}")
     say(f"page: {folder / 'index.html'} (the same, for a browser)")
     for name, about in (figures(results) | data_figures(results)).items():

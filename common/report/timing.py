@@ -118,7 +118,9 @@ def sentences(group: Group, found: dict[str, float]) -> list[str]:
         )
     short = sum(found.get(n, 0.0) for n in (START, FIRST, TUNING))
     if short > 0.5 * whole:
-        said.append(f"{short / whole:.0%} went into starting: times of so short a trial say little of the framework.")
+        said.append(
+            f"{short / whole:.0%} went into start and first steps: times of so short a trial say little of the framework."
+        )
     if found.get(VALIDATION, 0.0) > 0.3 * whole:
         said.append(
             f"validation took {found[VALIDATION] / whole:.0%} of the time; fewer epochs, or a smaller split, would shorten it."

@@ -15,16 +15,18 @@ def main(arguments: list[str]) -> int:
         epilog="example: run_bench.py history results --row efficientnet_lite0",
     )
     parser.add_argument("folder", type=Path, nargs="?", default=Path("results"), help="of the runs (default: results)")
-    parser.add_argument("--row", metavar="WORDS", default="", help="only rows whose name has these words")
+    parser.add_argument("--row", metavar="WORDS", default="", help="only rows whose name, or a run's, has these words")
     options = parser.parse_args(arguments)
 
     from common.errors import InputError
     from common.report.history import write_history
     from common.report.terminal import Console, show
 
+    if not options.folder.is_dir():
+        raise InputError(f"there is no folder '{options.folder}'; give the one that the runs are in")
     found = write_history(options.folder, options.row)
     if not found.tables:
-        words = f" with '{options.row}' in its name" if options.row else ""
+        words = f" with '{options.row}' in its name, or its run's," if options.row else ""
         raise InputError(f"no finished row{words} in the runs of '{options.folder}'; run some, or name another folder")
     console = Console()
     for table in found.tables:

@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     if options.all:
         print("\n".join(ask(loading.framework_card(options.all).NAME, "models")))
         return 0
-    cards = sorted(loading.framework_cards().values(), key=lambda c: not c.DEFAULT_MODELS)  # what only tests use: last
+    cards = loading.framework_cards().values()
     rows = tuple((c.NAME, ", ".join(c.ALIASES), c.ABOUT) for c in cards)
     show(console, Table("Frameworks", ("name", "also", "what"), rows))
     rows = tuple(
