@@ -176,6 +176,7 @@ def compare(now: Baseline, before: Baseline, fail_on_times: bool = False) -> Rep
         differing += [
             f"{label}, {k}: {old.context.get(k)}, now {new.context.get(k)}"
             for k in _differing(old.context, new.context)
+            if k in old.context and k in new.context  # a baseline may be older than what is told today
         ]
         if old.finished and not new.finished:
             failed.append(label)

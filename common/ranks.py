@@ -28,6 +28,7 @@ def meeting_point() -> str:
 
 
 _others: list[subprocess.Popen] = []
+_done = threading.Event()
 
 
 def said(trial: Path, number: int) -> Path:
@@ -49,10 +50,10 @@ def start_others(trial: Path, arguments: list[str], devices: int, failed: Callab
         _others.append(subprocess.Popen(command, cwd=PROJECT, env=variables, stdin=subprocess.DEVNULL))
 
     def watch() -> None:
-        while not (why := lost(trial)):
-            time.sleep(LOOK_S)
-        failed(why)
-        os._exit(1)
+        while not _done.wait(LOOK_S):
+            if why := lost(trial):
+                failed(why)
+                os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
@@ -68,6 +69,11 @@ def lost(trial: Path, within_s: float = 0.0) -> str:
         if time.monotonic() >= until:
             return ""
         time.sleep(LOOK_S)
+
+
+def done() -> None:
+    """All is computed: how the others end does not matter any more."""
+    _done.set()
 
 
 def several() -> bool:

@@ -175,6 +175,7 @@ class Trial:
         peak = self.adapter.peak_device_bytes()  # of the trial, not of what its ceilings take
         if self.spec.ceilings:
             self.events.write("ceilings", **ceilings.measured(self))
+        ranks.done()
         lived_s = time.time() - float(os.environ[STARTED])
         self.events.write(
             "done",

@@ -112,15 +112,15 @@ def _widened(t: Table, widths: list[int], room: int) -> list[int]:
 
 def scores_by_row(results: Results) -> Table:
     """F1 at every percentile, one line a row: the paper's table turned, so that it fits a terminal."""
-    t = scores_table(results)
+    t = scores_table(results).only("", ("percentile", "row", "F1", "share of the way"))
     percentiles = list(dict.fromkeys(row[0] for row in t.rows))
     names = list(dict.fromkeys(row[1] for row in t.rows))
     cells = {(row[0], row[1]): row for row in t.rows}
     lines = []
     for name in names:
-        f1 = [cells[p, name][4] if (p, name) in cells else "–" for p in percentiles]
+        f1 = [cells[p, name][2] if (p, name) in cells else "–" for p in percentiles]
         last = cells.get((percentiles[-1], name))
-        cells_of_row = (*f1, last[5] if last else "–")
+        cells_of_row = (*f1, last[3] if last else "–")
         lines.append((name, *(cell.replace(" ± 0", "±") for cell in cells_of_row)))
     header = ("row", *(f"F1 at {p}" for p in percentiles), f"share at {percentiles[-1]}")
     return Table("Scores (F1 averaged over images)", header, tuple(lines), t.notes)
