@@ -15,6 +15,7 @@ IN_STEPS = ("host to device", RECEIPT, FROZEN, TRAINED, FORWARD, "backward", "op
 PARTS = (START, TUNING, FEATURES, FIRST, WAIT, *IN_STEPS, STEPS, VALIDATION, GATE, WRITING, ENDING, OTHER)
 
 WORTH_SAYING = 0.1  # of the whole: less would shorten little
+LEAST_S = 0.03
 HELD = 0.15  # a forecast is called right within this
 
 
@@ -37,7 +38,7 @@ def parts(record: TrialRecord) -> dict[str, float]:
             place = name if name in IN_STEPS else STEPS
             found[place] = found.get(place, 0.0) + seconds
         if not e.parts:
-            found[STEPS] = found.get(STEPS, 0.0) + e.train_s - e.first_step_s - e.wait_s
+            found[STEPS] = found.get(STEPS, 0.0) + max(e.train_s - e.first_step_s - e.wait_s, 0.0)
     found[GATE] = sum(gate["seconds"] for gate in record.tuning.get("gate", ()))
     found[VALIDATION] = sum(e.validation_s for e in record.epochs) + record.prediction_s + record.test_s
     found[WRITING] = sum(e.writing_s for e in record.epochs) + record.writing_s
@@ -63,8 +64,10 @@ def made_all(record: TrialRecord) -> bool:
 
 
 def unaccounted(record: TrialRecord) -> float:
-    """The share of the wall-clock by which the parts that were measured fall short of it, or exceed it (below 0)."""
-    return parts(record).get(OTHER, 0.0) / whole_s(record) if record.wall_s else 0.0
+    """The share of the wall-clock by which the parts that were measured fall short of it, or exceed it (below 0); 0 where that is
+    a few hundredths of a second, which a trial of less than a second spends between its clocks."""
+    open_s = parts(record).get(OTHER, 0.0)
+    return open_s / whole_s(record) if record.wall_s and abs(open_s) > LEAST_S else 0.0
 
 
 def tells_waits(record: TrialRecord) -> bool:

@@ -72,7 +72,7 @@ def test_two_devices_do_the_work_of_one(bench, tmp_path, framework, limit, last)
     [
         (
             ("--frameworks", "torch", "keras-torch"),
-            "--devices 2: keras-torch trains on one device here; several are for keras-jax, torch, tf",
+            "--devices 2: keras-torch trains on one device here; several are for torch, tf, keras-jax",
         ),
         (("--lane", "tuned"), "--devices 2 is for the default lane"),
         (("--batch-size", "1"), "a batch of 1 has not an image for each"),

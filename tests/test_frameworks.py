@@ -143,6 +143,7 @@ def test_resnet50_v1_has_the_same_logits_on_both(probe, resnet_file):
     assert apart(a.first, b.first) < 1e-4
 
 
+@pytest.mark.slow
 def test_the_variant_matters(probe, resnet_file):
     """v1 weights load into v1.5 without an error and give other logits: why the variant is a field."""
     v1, v15 = (probe("torch", "resnet50", v, path=resnet_file) for v in ("v1", "v1.5"))
@@ -212,6 +213,7 @@ def test_the_authors_recipe_on_torch(probe, resnet_file):
     assert "not as the recipe says" not in facts
 
 
+@pytest.mark.slow
 def test_the_authors_recipe_on_tf_says_what_it_is_not(probe, resnet_file):
     p = probe("tf", "resnet50", "v1", train="last-block", path=resnet_file, **AUTHORS)
     assert {name.split(".")[0] for name in p.changed} == {"layer4", "fc"}  # no drift, and the row says so
