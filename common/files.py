@@ -58,10 +58,12 @@ def hold(folder: Path, through_exec: bool = False) -> None:
     _held.append(stream)
 
 
-def use_cache() -> None:
-    """As long as this process lives, `prune` takes nothing out of the cache: between trials no file of it is open."""
+def use_cache(through_exec: bool = False) -> None:
+    """As long as this process lives, or what it execs into too, `prune` takes nothing out of the cache: between trials no file
+    of it is open."""
     stream = _cache_lock()
     fcntl.flock(stream, fcntl.LOCK_SH)  # waits for a `prune` that removes things now
+    os.set_inheritable(stream.fileno(), through_exec)
     _held.append(stream)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from common.results import Paired, Results, Row
 
 MARK = "†"  # behind a row that enters no ratio
-# Cores that others kept busy in an epoch, over the trial's own threads: with nothing beside them trials on two cores saw .05
-# cores at most. Beside one process that computes, at .98, torch took 20 s an epoch instead of .8, TensorFlow 1.0 instead of .7.
+# Cores that others kept busy in an epoch, over the trial's own threads: with nothing beside them trials on two cores saw .1
+# at most. Beside one process that computes, at .98, torch took 20 s an epoch instead of .8, TensorFlow 1.0 instead of .7.
 OTHERS = 0.1
 # Where that is not known, a minute's load over its own threads and workers: on two cores, 60 trials with nothing beside them saw
 # a load of 2.49 at most, trials beside other work 1.4 to 4.9.

@@ -234,7 +234,7 @@ def main(arguments: list[str]) -> int:
     # Repeated alone: what is left of the earlier try goes; threads and device are set as the parent would.
     try:
         hold(folder.parent.parent, through_exec=True)  # not while its run is running
-        use_cache()
+        use_cache(through_exec=True)
         with readable(f"{folder / 'spec.json'}"):
             process = TrialSpec.model_validate(read_json(folder / "spec.json")).process
     except InputError as error:
