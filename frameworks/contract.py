@@ -137,7 +137,7 @@ class Tunable(Protocol):
     """What an adapter may offer beside `Adapter`: the tuned lane, the same mathematics as fast as the framework can do it.
 
     A way is a value for each setting; the first of a setting's values is where the search begins. "micro batch" means
-    something to the harness: how many images `extractor` is called with.
+    something to the harness: how many images `extractor` is called with; the largest is a multiple of the others.
     """
 
     SLOW: tuple[str, ...]  # values that may take half a minute to build: tried only where they can pay back

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from conftest import PROJECT
 from test_comparison import results, row
-from test_resume import wait_until
+from test_resume import in_epoch, wait_until
 
 from common.groups import groups
 from common.ranks import RANK, share
@@ -158,6 +158,28 @@ def test_a_rank_that_is_killed_is_named_by_the_row(bench, tmp_path):
     assert run.wait(timeout=60) == 1
     (failed,) = read_results(tmp_path / "run").rows
     assert (failed.record.status, failed.record.reason) == ("failed", "rank 1: SIGKILL")
+
+
+@pytest.mark.slow
+def test_a_trial_on_two_devices_goes_on_after_a_kill(bench, tmp_path):
+    words = ["--frameworks", "torch", *WORDS, "--limit", "600", "--epochs", "2", "--deterministic", "--devices", "2",
+             "--results-dir", tmp_path]  # fmt: skip
+    assert bench(*words, "--name", "whole").returncode == 0
+    program = [sys.executable, PROJECT / "run_bench.py", *map(str, words), "--name", "run"]
+    driver = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    (trial,) = (path.name for path in (tmp_path / "whole" / "trials").iterdir())
+    wait_until(lambda: in_epoch(tmp_path / "run", 2, trial))
+    children = psutil.Process(driver.pid).children(recursive=True)
+    driver.kill()
+    driver.wait()
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert bench("--resume", tmp_path / "run").returncode == 0
+    one, other = (read_results(tmp_path / name).rows[0].record for name in ("whole", "run"))
+    assert other.resumed_after == (1,) and other.receipts == one.receipts and other.receipt_fault == ""
+    here, there = (
+        np.load(tmp_path / name / "trials" / trial / "logits.npz")["prediction"] for name in ("whole", "run")
+    )
+    assert np.linalg.norm(here - there) <= 1e-4 * np.linalg.norm(here)
 
 
 def on_two(one):
