@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The command line: parse, call, print, exit code. Heavy imports wait until the words are understood."""
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ def carried_out(console: Any, folder: Path, run: Any, specs: list, given: dict[s
     """Run the trials; True where Ctrl-C stopped them. A full disk, most likely, is an InputError: what is done is kept."""
     from common import gate
     from common.progress import Display, announce
-    from common.resume import resume_line
+    from common.words import command
 
     announce(console, run, specs)
     try:
@@ -68,7 +67,7 @@ def carried_out(console: Any, folder: Path, run: Any, specs: list, given: dict[s
     except KeyboardInterrupt:
         return True
     except (OSError, InputError) as error:
-        raise InputError(f"{error}; when that is mended, go on with: {resume_line(folder)}") from error
+        raise InputError(f"{error}; when that is mended, go on with: {command('--resume', folder)}") from error
     return False
 
 
@@ -76,6 +75,7 @@ def reported(console: Any, folder: Path) -> Any:
     """The run's Results, read from its files, written as a report and shown."""
     from common.report.terminal import show_results
     from common.report.write import write_report
+    from common.words import command
 
     try:
         with uninterrupted():
@@ -84,8 +84,8 @@ def reported(console: Any, folder: Path) -> Any:
         if name := results.run.settings.get("track"):  # a server may not answer for minutes: Ctrl-C ends it
             console.print(f"sent to {loading.tracker(name).send(results, folder)}", highlight=False, soft_wrap=True)
     except OSError as error:
-        words = shlex.join(["uv", "run", "python", "run_bench.py", "report", str(folder)])
-        raise InputError(f"{error}; the trials' results are kept: when that is mended, run: {words}") from error
+        again = command("report", folder)
+        raise InputError(f"{error}; the trials' results are kept: when that is mended, run: {again}") from error
     return results
 
 

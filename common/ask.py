@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import common.trace
-from common import rates
+from common import ceilings, rates
 from common.child import die_with_parent
 from common.errors import InputError
 from common.files import read_json, write_json
@@ -51,6 +51,7 @@ def trace(adapter: Any, spec: dict, weights: dict, batch: str, recorded: str, ta
 
 QUESTIONS = {
     "models": models, "environment": environment, "preprocessing": preprocessing, "export": export, "trace": trace,
+    "peaks": ceilings.every_peak,
     **rates.QUESTIONS,
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from common.check import Baseline, not_the_same
 from common.errors import InputError, OtherSchema
 from common.files import read_json, write_json
-from common.types import SCHEMA_VERSION
+from common.types import SCHEMA_VERSION, Recipe
 
 
 def read(file: Path, replaced: bool = False) -> Baseline | None:
@@ -31,8 +31,11 @@ def read(file: Path, replaced: bool = False) -> Baseline | None:
                 f"{file} has schema version {raw.get('schema_version')}, this harness {SCHEMA_VERSION}: not comparable; "
                 "make it anew with --update-baseline"
             )
-        return Baseline.model_validate(raw)
-    except (ValueError, AttributeError, ValidationError) as error:
+        found = Baseline.model_validate(raw)
+        for row in found.rows:
+            Recipe.model_validate(row.settings["recipe"])  # `check` holds it against a run's, field by field
+        return found
+    except (ValueError, AttributeError, KeyError, ValidationError) as error:
         raise InputError(
             f"{file} is not a baseline: {str(error).splitlines()[0]}; name another file: --update-baseline makes it of a good run"
         ) from None

@@ -73,11 +73,12 @@ def unfair(a: Group, b: Group) -> str:
 
 def _given(row: Row) -> dict[str, Any]:
     spec, facts, environment = row.record.spec, row.record.facts, row.record.environment
+    one = spec.process.devices == 1  # of several, some say how many each has, and some how many all have
     return {
         "model": spec.model, "trained part": spec.trained_part, "seed": spec.seed, "plan (split, order, balance, crops)": spec.feed.plan_hash, "labels": spec.feed.labels_hash,
         "pixels": (spec.feed.pixels_hash, spec.feed.image_side), "initial weights": (spec.weights.sha256, spec.weights.source),
         "lane": spec.lane, "preprocessing": spec.weights.preprocessing, "recipe": spec.recipe, "loader workers": spec.feed.workers,
-        "device": spec.process.device, "devices": spec.process.devices, "threads": (spec.process.threads, environment.get("threads", "").split(" ")[0]),
+        "device": spec.process.device, "devices": spec.process.devices, "threads": (spec.process.threads, one and environment.get("threads", "").split(" ")[0]),
         "precision": facts.get("precision"), "what the steps received": row.record.receipts, "machine": row.record.machines[-1:],
     }  # fmt: skip
 
@@ -91,7 +92,8 @@ def pair(a: Group, b: Group, results: Results) -> Pair:
     reasons = [f"{' and '.join(labels)}: {why}" for why, labels in whys.items()]
     if differing := unfair(a, b):
         reasons.append(f"they were not given the same {differing}")
-    f1 = tuple(t for t in results.paired if {*t.a} <= {*_trials(a)} and {*t.b} <= {*_trials(b)})
+    both = ({*_trials(a)}, {*_trials(b)})
+    f1 = tuple(t for test in results.paired for t in (test, test.turned()) if {*t.a} <= both[0] and {*t.b} <= both[1])
     mine, theirs = seconds(a), seconds(b)
     apart = _mean(a) / _mean(b)
     here, there = (g.first.record.spec for g in (a, b))

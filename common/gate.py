@@ -13,7 +13,7 @@ from common.child import ask
 from common.decode import ImageError
 from common.errors import InputError, readable
 from common.feed import Decoded, Stored, image_paths
-from common.files import cache_folder, need_space, read_json, write_arrays, write_json
+from common.files import cache_folder, need_space, read_json, use_cache, write_arrays, write_json
 from common.machine import cores
 from common.results import GATES, Gate
 from common.trace import RATE, STEPS
@@ -119,6 +119,7 @@ def before(folder: Path, specs: list[TrialSpec], say: Callable[[str], None]) -> 
     trials = [(s.framework, s.model, s.recipe, s.feed.balance, s.weights) for s in matched]
     with readable(f"'{folder / GATES}'"):
         kept = list(read_json(folder / GATES)) if (folder / GATES).exists() else []
+        kept = [found for found in kept if found["stages"]]  # what could not be computed then may be now
         done = {(gated.model, gated.train, gated.weighted) for gated in map(Gate.model_validate, kept)}
     left = [c for c in _candidates(trials, folder) if (c.model, c.train, c.weighted) not in done]
     if not left:
@@ -157,6 +158,7 @@ def _each(
 
 def asked(settings: Settings, say: Callable[[str], None]) -> list[Gate]:
     """Without a run: the models that the settings name on every framework that has them, on the data's first images."""
+    use_cache()
     jobs, notes = select.jobs(settings)
     for note in notes:
         say(note)

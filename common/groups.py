@@ -107,9 +107,10 @@ def machines(lines: Iterable[Group]) -> list[str]:
 
 
 def lane_tests(group: Group, paired: tuple[Paired, ...]) -> list[Paired]:
-    """The paired tests of a tuned group against the default lane of its framework, on the same images."""
+    """The paired tests of a tuned group against the default lane of its framework, on the same images; a difference is the
+    tuned lane's F1 less the default lane's."""
     names = {row.record.spec.name for row in group.rows if row.record.spec.lane == "tuned"}
-    return [test for test in paired if test.lanes and names & {*test.a, *test.b}]
+    return [t for test in paired if test.lanes for t in (test, test.turned()) if names & {*t.a}]
 
 
 def smallest_p(tests: Iterable[Paired]) -> tuple[Paired | None, float]:

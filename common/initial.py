@@ -107,5 +107,6 @@ def save_weights(
 
 def _buffers_of_trained(adapter: Any, model: Any, names: list[str]) -> set[str]:
     """Running statistics of layers that train: they are learned too, though not by gradient."""
-    layers = {name.rsplit(".", 1)[0] for name in adapter.trainable(model)}
-    return {n for n in names if n.rsplit(".", 1)[1].startswith("running_") and n.rsplit(".", 1)[0] in layers}
+    layers = {name.rpartition(".")[0] for name in adapter.trainable(model)}
+    parts = {name: name.rpartition(".") for name in names}  # a ViT's cls_token has no dot
+    return {name for name, (layer, _, what) in parts.items() if what.startswith("running_") and layer in layers}

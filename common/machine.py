@@ -20,6 +20,8 @@ NOT_OF_A_TRIAL = (
     "common/report", "common/verbs", "common/launchers", "common/trackers", "common/history.py", "common/prune.py", "common/check.py", "common/baselines.py", "common/progress.py", "common/groups.py",
     "common/comparison.py", "common/timing.py", "common/rates.py", "common/survey.py", "benchmarks/self",
 )  # fmt: skip
+AROUND = ("launchers", "trackers")  # rooms whose extras start trials, or tell of them, and compute nothing in them
+MISSING = "not installed"
 
 
 def cores() -> int:
@@ -65,16 +67,23 @@ def made_by() -> dict[str, str]:
             name = file.relative_to(PROJECT).as_posix()
             if not name.startswith(NOT_OF_A_TRIAL):
                 digest.update(f"{name}\n".encode() + file.read_bytes())
-    wanted = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
-    found = {name: _version(name) for name in (line.split("==")[0] for line in wanted)}
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    found = {name: _version(name) for name in _names(project["dependencies"])}
+    for extra, lines in project["optional-dependencies"].items():
+        if not any((PROJECT / "common" / room / f"{extra}.py").exists() for room in AROUND):
+            found |= {name: said for name in _names(lines) if (said := _version(name)) != MISSING}
     return {"code": digest.hexdigest()[:16], **found}
+
+
+def _names(lines: list[str]) -> list[str]:
+    return [line.split("==")[0] for line in lines]
 
 
 def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return "not installed"
+        return MISSING
 
 
 def _processor() -> str:

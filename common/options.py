@@ -146,7 +146,7 @@ def trials_parser(verbs: Mapping[str, str]) -> Parser:
     )
     machine.add_argument(
         "--devices", nargs="+", type=positive, metavar="N",
-        help="spread each batch over N devices (of the CPU: N processes that share its threads); several: a trial for each "
+        help="spread each batch over N devices (of the CPU: N parts that share its threads); several: a trial for each "
         "(default: 1)",
     )  # fmt: skip
     machine.add_argument("--threads", type=positive, metavar="N", help="of each trial (default: this machine's cores)")

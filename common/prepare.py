@@ -163,9 +163,15 @@ def find_weights(
     def key(job: Job) -> tuple:
         return (job.model,) if matched else (job.framework, job.model)
 
+    refused: dict[tuple, InputError] = {}
     for job in jobs:
         if key(job) not in found or (matched and found[key(job)].random):
-            found[key(job)] = weights.resolve(job, settings.weights, say)
+            try:
+                found[key(job)] = weights.resolve(job, settings.weights, say)
+            except InputError as error:
+                refused.setdefault(key(job), error)  # another framework may have the one file for all
+    if lacking := [error for what, error in refused.items() if what not in found]:
+        raise lacking[0]
     by_job = {job: found[key(job)] for job in jobs}
     weights.check_assumed(by_job)
     return {(seed, job): spec for seed in seeds for job, spec in by_job.items()}

@@ -172,6 +172,10 @@ class Display:
         words = f"{event['error']:.1%} of their spread, allowed {event['allowed']:.0%}"
         self.say(f"  logits apart from the default lane's: {words}", "" if event["passed"] else "red")
 
+    def _on_done(self, event: dict[str, Any], memory_bytes: int) -> None:
+        if self._spec.ceilings:
+            self.say("  all is computed; what loading, computing and the machine could reach is measured now")
+
     def _on_ceilings(self, event: dict[str, Any], memory_bytes: int) -> None:
         if event.get("why not"):
             self.say(f"  no ceilings: {event['why not']}", "yellow")

@@ -27,6 +27,7 @@ KINDS = {
     "pixels": Kind("images decoded once", "the next run decodes them", ("pixels/*", "decoded/*")),
     "features": Kind("what frozen parts made of images", "the next tuned trial computes them", ("features/*",)),
     "weights": Kind("weights in the harness's own form", "the next run converts them", ("weights/*",)),
+    "parity": Kind("tensors of gates that were killed", "the next gate computes them", ("parity/*",)),
     "demo": Kind("the images of the demo", "the next run draws them", ("demo-*",)),
     "checkpoints": Kind("states of stopped trials", "--resume begins those trials anew", (f"trials/*/{CHECKPOINT}", f"trials/*/{TUNING}"), False),
 }  # fmt: skip

@@ -119,5 +119,5 @@ def frozen_pass(adapter: Any, spec: dict, images: int) -> dict[str, Any]:
 
 QUESTIONS = {
     "receipt_seconds": receipt_seconds, "step_seconds": step_seconds, "tracing_seconds": tracing_seconds,
-    "frozen_pass": frozen_pass, "peaks": ceilings.every_peak,
+    "frozen_pass": frozen_pass,
 }  # fmt: skip

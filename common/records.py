@@ -75,7 +75,7 @@ def _read_trial(folder: Path, spec: TrialSpec, again: str) -> TrialRecord:
         facts=built.get("facts", {}) | tuned.get("facts", {}), tuning=tuned, environment=built.get("environment", {}),
         weights_report=built.get("weights_report", {}), weights_names=built.get("weights_names", {}),
         received={key: received[key] for key in ("images", "labels") if key in received},
-        ceilings={k: v for k, v in by_kind.get("ceilings", {}).items() if k != "event"},
+        ceilings=_ceilings(spec, by_kind, parent) if ok else {},
         start_s=sum(e["start_s"] for e in events if e["event"] == "ready"),
         epochs=tuple(EpochRecord(**{k: v for k, v in e.items() if k != "event"}) for e in events if e["event"] == "epoch"),
         **{k: v for k, v in by_kind.get("done", {}).items() if k != "event"},
@@ -84,6 +84,19 @@ def _read_trial(folder: Path, spec: TrialSpec, again: str) -> TrialRecord:
         node=parent.get("node", ""), machines=parent.get("machines", ()),
         receipts=parent.get("receipts", ()), receipt_fault=parent.get("receipt_fault"),
     )  # fmt: skip
+
+
+def _ceilings(spec: TrialSpec, by_kind: dict[str, Any], parent: dict[str, Any]) -> dict[str, Any]:
+    """What was found after the trial, with the seconds that it took; "why not" where it came to no end."""
+    if "ceilings" in by_kind:
+        return {k: v for k, v in by_kind["ceilings"].items() if k != "event"}
+    if not spec.ceilings or "done" not in by_kind:
+        return {}
+    lost_s = 0.0 if parent.get("resumed_after") else parent.get("wall_s", 0.0) - by_kind["done"]["lived_s"]
+    return {
+        "why not": "measuring them came to no end; the trial's log.txt has its last words",
+        "seconds": max(lost_s, 0.0),
+    }
 
 
 def _tuning(events: list[dict[str, Any]]) -> dict[str, Any]:

@@ -126,6 +126,10 @@ class Paired(Value):
     difference: float  # a's mean less b's
     p: float  # of the paired test over images (common/stats.py), each image's differences summed over the seeds
 
+    def turned(self) -> "Paired":
+        """The same test of b against a."""
+        return self.model_copy(update={"a": self.b, "b": self.a, "difference": -self.difference})
+
 
 class Row(Value):
     """A trial's record with its scores: one line of a table."""

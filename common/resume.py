@@ -1,6 +1,5 @@
 """An interrupted run -> what is left of it: refused where it would not be the same run any more."""
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +14,6 @@ from common.records import read_run
 from common.results import GATES, RunRecord
 from common.runner import disown, finished
 from common.types import Dataset, Job, Settings, TrialSpec
-
-
-def resume_line(folder: Path) -> str:
-    return f"uv run python run_bench.py --resume {shlex.quote(str(folder))}"
 
 
 def reopen(
@@ -38,7 +33,7 @@ def reopen(
     use_cache()
     sweep(folder)
     with readable(f"the run '{folder}'"):
-        specs = [TrialSpec.model_validate(read_json(folder / "trials" / name / "spec.json")) for name in run.trials]
+        specs = _specs(folder, run)
         for spec in specs:
             read_plan(folder / spec.feed.plan, spec.feed.plan_hash)
         pixels, dataset = _same_data(folder, run, say, progress)
@@ -57,6 +52,10 @@ def reopen(
         run = run.model_copy(update={"made_by": made_by(), "machine": machine()})
         write_json(folder / "run.json", run.model_dump())
     return run, specs
+
+
+def _specs(folder: Path, run: RunRecord) -> list[TrialSpec]:
+    return [TrialSpec.model_validate(read_json(folder / "trials" / name / "spec.json")) for name in run.trials]
 
 
 def on_this_node(folder: Path, name: str) -> TrialSpec:
@@ -124,7 +123,9 @@ def _found_again(
     if any(spec.weights.path and not (folder / spec.weights.path).exists() for spec in specs):
         if settings.init_from:
             raise InputError(f"the weights of '{settings.init_from}', from which {folder} started, are gone")
-        initial = prepare.find_weights(settings, list(dict.fromkeys(map(job, specs))), {}, dataset, say)
+        # With one form of every formula one framework's file is all others' too.
+        of = _specs(folder, run) if settings.formulas == "matched" else specs
+        initial = prepare.find_weights(settings, list(dict.fromkeys(map(job, of))), {}, dataset, say)
     found = []
     for spec in specs:
         feed, start = spec.feed, spec.weights

@@ -1,6 +1,5 @@
 """What was asked for -> settings -> the jobs of a run: a suite's, or every asked model on every asked framework that has it."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -9,21 +8,20 @@ from common import loading
 from common.child import ask
 from common.errors import InputError, unknown
 from common.types import Job, ModelSpec, Settings
+from common.words import command
 
 
 def settings(given: Mapping[str, Any], arguments: Sequence[str] = ()) -> Settings:
     """The recipe's values, then the suite's, then the user's own; arguments: the command line, to be repeated by."""
-    if given.get("suite") and (given.keys() & {"frameworks", "models", "train", "balance"}):
+    if given.get("suite") and (given.keys() & {"frameworks", "models", "train", "balance", "keep_frozen"}):
         raise InputError(
-            "--suite names its own frameworks, models, trained parts and balance; leave those out, or leave out --suite"
+            "--suite names its own frameworks, models, trained and frozen parts and balance; leave those out, or leave out --suite"
         )
     if "init_from" in given and "weights" in given:
         raise InputError("--init-from brings its own weights; leave out --weights, or leave out --init-from")
     suite = loading.suite(given["suite"]).DEFAULTS if "suite" in given else {}
     recipe = loading.recipe((suite | given).get("recipe", "default")).SETTINGS
-    found = Settings(
-        **(recipe | suite | given), command=shlex.join(["uv", "run", "python", "run_bench.py", *arguments])
-    )
+    found = Settings(**(recipe | suite | given), command=command(*arguments))
     loading.launcher(found.launcher)
     if found.track:
         loading.tracker(found.track)

@@ -43,7 +43,7 @@ def parts(record: TrialRecord) -> dict[str, float]:
     found[VALIDATION] = sum(e.validation_s for e in record.epochs) + record.prediction_s + record.test_s
     found[WRITING] = sum(e.writing_s for e in record.epochs) + record.writing_s
     if record.lived_s and not record.resumed_after:  # else it is not known which life's end it was
-        found[ENDING] = record.wall_s - record.lived_s
+        found[ENDING] = whole_s(record) - record.lived_s
     found[OTHER] = whole_s(record) - sum(found.values())
     return {name: found[name] for name in PARTS if found.get(name)}
 

@@ -170,11 +170,9 @@ class Trial:
         assert self.spec.weights.preprocessing is not None
         file = self.folder / "weights.safetensors"
         self.keep(save_weights, file, self.done.best, self.spec.model, self.spec.weights.preprocessing)
+        peak = self.adapter.peak_device_bytes()  # of the trial, not of what its gate takes
         if self.tuned:
             self.tuned.check(self.plan, logits)
-        peak = self.adapter.peak_device_bytes()  # of the trial, not of what its ceilings take
-        if self.spec.ceilings:
-            self.events.write("ceilings", **ceilings.measured(self))
         ranks.done()
         lived_s = time.time() - float(os.environ[STARTED])
         self.events.write(
@@ -185,6 +183,8 @@ class Trial:
             lived_s=lived_s,
             peak_device_bytes=peak,
         )
+        if self.spec.ceilings:  # after the trial: neither its time nor its memory
+            self.events.write("ceilings", **ceilings.measured(self))
         self.keep(checkpoint.remove, self.folder)
 
 

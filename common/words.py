@@ -1,7 +1,13 @@
-"""Numbers and settings as a person reads them."""
+"""Numbers, settings and commands as a person reads them."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
+
+
+def command(*arguments: object) -> str:
+    """The line that calls the harness with these words."""
+    return shlex.join(["uv", "run", "python", "run_bench.py", *map(str, arguments)])
 
 
 def size_text(n_bytes: float) -> str:

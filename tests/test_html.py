@@ -123,9 +123,13 @@ def test_a_browser_shows_it_and_its_script_runs(written, tmp_path):
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if not browser:
         pytest.skip("needs chromium")
-    dom = shown(browser, written / "index.html", tmp_path / "profile")
-    assert dom.count("<table") == (written / "results.md").read_text().count("\n| --- |") and 'class="number"' in dom
+    page, text = (written / "index.html").read_text(), (written / "results.md").read_text()
     small = tmp_path / "small.html"
+    drawn = "onload = () => document.body.dataset.drawn = [...document.images].filter(i => i.naturalWidth > 0).length;"
+    small.write_text(page.replace("</body>", f"<script>{drawn}</script></body>"))
+    dom = shown(browser, small, tmp_path / "profile")
+    assert dom.count("<table") == text.count("\n| --- |") and 'class="number"' in dom
+    assert f'data-drawn="{len(re.findall(r"^!", text, re.M))}"' in dom
     sorts = "".join(f"document.querySelectorAll('th')[{column}].click();" for column in (2, 2))
     small.write_text(html_page("t", TEXT, FIGURES).replace("</body>", f"<script>{sorts}</script></body>"))
     dom = shown(browser, small, tmp_path / "profile")

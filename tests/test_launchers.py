@@ -40,6 +40,17 @@ def test_what_is_compared_runs_on_one_node_in_turn():
     assert [[s.seed for s in bundle] for bundle in found] == [[0, 2], [1, 3, 4]]
 
 
+def test_rows_over_which_a_ratio_is_taken_apart_run_on_one_node_too():
+    def bundled(formulas, *rows):
+        found = launcher.bundles([row(f, 0.1, model=m, formulas=formulas).record.spec for f, m in rows])
+        return [[f"{s.framework} {s.model}" for s in bundle] for bundle in found]
+
+    rows = [(f, m) for f in "ab" for m in ("small", "large")]
+    assert bundled("library", *rows, ("a", "other")) == [["a small", "a large", "b small", "b large"], ["a other"]]
+    assert bundled("matched", *rows) == [["a small", "b small"], ["a large", "b large"]]  # compared model by model
+    assert bundled("library", *rows[:3]) == [["a small", "b small"], ["a large"]]  # not crossed
+
+
 @pytest.mark.parametrize(("cpus", "memory", "alive"), [(1, 1e12, True), (8, 1e9, True), (8, 1e12, False)])
 def test_a_trial_that_no_node_could_ever_take_is_refused(cpus, memory, alive):
     """Ray would wait for such a node for ever."""

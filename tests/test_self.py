@@ -27,7 +27,7 @@ def tuned(rate, bare, peak, precision="bfloat16"):
 def test_frozen_needs_a_share_of_the_best_peak_or_twice_the_plain_pass():
     near = {("torch a", "not head"): [tuned(45.0, 40.0, 100.0)]}  # 90 GFLOP/s of 100
     text, kept = frozen.judged(near)
-    assert kept and "90% (90% to 90%)" in text
+    assert kept and "90% (90% to 90%)" in text and "limit: 80% of the peak; of efficientnet_lite0 2 times" in text
     assert "| 20.0 | 22% (22% to 22%) |" in text  # 45 x 20 MB/s of 4 GB/s
     twice = [tuned(10.0, 4.0, 100.0)]  # 20 of 100: the limit of what is bound by memory alone
     assert frozen.judged({("torch efficientnet_lite0", "not head"): twice})[1]
@@ -35,7 +35,7 @@ def test_frozen_needs_a_share_of_the_best_peak_or_twice_the_plain_pass():
     assert not frozen.judged({("torch efficientnet_lite0", "not head"): [tuned(45.0, 40.0, 100.0)]})[1]
     # Another answer of the run saw a higher peak: the share is of that one.
     text, kept = frozen.judged(near | {("torch b", "not head"): [tuned(95.0, 40.0, 200.0)]})
-    assert not kept and "45% (45% to 45%)" in text
+    assert not kept and "45% (45% to 45%)" in text and "not kept by: torch a (not head)" in text
     # A peak of another precision says nothing of this one.
     assert frozen.judged(near | {("torch b", "not head"): [tuned(180.0, 40.0, 400.0, "float32")]})[1]
 

@@ -70,25 +70,30 @@ def judged(found: Answers) -> tuple[str, bool]:
     for answer in (a for answers in found.values() for a in answers):
         precision = answer["way"]["precision"]
         peaks[precision] = max(peaks.get(precision, 0.0), answer["peak"])
-    lines, kept = [HEAD, "|" + " --- |" * HEAD.count(" | ") + " --- |"], True
+    lines, short = [HEAD, "|" + " --- |" * HEAD.count(" | ") + " --- |"], []
     for (row, frozen), answers in found.items():
         last = answers[-1]
         tuned = [a["tuned"] for a in answers]
         times = [a["tuned"] / a["bare"] for a in answers]
         shares = [a["tuned"] * a["gflop"] / peaks[a["way"]["precision"]] for a in answers]
-        kept &= bool(np.median(times) >= TIMES if row.split()[-1] in TWICE else np.median(shares) >= SHARE)
+        kept = np.median(times) >= TIMES if row.split()[-1] in TWICE else np.median(shares) >= SHARE
+        short += [] if kept else [f"{row} ({frozen})"]
         cells = (
             row, frozen, f"{np.median([a['bare'] for a in answers]):.1f}", _spread(tuned, ".1f"), _spread(times, ".2f"),
             way_words(last["way"]), f"{last['gflop']:.2f}", f"{np.median(tuned) * last['gflop']:.0f}", _spread(shares, ".0%"),
             f"{last['mb']:.1f}", _spread([a["tuned"] * a["mb"] / 1e3 / a["copy"] for a in answers], ".0%"),
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
+    lines.append(
+        f"limit: {SHARE:.0%} of the peak" + "".join(f"; of {model} {TIMES:g} times the plain pass" for model in TWICE)
+        + (f"; not kept by: {', '.join(short)}" if short else "")
+    )  # fmt: skip
     lines += [f"peak in {precision}: {value:.0f} GFLOP/s" for precision, value in peaks.items()]
     lines.append(
         "MB an image: what the convolutions write and read again, in 16 bits. of a copy: that, a second, over what all cores "
         "read and write that copy as much as a micro batch moves in a layer"
     )
-    return "\n".join(lines), kept
+    return "\n".join(lines), not short
 
 
 def _spread(values: list[float], form: str) -> str:

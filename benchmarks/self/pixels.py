@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
     side = options.image_size or data.default_side
     # The same images again and again: starting the workers must not be what is measured.
     many = data.paths[np.arange(options.images) % len(data)]
-    sample = many[: min(options.images // 4, 2000)].tolist()
+    sample = many[: min(max(1, options.images // 4), 2000)].tolist()
     single_core(sample, side)  # the files come from the disk once, outside the clock
     shares, reads = [], []
     for _ in range(options.repeats):

@@ -1,1 +1,1 @@
-"""One file a format: recognises(path) -> bool and read(path) -> Dataset."""
+"""One file a format: recognises(path) -> bool and read(path) -> Dataset; LOOKS_LIKE, its form in words for `list`."""

@@ -178,11 +178,13 @@ def read(path: Path) -> Dataset:
     if not recognises(path):
         raise InputError(f"--format demo draws its own images and reads none from '{path}'; take --data demo")
     folder = cache_folder() / f"demo-{IMAGES}x{SIDE}-v{VERSION}"
-    if not folder.exists():
+    if not (folder / "train.csv").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         drawn = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".demo-"))
         try:
             draw(drawn)
+            if not (folder / "train.csv").exists():
+                shutil.rmtree(folder, ignore_errors=True)  # what a prune that was stopped left
             with contextlib.suppress(OSError):  # another run was first, with the same bytes
                 drawn.rename(folder)
         finally:

@@ -41,10 +41,18 @@ def run_trials(folder: Path, specs: list[TrialSpec], console: Any, resume: bool 
 
 
 def bundles(specs: list[TrialSpec]) -> list[list[TrialSpec]]:
-    """Trials that tables compare with each other, of one model, trained part and balance, in their order."""
+    """Trials that tables compare with each other, in their order: of one model, trained part and balance; and all of those
+    architectures over which a ratio is taken apart, which are on several frameworks in the libraries' own formulas."""
+    on: dict[str, set[str]] = {}
+    for spec in specs:
+        if spec.recipe.formulas == "library":
+            on.setdefault(spec.model.name, set()).add(spec.framework)
+    several = [name for name, frameworks in on.items() if len(frameworks) > 1]
+    crossed = several if len(several) > 1 else []
     found: dict[tuple, list[TrialSpec]] = {}
     for spec in specs:
-        found.setdefault((spec.model, spec.recipe.train, spec.feed.balance), []).append(spec)
+        own = (spec.model, spec.recipe.train, spec.feed.balance)
+        found.setdefault(() if spec.model.name in crossed else own, []).append(spec)
     return list(found.values())
 
 

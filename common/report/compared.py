@@ -4,16 +4,16 @@ import numpy as np
 
 from common.comparison import Attribution, Pair, attribution, crossed, pair, pairs, seconds
 from common.errors import InputError, unknown
-from common.groups import MARK, REAL, Group, busy, groups, marked, smallest_p
+from common.groups import MARK, REAL, Group, busy, groups, marked
 from common.report.differences import differences
-from common.report.lanes import lanes, lanes_table
+from common.report.lanes import f1_words, lanes, lanes_table
 from common.report.scaling import scaled, scaling_table
 from common.report.table import NONE, Table, number
 from common.results import Gate, Results
 from common.stats import LEVEL, WORTH, Interval, median_interval
 
 MANY = 100  # repeats
-FEW = 3  # repeats, below which nothing is foretold from how far they lie apart
+FEW = 3  # repeats, below which how far they lie apart says nothing
 ANY = 1000.0  # a bound that says as little as none
 
 
@@ -75,15 +75,16 @@ def gates_table(gates: tuple[Gate, ...]) -> Table:
 
 def pairs_table(results: Results, found: list[Pair]) -> Table:
     """One model on two frameworks: who is faster, if that can be said, and whether they came to the same F1."""
-    said = busy(groups(results)) if found else ""
+    everything = groups(results)
+    said = busy(everything) if found else ""
     rows, notes = [], [said] if said else []
     for p in found:
         words = (NONE, NONE, "no ratio", NONE)
         if p.ratio is not None:
             words = (f"{p.ratio.estimate:.3f}", _words(p.ratio, ".3f"), verdict(p), _control(p))
-        rows.append((p.a, p.b, *words, _f1_words(p)))
+        rows.append((p.a, p.b, *words, f1_words(p.f1)))
         notes += [f"{p.a} and {p.b}: no ratio, because {p.barred}."] if p.barred else []
-        if p.suspected and not said:
+        if p.suspected and not busy(g for g in everything if g.label in (p.a, p.b)):
             notes.append(
                 f"{p.a} and {p.b} lie a factor of two or more apart on one model: suspect a setup error before a framework."
             )
@@ -103,13 +104,13 @@ def pairs_table(results: Results, found: list[Pair]) -> Table:
 
 def verdict(p: Pair) -> str:
     """In words; "faster" only where the interval leaves out 1."""
+    if p.repeats < FEW:
+        return f"inconclusive: too few repeats ({p.repeats}), take --repeats 6"
     if p.word in ("faster", "slower"):
         return f"{p.a if p.word == 'faster' else p.b} is faster"
     if p.drifts:
         return "inconclusive: the control alone differs, so the machine is not steady"
     if p.word == "inconclusive":
-        if p.repeats < FEW:
-            return f"inconclusive: too few repeats ({p.repeats}), take --repeats 6"
         many = f"{p.more} more repeats" if p.more <= MANY else f"not even {MANY} more repeats"
         return f"inconclusive: {many} would show a difference of {WORTH:.0%}"
     return "no difference shown"
@@ -119,13 +120,6 @@ def _control(p: Pair) -> str:
     if p.control is None:
         return "no repeats"
     return f"{p.control.estimate:.3f} " + ("(one pair)" if np.isinf(p.control.high) else _words(p.control, ".3f"))
-
-
-def _f1_words(p: Pair) -> str:
-    worst, corrected = smallest_p(p.f1)
-    if worst is None:
-        return NONE
-    return f"{worst.difference:+.4f}, p {corrected:.2g}" + (" (real)" if corrected < REAL else "")
 
 
 def _words(interval: Interval, form: str) -> str:

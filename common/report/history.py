@@ -37,7 +37,7 @@ def write_history(folder: Path, row: str = "") -> Written:
         try:
             results = read_results(file.parent)
             runs.append((results.run.started, summarise(results)))
-        except InputError as error:
+        except (InputError, OSError) as error:
             unread.append(f"Left out: {error}.")
     found = [series for series in history(runs) if any(row in name for name in (series.label, *_runs(series)))]
     if not found:

@@ -1,11 +1,13 @@
 """PURE: Results -> what the tuned lane gained over the default lane, for the same scores."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from common.comparison import by_seed
 from common.groups import REAL, Group, fault, lane_tests, machines, smallest_p
 from common.report.table import NONE, Table
-from common.results import Results
+from common.results import Paired, Results
 from common.stats import ratio_interval
 from common.timing import WORTH_SAYING, counted, frozen_again_s, made_all, watched, whole_s
 from common.words import time_text
@@ -49,8 +51,7 @@ def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
         gates = [gate for row in tuned.rows for gate in row.record.tuning.get("gate", ())]
         errors = [gate["error"] for gate in gates if gate["error"] is not None]
         apart = f"{max(errors):.1%}" if errors else NONE
-        worst, corrected = smallest_p(lane_tests(tuned, results.paired))
-        f1 = f"{worst.difference:+.4f}, p {corrected:.2g}{' (real)' if corrected < REAL else ''}" if worst else NONE
+        f1 = f1_words(lane_tests(tuned, results.paired))
         wholes = [[whole_s(row.record) for row in counted(watched(g.rows))] for g in (plain, tuned)]
         shown = (f"{np.median(each):.1f}" if each else NONE for each in wholes)
         rows.append((tuned.label, *shown, *gains, apart, f1))
@@ -60,7 +61,7 @@ def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
         "whole s: a trial from its process's start to its end, median; of those that made their own features, where any did. "
         "gain: the default lane's seconds over the tuned lane's, geometric mean over the seeds of both, and its 99.5 % interval "
         "where there are several; of an epoch: training in later epochs. logits apart: both lanes' logits with the weights that the tuned trial ended with, norm of the difference "
-        "over the norm of their spread. F1: the paired test with the smallest p, corrected for how many."
+        "over the norm of their spread. F1: the tuned lane's less the default lane's, of the paired test with the smallest p, corrected for how many."
     )
     header = ("row", "default whole s", "tuned whole s", "gain", "gain of an epoch", "logits apart", "F1")
     return Table("The tuned lane against the default lane", header, tuple(rows), (*notes, note))
@@ -76,6 +77,14 @@ def _saved(plain: Group, plain_s: float, tuned_s: float) -> list[str]:
     took = f"it took {time_text(abs(saved_s))} {'less' if saved_s > 0 else 'more'}"
     short = "" if saved_s >= least_s else f", {1 - saved_s / least_s:.0%} short of that"
     return [f"keeping the frozen part's output was to save at least {time_text(least_s)}: {took}{short}."]
+
+
+def f1_words(tests: Iterable[Paired]) -> str:
+    """The difference whose test has the smallest p, and that p corrected for how many there are."""
+    worst, corrected = smallest_p(tests)
+    if worst is None:
+        return NONE
+    return f"{worst.difference:+.4f}, p {corrected:.2g}" + (" (real)" if corrected < REAL else "")
 
 
 def _gain(lanes: list[list[float]]) -> str:

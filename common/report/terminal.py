@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from common.report.ceilings import asked, ceilings_table
 from common.report.table import Table, comparison_table, data_figures, failures, figures, scores_table
 from common.report.timing import by_part, sentences, shown
 from common.results import Results
+from common.words import command
 
 WHAT = ("row", "weights", "recipe", "GMAC", "trainable")
 COST = ("row", "epoch 1 s", "later epochs s", "validation s", "prediction s", "images/s", "peak memory")
@@ -156,10 +156,10 @@ def show_results(console: RichConsole, results: Results, folder: Path) -> None:
             continue
         say(f"  repeat it alone, from the project's folder, then `report`: {record.repeat_command}")
     if left := [row for row in results.rows if row.record.status in STOPPED]:
-        words = shlex.join(["uv", "run", "python", "run_bench.py", "--resume", str(folder)])
+        words = command("--resume", folder)
         say(f"\n{len(left)} of {len(results.rows)} trials were stopped or not begun; to go on: {words}")
     if found := pairs(groups(results), results):
-        words = shlex.join(["uv", "run", "python", "run_bench.py", "compare", str(folder)])
+        words = command("compare", folder)
         proven = any(p.ratio for p in found)
         say(
             f"\nwhich framework is faster: {words if proven else 'these rows do not say; run them with --recipe matched'}"

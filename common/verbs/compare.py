@@ -21,13 +21,13 @@ def main(arguments: list[str]) -> int:
     from common.records import read_results
     from common.report import compared
     from common.report.terminal import Console, show
-    from common.resume import resume_line
+    from common.words import command
 
     if len(options.rows) not in (0, 2):
         raise InputError('compare takes a run, or a run and two of its rows: compare RUN "torch vgg19" "tf vgg19"')
     results = read_results(options.run)
     if not any(row.record.status == "ok" for row in results.rows):
-        raise InputError(f"no trial of '{options.run}' finished; go on with: {resume_line(options.run)}")
+        raise InputError(f"no trial of '{options.run}' finished; go on with: {command('--resume', options.run)}")
     for table in compared.tables(results, *options.rows):
         show(Console(), table)
     return 0

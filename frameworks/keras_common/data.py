@@ -46,12 +46,10 @@ class Tell(keras.callbacks.Callback):
         super().__init__()
         self.watch = watch
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self.watch.wanted()
-
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.model.settle()
         self.watch.stepped(self.model.images_taken, logs["loss"], REST)
+        self.watch.wanted()  # here, for on torch's backend the next batch is fetched before its `begin`
 
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
         self.watch.stepped(len(logs["outputs"]))
