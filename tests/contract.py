@@ -5,6 +5,7 @@ It needs a process of its own for each framework, so that pytest finds it only w
 
 import math
 import os
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -344,6 +345,20 @@ def test_every_way_of_the_frozen_part_computes_the_same(adapter, build, train):
                 kept = adapter.extractor(model, first | {setting: value}, "float16")(PIXELS)
                 assert kept.dtype == np.float16 and kept.flags.c_contiguous and kept.shape == expected.shape
                 assert np.linalg.norm(kept - expected) <= 0.05 * np.linalg.norm(expected), (setting, value)
+
+
+def test_what_a_step_waits_for_is_told(adapter, build):
+    """Loaders read ahead, Keras a dozen batches: the last one is slow, and no more than begun when the first is done."""
+
+    class SlowAtLast(Held):
+        def read(self, rows, crops):
+            time.sleep(1.0 * (ROWS[-1] in rows))
+            return super().read(rows, crops)
+
+    rows = np.concatenate([np.resize(ROWS[:BATCH], 15 * BATCH), ROWS[-BATCH:]])
+    told = Watch(Events(Path(os.devnull)), "train", 1, len(rows) // BATCH)
+    adapter.train_epoch(build(), Feed(SlowAtLast(PIXELS), rows, LABELS[rows], BATCH, 0), told)
+    assert 0.2 < told.wait_s < 2.0
 
 
 @pytest.mark.parametrize("train", [True, False])

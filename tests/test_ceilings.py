@@ -1,16 +1,20 @@
 """Ceilings: shares of a measured peak, what bounds a row, and the parts that a run really measures."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from test_comparison import results, row
 
-from common import ceilings
+from common import ceilings, runner
 from common.errors import InputError
+from common.files import read_json
 from common.groups import groups
 from common.loading import real
-from common.records import read_results
+from common.progress import Silent
+from common.records import _ceilings, read_results
 from common.report.ceilings import bound, ceilings_table, flops, peaks
 from common.timing import parts
 
@@ -104,6 +108,53 @@ def test_a_library_that_is_not_installed_fails_no_trial(monkeypatch, capsys):
 
     monkeypatch.setattr(ceilings, "ask", ask)
     assert ceilings._of_another("tf", 2, "cpu") == {} and "no peak of tf: no module named tf" in capsys.readouterr().out
+
+
+CHILD = """
+import json, sys, time
+stream = open(sys.argv[1], "a")
+def say(**event):
+    print(json.dumps(event), file=stream, flush=True)
+say(event="born", at=0)
+if "done" in sys.argv:
+    say(event="done", lived_s=0.1)
+time.sleep(1)
+held = bytes(range(256)) * 2**20  # 256 MiB
+time.sleep(1)
+if "ceilings" in sys.argv:
+    say(event="ceilings", seconds=2.0)
+else:
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [(["done", "ceilings"], "ok"), (["done"], "ok"), ([], "timeout")]
+)  # fmt: skip
+def test_a_trial_that_is_done_stands_whatever_its_ceilings_do(tmp_path, monkeypatch, words, status):
+    """They are no part of its memory; time limits that run out meanwhile end them, and not the trial."""
+
+    def start(module, arguments, threads, device, log):
+        command = [sys.executable, "-c", CHILD, tmp_path / "events.jsonl", *words]
+        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+    spec = row("a", 0.1).record.spec
+    limits = spec.process.model_copy(update={"timeout_s": 1.5, "stall_s": 3.0})
+    monkeypatch.setattr(runner, "start", start)
+    runner.run_trial(tmp_path, spec.model_copy(update={"ceilings": True, "process": limits}), Silent())
+    said = read_json(tmp_path / "parent.json")
+    assert said["status"] == status and said["peak_memory_bytes"] < 2**27
+    assert said["wall_s"] < 10
+
+
+def test_ceilings_that_came_to_no_end_say_so_and_are_no_part_of_the_whole():
+    spec = row("a", 0.1).record.spec.model_copy(update={"ceilings": True})
+    found = _ceilings(spec, {"done": {"lived_s": 5.0}}, {"wall_s": 9.0})
+    assert "came to no end" in found["why not"] and found["seconds"] == 4.0
+    assert _ceilings(spec, {"done": {"lived_s": 5.0}}, {"wall_s": 9.0, "resumed_after": (1,)})["seconds"] == 0.0
+    assert _ceilings(spec, {}, {}) == {}  # it never came so far
+    whole = {"event": "ceilings", "compute": 3.0, "seconds": 1.0}
+    assert _ceilings(spec, {"ceilings": whole}, {}) == {"compute": 3.0, "seconds": 1.0}
 
 
 def test_ceilings_that_fail_fail_no_finished_trial(capsys):

@@ -280,6 +280,16 @@ def test_what_is_no_baseline_is_bad_input(bench, good, tmp_path, content):
     assert done.returncode == 2 and "baseline" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("recipe", [None, {"name": "of a newer harness", "warmup": 3}])
+def test_a_baseline_whose_recipe_is_none_is_bad_input(bench, good, tmp_path, recipe):
+    raw = json.loads((good / "base.json").read_text())
+    raw["rows"][0]["settings"].pop("recipe")
+    raw["rows"][0]["settings"] |= {"recipe": recipe} if recipe else {}
+    (tmp_path / "b.json").write_text(json.dumps(raw))
+    done = bench("check", good / "good", "--baseline", tmp_path / "b.json")
+    assert done.returncode == 2 and "b.json is not a baseline" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_other_versions_and_machine_are_listed_and_no_reason(good):
     now, base = (summarise(read_results(good / "good")) for _ in range(2))
     report = compare(now.model_copy(update={"context": now.context | {"numpy": "9"}}), base)

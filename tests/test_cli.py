@@ -54,6 +54,7 @@ def test_list_names_everything(bench):
         (["--frameworks", "fake", "--models", "logistik"], "no model 'logistik'; there are: .*did you mean logistic"),
         (["--suite", "smok"], "no suite 'smok'; there are: matched, paper, smoke .did you mean smoke"),
         (["--suite", "smoke", "--models", "vgg19"], "--suite names its own"),
+        (["--suite", "smoke", "--keep-frozen"], "--suite names its own"),
         (
             ["--data", "nowhere", "--frameworks", "fake"],
             "no data at 'nowhere': there is no such folder or file; give one, or demo",

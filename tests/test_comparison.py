@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from common.comparison import attribution, crossed, pair, pairs
-from common.groups import MARK, busy, groups
+from common.groups import MARK, busy, groups, lane_tests
 from common.records import paired
 from common.report.compared import attribution_table, pairs_table, tables
 from common.report.table import epochs_table
@@ -231,6 +231,33 @@ def test_the_paired_test_is_corrected_for_how_many_there_are():
         return pairs_table(found, compared(found)).rows[0][-1]
 
     assert words(0.0001).endswith("(real)") and words(0.004) == "+0.0200, p 0.016"
+
+
+def test_a_difference_is_that_of_the_row_that_comes_first():
+    """The paired test is kept for the order of the run."""
+    found = repeated(0.8, n=3)
+    test = Paired(a=("a-net-0",), b=("b-net-0",), percentile="95", difference=0.02, p=0.5)
+    found = found.model_copy(update={"paired": (test,)})
+    one, other = groups(found)
+    assert [f.difference for f in pair(one, other, found).f1] == [0.02]
+    assert [f.difference for f in pair(other, one, found).f1] == [-0.02]
+    rows = tuple(
+        r.model_copy(update={"record": r.record.model_copy(
+            update={"spec": r.record.spec.model_copy(update={"lane": "tuned"})}
+        )})
+        if r.record.spec.framework == "b" else r
+        for r in found.rows
+    )  # fmt: skip
+    (_, tuned) = groups(found.model_copy(update={"rows": rows}))
+    assert [t.difference for t in lane_tests(tuned, (test.model_copy(update={"lanes": True}),))] == [-0.02]
+
+
+def test_threads_of_several_devices_are_those_of_the_trial():
+    """torch's ranks say how many each has, TensorFlow how many all have."""
+    rows = [row("a", 0.1, devices=2, said_threads="1 intra-op"), row("b", 0.1, devices=2, said_threads="2 intra-op")]
+    assert compared(results(*rows))[0].barred == ""
+    rows = [row("a", 0.1, said_threads="1 intra-op"), row("b", 0.1, said_threads="2 intra-op")]
+    assert "threads" in compared(results(*rows))[0].barred
 
 
 def test_repeats_make_the_paired_test_sharper():

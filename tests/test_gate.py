@@ -18,7 +18,7 @@ from common.child import ask
 from common.decode import decode
 from common.files import read_json, write_arrays
 from common.formats import demo
-from common.results import GATES
+from common.results import GATES, Stage
 from common.trace import RATE
 from common.types import BuildSpec, Job, ModelSpec, WeightsSpec
 from frameworks.contract import TORCHVISION
@@ -52,6 +52,7 @@ ON_RESNET = {  # the same mistakes where the names of the layers differ
     "swapped": ("float64 forward", "", "convolution"),
     "swapped on load": ("initial weights", "", "convolution"),
 }
+COMPARED = Stage(name="float64 loss", tensors=1, worst="loss", error=0.0, allowed=1e-9)
 
 
 @pytest.fixture
@@ -186,7 +187,7 @@ def test_a_gate_that_was_stopped_goes_on_with_the_next_model(tmp_path, monkeypat
         asked.append(candidate.model.name)
         if len(asked) == 2:
             raise KeyboardInterrupt
-        return [finding(candidate.model.name)]
+        return [finding(candidate.model.name, stages=(COMPARED,))]
 
     monkeypatch.setattr(gate, "gate", stopped_once)
     monkeypatch.setattr(gate, "_first_images", lambda *of: (None, None))
@@ -196,3 +197,20 @@ def test_a_gate_that_was_stopped_goes_on_with_the_next_model(tmp_path, monkeypat
         gate.before(tmp_path, specs, print)
     assert asked == ["one", "two", "two"]
     assert [found["model"]["name"] for found in read_json(tmp_path / GATES)] == ["one", "two"]
+
+
+def test_a_gate_that_could_not_be_computed_is_tried_again(tmp_path, monkeypatch):
+    """A child that memory was short for; a gate that failed by its tensors stays failed."""
+    specs, asked = [row(f, 1, model=m).record.spec for m in ("one", "two") for f in ("a", "b")], []
+
+    def short_of_memory(candidate, *others):
+        asked.append(candidate.model.name)
+        once = asked.count("one") == 1 and candidate.model.name == "one"
+        return [finding(candidate.model.name, passed=False, stages=() if once else (COMPARED,))]
+
+    monkeypatch.setattr(gate, "gate", short_of_memory)
+    monkeypatch.setattr(gate, "_first_images", lambda *of: (None, None))
+    for _ in range(3):
+        gate.before(tmp_path, specs, print)
+    assert asked == ["one", "two", "one"]
+    assert sorted(found["model"]["name"] for found in read_json(tmp_path / GATES)) == ["one", "two"]

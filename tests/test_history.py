@@ -111,8 +111,11 @@ def test_a_run_that_cannot_be_read_is_named(bench, folder, tmp_path):
     shutil.copytree(folder / "run0", tmp_path / "run0")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "run.json").write_text("{")
-    done = bench("history", tmp_path)
-    assert done.returncode == 0 and "Left out: " in done.stdout and "broken" in done.stdout
+    shutil.copytree(folder / "run1", tmp_path / "half")
+    next((tmp_path / "half" / "trials").glob("*/logits.npz")).unlink()
+    done = bench("history", tmp_path, "--json")
+    notes = " ".join(note for table in json.loads(done.stdout)["tables"] for note in table["notes"])
+    assert done.returncode == 0 and notes.count("Left out: ") == 2 and "broken" in notes and "logits.npz" in notes
     shutil.rmtree(tmp_path / "run0")
     done = bench("history", tmp_path)
     assert done.returncode == 2 and "no finished row in the runs of" in done.stderr and "Traceback" not in done.stderr

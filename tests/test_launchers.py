@@ -15,14 +15,16 @@ from conftest import PROJECT
 from test_comparison import repeated, results, row
 from test_resume import in_epoch, logits, wait_until
 
+from common import resume
 from common.comparison import attribution, pairs
 from common.errors import InputError
-from common.files import read_json
+from common.files import read_json, write_json
 from common.groups import MARK, groups
 from common.launchers import ray as launcher
 from common.records import read_results
 from common.report.table import further_scores_table, scores_table
 from common.runner import Tail
+from common.types import Settings, WeightsSpec
 
 WORDS = ("--frameworks", "fake", "--models", "logistic", "worse", "--limit", "400", "--image-size", "32", "--epochs", "3",
          "--threads", "1")  # fmt: skip
@@ -97,6 +99,29 @@ def test_a_ratio_over_unlike_machines_is_not_taken_apart():
     assert "its rows ran on unlike machines (processor fast; processor slow)" in attribution(*lines[:2], lines).refused
 
 
+@pytest.mark.parametrize(("formulas", "asked"), [("matched", ["a", "b"]), ("library", ["b"])])
+def test_a_node_finds_the_weights_as_the_run_did(tmp_path, monkeypatch, formulas, asked):
+    """With one form of every formula they are those of any framework that has some; that node's cache is empty."""
+    (tmp_path / "w").touch()
+    found = WeightsSpec(source="file", path=str(tmp_path / "w"), sha256="weights")
+    names = {}
+    for framework in "ab":
+        spec = row(framework, 0.1, formulas=formulas, pixels="").record.spec
+        spec = spec.model_copy(update={"weights": found.model_copy(update={"path": "gone"})})
+        write_json(tmp_path / "trials" / spec.name / "spec.json", spec.model_dump())
+        names[framework] = spec
+    seen = []
+
+    def find_weights(settings, jobs, *of):
+        seen.extend(job.framework for job in jobs)
+        return {(0, job): found for job in jobs}
+
+    run = SimpleNamespace(settings=Settings(formulas=formulas).model_dump(), trials=[s.name for s in names.values()])
+    monkeypatch.setattr(resume.prepare, "find_weights", find_weights)
+    (moved,) = resume._found_again(tmp_path, [names["b"]], run, None, None, print)
+    assert seen == asked and moved.weights.path == "w"
+
+
 def written(path, born, *kinds):
     lines = [{"event": "born", "at": born}, *({"event": kind} for kind in kinds)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -145,20 +170,24 @@ def test_a_cluster_that_is_not_there_is_bad_input(bench, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """A head that runs nothing, and two nodes with a cache each. On the first, trials hang in their second epoch, on the
-    second they wait there for three seconds."""
+def started(caches, faults):
+    """A head that runs nothing, and a node with each cache and fault."""
     pytest.importorskip("ray", reason="the extra ray is not installed")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
     found = Cluster(initialize_head=True, head_node_args=ROOM | {"num_cpus": 0, "include_dashboard": False})
-    caches = [tmp_path_factory.mktemp("cache") for _ in range(2)]
-    nodes = [
+    return found, [
         found.add_node(**ROOM, env_vars={"FRAMEWORK_BENCH_CACHE": str(cache), "FRAMEWORK_BENCH_FAULT": fault})
-        for cache, fault in zip(caches, ("hang@2:3", "wait@2:3"))
+        for cache, fault in zip(caches, faults)
     ]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Two nodes. On the first, trials hang in their second epoch, on the second they wait there for three seconds."""
+    caches = [tmp_path_factory.mktemp("cache") for _ in range(2)]
+    found, nodes = started(caches, ("hang@2:3", "wait@2:3"))
     yield found, nodes, caches
     found.shutdown()
 
@@ -219,3 +248,28 @@ def test_a_node_that_dies_and_a_driver_that_dies_cost_nothing(cluster, bench, tm
     for trial in TRIALS:
         here, there = logits(tmp_path / "c" / "run", trial), logits(run, trial)
         assert all(np.array_equal(here[name], there[name]) for name in here)
+
+
+@pytest.mark.slow
+def test_the_matched_suite_has_the_same_rows_on_two_nodes(tmp_path):
+    """Real frameworks, gates and all; each node finds its weights and pixels in a cache of its own."""
+    found, nodes = started([tmp_path / "one", tmp_path / "other"], ("", ""))
+    words = ["--suite", "matched", "--limit", "40", "--epochs", "1", "--threads", "1", "--deterministic"]
+
+    def run(*more):
+        command = [sys.executable, PROJECT / "run_bench.py", *words, "--results-dir", tmp_path, *more]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+        return read_results(tmp_path / more[-1])
+
+    try:
+        there = run("--launcher", "ray", "--address", found.address, "--name", "there")
+    finally:
+        found.shutdown()
+    here = run("--name", "here")
+    assert scores_table(there) == scores_table(here) and further_scores_table(there) == further_scores_table(here)
+    assert [r.record.receipts for r in there.rows] == [r.record.receipts for r in here.rows]
+    assert {r.record.receipt_fault for r in there.rows} == {""} and len(there.rows) == 10
+    assert {r.record.node for r in there.rows} == {node.node_id for node in nodes}
+    by_model = {(r.record.spec.model, r.record.node) for r in there.rows}
+    assert len(by_model) == 5  # what is compared ran on one node

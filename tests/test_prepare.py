@@ -20,6 +20,24 @@ def test_the_learning_rate_follows_what_trains(train, weights, rate):
     assert prepare.recipe(Settings(learning_rate=0.5), job, weights).learning_rate == 0.5
 
 
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_the_one_file_of_a_matched_run_is_any_frameworks(monkeypatch, order):
+    """a has no such weights, and was asked for them by name."""
+
+    def resolve(job, asked, say):
+        if job.framework == "a":
+            raise InputError("a has none")
+        return FILE
+
+    monkeypatch.setattr(prepare.weights, "resolve", resolve)
+    jobs = [JOB.model_copy(update={"framework": f}) for f in order]
+    found = prepare.find_weights(Settings(formulas="matched"), jobs, {}, None, print)
+    assert [spec.path for spec in found.values()] == ["w", "w"]
+    for settings, some in ((Settings(), jobs), (Settings(formulas="matched"), jobs[order.index("a") :][:1])):
+        with pytest.raises(InputError, match="a has none"):
+            prepare.find_weights(settings, some, {}, None, print)
+
+
 @pytest.fixture
 def one_sees_no_gpu(monkeypatch):
     def ask(framework, question, **values):

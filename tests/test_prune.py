@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import PROJECT
 
 from common import prune
 from common.files import cache_to_itself, locked
+from common.formats import demo
 
 WORDS = (
     "--frameworks",
@@ -47,6 +49,7 @@ def test_sizes_first_and_nothing_is_removed_unasked(bench, run):
         "pixels": (1, 0),
         "features": (1, 0),
         "weights": (0, 0),
+        "parity": (0, 0),
         "demo": (1, 0),
         "checkpoints": (1, 0),
     }
@@ -60,6 +63,7 @@ def test_what_is_removed_is_made_again_and_tables_stay(bench, run):
         "pixels": (0, 0),
         "features": (0, 0),
         "weights": (0, 0),
+        "parity": (0, 0),
         "demo": (0, 0),
         "checkpoints": (1, 0),
     }
@@ -69,6 +73,25 @@ def test_what_is_removed_is_made_again_and_tables_stay(bench, run):
     assert again.returncode == 0, again.stderr
     assert bench("prune", "--results-dir", run.parent, "--kinds", "checkpoints", "--yes").returncode == 0
     assert kinds(run.parent)["checkpoints"] == (0, 0) and kinds(run.parent)["pixels"] == (1, 0)
+
+
+def test_a_prune_that_was_stopped_costs_the_demo_nothing(run, monkeypatch):
+    """What says that a folder is whole goes first; the rest of it may be there still."""
+    folder = next(each for each in prune.left(run.parent) if each.kind == "demo").free[0]
+    whole = {file.relative_to(folder): file.stat().st_size for file in folder.rglob("*.*")}
+    (folder / "train.csv").unlink()
+    (folder / "data" / "1.jpg").unlink()
+    demo.read(Path("demo"))
+    assert {file.relative_to(folder): file.stat().st_size for file in folder.rglob("*.*")} == whole
+
+
+def test_tensors_of_gates_that_were_killed_go(bench, run):
+    killed = run.parent.parent / "cache" / "parity" / "tmp1"
+    killed.mkdir(parents=True)
+    (killed / "torch.npz").write_bytes(bytes(5000))
+    assert kinds(run.parent)["parity"] == (1, 0)
+    assert bench("prune", "--results-dir", run.parent, "--kinds", "parity", "--yes").returncode == 0
+    assert not killed.exists()
 
 
 def test_what_is_in_use_stays(run):

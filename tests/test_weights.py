@@ -220,6 +220,14 @@ def test_a_missing_tensor_that_trains_is_reported(tmp_path):
     assert said["missing"] == ["bn.running_mean", "bn.weight"]  # the running statistics of what trains are learned too
 
 
+def test_a_missing_tensor_without_a_layer_is_reported(tmp_path):
+    """A transformer's cls_token."""
+    path = write(tmp_path / "w", body__weight=np.ones((3, 3), np.float32))
+    toy = Toy(trained=("bn.weight", "head.weight", "head.bias", "cls_token"))
+    toy.tensors["cls_token"] = np.ones(3, np.float32)
+    assert start(toy, path)["missing"] == ["bn.running_mean", "bn.weight", "cls_token"]
+
+
 def test_a_file_of_another_network_is_refused(tmp_path):
     path = write(tmp_path / "w", other__weight=np.ones((3, 3), np.float32))
     with pytest.raises(InputError, match=r"no tensor of w is the model's: it has ..other.weight.. "):
