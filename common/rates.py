@@ -102,8 +102,8 @@ def frozen_pass(adapter: Any, spec: dict, images: int) -> dict[str, Any]:
     extractor, ways, batch = lane.Extractors(adapter, model, "float16"), adapter.frozen_ways(model), feed.batch(0)[0]
     batch = np.resize(batch, (max(len(batch), *map(int, ways["micro batch"])), *batch.shape[1:]))
     measure = lane.rate_of_frozen(extractor, batch)
-    # Every way is tried: 100,000 images would be worth it.
-    way, _ = lane.search(ways, adapter.SLOW, measure, 100_000, lambda **said: tried.append(said))
+    # Every way is tried: for a thousand million images it would be worth it.
+    way, _ = lane.search(ways, adapter.SLOW, measure, 10**9, lambda **said: tried.append(said))
     size, extract = int(way["micro batch"]), extractor(way)
     tuned = size / ceilings.fastest_call_s(lambda: extract(batch[:size]), 4.0)
     extractor.clear()
