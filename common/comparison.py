@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from common.groups import MARK, Group, machines, unproven
+from common.groups import MARK, Group, both_ways, machines, unproven
 from common.results import Paired, Results, Row
 from common.stats import Interval, Word, judge, ratio_interval
 from common.types import Value
@@ -92,8 +92,7 @@ def pair(a: Group, b: Group, results: Results) -> Pair:
     reasons = [f"{' and '.join(labels)}: {why}" for why, labels in whys.items()]
     if differing := unfair(a, b):
         reasons.append(f"they were not given the same {differing}")
-    both = ({*_trials(a)}, {*_trials(b)})
-    f1 = tuple(t for test in results.paired for t in (test, test.turned()) if {*t.a} <= both[0] and {*t.b} <= both[1])
+    f1 = tuple(t for t in both_ways(results.paired) if _trials(a).issuperset(t.a) and _trials(b).issuperset(t.b))
     mine, theirs = seconds(a), seconds(b)
     apart = _mean(a) / _mean(b)
     here, there = (g.first.record.spec for g in (a, b))
@@ -189,5 +188,5 @@ def _mean(group: Group) -> float:
     return float(np.exp(np.log(seconds(group)).mean()))
 
 
-def _trials(group: Group) -> list[str]:
-    return [row.record.spec.name for row in group.rows]
+def _trials(group: Group) -> set[str]:
+    return {row.record.spec.name for row in group.rows}

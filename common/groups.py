@@ -1,7 +1,7 @@
 """PURE: Results -> the lines of a table: the repeats of one job together, named, and marked where nothing is proven."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -110,7 +110,14 @@ def lane_tests(group: Group, paired: tuple[Paired, ...]) -> list[Paired]:
     """The paired tests of a tuned group against the default lane of its framework, on the same images; a difference is the
     tuned lane's F1 less the default lane's."""
     names = {row.record.spec.name for row in group.rows if row.record.spec.lane == "tuned"}
-    return [t for test in paired if test.lanes for t in (test, test.turned()) if names & {*t.a}]
+    return [test for test in both_ways(paired) if test.lanes and names & {*test.a}]
+
+
+def both_ways(paired: Iterable[Paired]) -> Iterator[Paired]:
+    """Each test as it is, and of b against a: results keep it in the order of the run."""
+    for test in paired:
+        yield test
+        yield test.turned()
 
 
 def smallest_p(tests: Iterable[Paired]) -> tuple[Paired | None, float]:

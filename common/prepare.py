@@ -169,6 +169,8 @@ def find_weights(
             try:
                 found[key(job)] = weights.resolve(job, settings.weights, say)
             except InputError as error:
+                if not matched:
+                    raise
                 refused.setdefault(key(job), error)  # another framework may have the one file for all
     if lacking := [error for what, error in refused.items() if what not in found]:
         raise lacking[0]

@@ -177,7 +177,7 @@ def _watch(
             if event["event"] == "epoch":
                 parent.still_there()
             if event["event"] == "done":
-                done = True
+                done, limit = True, 0.0
                 parent.memory.stop()
         if tail.last.get("event") in (last_word, "failed"):
             ended_s = ended_s or time.monotonic()
@@ -185,8 +185,6 @@ def _watch(
             return outcome(child.returncode or 0, tail.last)
         if events:
             heard = time.monotonic()
-        if done:
-            limit = 0.0
         if stall and time.monotonic() - heard > stall:
             return ("ok", "") if done else ("stalled", f"no event for --stall {stall:g} s ({_last_words(tail.last)})")
         if limit and parent.wall_s > limit:

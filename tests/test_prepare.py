@@ -24,7 +24,10 @@ def test_the_learning_rate_follows_what_trains(train, weights, rate):
 def test_the_one_file_of_a_matched_run_is_any_frameworks(monkeypatch, order):
     """a has no such weights, and was asked for them by name."""
 
+    seen = []
+
     def resolve(job, asked, say):
+        seen.append(job.framework)
         if job.framework == "a":
             raise InputError("a has none")
         return FILE
@@ -36,6 +39,11 @@ def test_the_one_file_of_a_matched_run_is_any_frameworks(monkeypatch, order):
     for settings, some in ((Settings(), jobs), (Settings(formulas="matched"), jobs[order.index("a") :][:1])):
         with pytest.raises(InputError, match="a has none"):
             prepare.find_weights(settings, some, {}, None, print)
+    # Where each framework has a file of its own, the first refusal ends it: others may take minutes to be converted.
+    seen.clear()
+    with pytest.raises(InputError, match="a has none"):
+        prepare.find_weights(Settings(), jobs, {}, None, print)
+    assert seen == list(order[: order.index("a") + 1])
 
 
 @pytest.fixture
