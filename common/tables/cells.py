@@ -1,0 +1,63 @@
+"""PURE: what one cell means: missing, present, absent, a list of names."""
+
+import ast
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+# What pandas reads as missing, and what programs write for an empty list.
+MISSING = set("#n/a|#n/a n/a|#na|-nan|<na>|n/a|na|null|nan|none|nil|[]|()|{}|set()|['']|[\"\"]".split("|")) | {""}
+NUMBER = re.compile(r"[+-]?\d{1,18}(?:\.0*)?(?:[eE][+-]?0+)?")
+WORDS = {"true": 1, "false": 0, "yes": 1, "no": 0}
+LETTERS = ({"t": 1, "f": 0}, {"y": 1, "n": 0})
+BLANK = -2  # beside 1, 0 and the cell's own -1
+
+
+def is_missing(cell: str) -> bool:
+    return cell.lower() in MISSING
+
+
+def coded(cells: Sequence[str]) -> tuple[int, ...] | None:
+    """1, 0, -1 and BLANK for the cells of a 0/1 column in any spelling: 1.000000, True, yes. None where a cell is something
+    else, or all are blank."""
+    values = []
+    letters = next((words for words in LETTERS if {cell.lower() for cell in cells if cell} == words.keys()), {})
+    for cell in cells:
+        word = cell.lower()
+        if is_missing(cell):
+            values.append(BLANK)
+        elif word in WORDS or word in letters:
+            values.append((WORDS | letters)[word])
+        elif NUMBER.fullmatch(cell) and abs(number := int(float(cell))) <= 1:
+            values.append(number)
+        else:
+            return None
+    return tuple(values) if any(value != BLANK for value in values) else None
+
+
+def is_list(cell: str) -> bool:
+    return cell.startswith(("[", "(", "{")) and cell.endswith(("]", ")", "}"))
+
+
+def parse_list(cell: str) -> list[Any] | None:
+    """The items of a list as Python, JSON or NumPy write it; None where it is none of names, numbers or truth values."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            continue
+        if isinstance(found, list | tuple | set) and all(isinstance(item, str | int | float) for item in found):
+            return sorted(found, key=str) if isinstance(found, set) else list(found)
+        return None
+    return _numpy_list(cell[1:-1].strip())
+
+
+def _numpy_list(inside: str) -> list[Any] | None:
+    """['a' 'b'] and [0. 1. 1.], which NumPy prints without commas."""
+    if re.fullmatch(r"(?:[+-]?\d+\.?\d*\s*)+", inside):
+        return [float(word) for word in inside.split()]
+    pieces = re.findall(r"'([^']*)'|\"([^\"]*)\"", inside)
+    if pieces and re.fullmatch(r"(?:(?:'[^']*'|\"[^\"]*\")\s*)+", inside):
+        return [a or b for a, b in pieces]
+    return None
