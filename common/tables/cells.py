@@ -42,6 +42,8 @@ def is_list(cell: str) -> bool:
 
 def parse_list(cell: str) -> list[Any] | None:
     """The items of a list as Python, JSON or NumPy write it; None where it is none of names, numbers or truth values."""
+    if found := _numpy_list(cell[1:-1].strip()):
+        return found  # before Python's reader, to which two texts without a comma between them are one
     for read in (json.loads, ast.literal_eval):
         try:
             found = read(cell)
@@ -50,14 +52,15 @@ def parse_list(cell: str) -> list[Any] | None:
         if isinstance(found, list | tuple | set) and all(isinstance(item, str | int | float) for item in found):
             return sorted(found, key=str) if isinstance(found, set) else list(found)
         return None
-    return _numpy_list(cell[1:-1].strip())
+    return None
 
 
 def _numpy_list(inside: str) -> list[Any] | None:
     """['a' 'b'] and [0. 1. 1.], which NumPy prints without commas."""
-    if re.fullmatch(r"(?:[+-]?\d+\.?\d*\s*)+", inside):
-        return [float(word) for word in inside.split()]
+    words = inside.split()
+    if len(words) > 1 and all(re.fullmatch(r"[+-]?\d{1,18}\.?\d*", word) for word in words):
+        return [float(word) for word in words]
     pieces = re.findall(r"'([^']*)'|\"([^\"]*)\"", inside)
-    if pieces and re.fullmatch(r"(?:(?:'[^']*'|\"[^\"]*\")\s*)+", inside):
+    if len(pieces) > 1 and re.fullmatch(r"(?:(?:'[^']*'|\"[^\"]*\")\s*)+", inside):
         return [a or b for a, b in pieces]
     return None

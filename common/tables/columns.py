@@ -78,20 +78,19 @@ def image_column(table: Table, images: Images, options: ReadOptions) -> str:
     if options.image_column:
         return options.image_column
     names = [c for c in table.columns if c and c not in (*options.ignore_columns, *options.label_columns)]
-    if not len(table):
-        return _by_name(names) or _none(table)
-    shares = {name: _share_of_files(table.column(name), images) for name in names}
+    shares = {name: _share_of_files(table, name, images) for name in names}
     most = max(shares.values(), default=0.0)
     if most:
-        best = [name for name in names if shares[name] == most]
-        chosen = _by_name(best) or best[0]
-        other = next((o for o in best if o != chosen and not _same_files(table, images, chosen, o)), None)
-        if other and _rank(other) == _rank(chosen):
+        fitting = [name for name in names if shares[name] >= MOSTLY * most]
+        first = min(map(_rank, fitting))
+        best = sorted((name for name in fitting if _rank(name) == first), key=lambda name: -shares[name])
+        other = next((o for o in best[1:] if not _same_files(table, images, best[0], o)), None)
+        if other and shares[other] == shares[best[0]]:
             raise InputError(
-                f"{table.path}: the columns '{chosen}' and '{other}' both name images that are there, and different ones; say "
-                f"which with --image-column '{chosen}' or --image-column '{other}'"
+                f"{table.path}: the columns '{best[0]}' and '{other}' both name images that are there, and different ones; say "
+                f"which with --image-column '{best[0]}' or --image-column '{other}'"
             )
-        return chosen
+        return best[0]
     endings = [name for name in names if _share(table.column(name), is_image_name) > MOSTLY]
     return _by_name(endings) or _by_name(names) or next(iter(endings), "") or _none(table)
 
@@ -124,7 +123,14 @@ def _share(cells: Sequence[str], fits) -> float:
     return sum(map(bool, map(fits, sample))) / len(sample) if sample else 0.0
 
 
-def _share_of_files(cells: Sequence[str], images: Images) -> float:
+def _share_of_files(table: Table, name: str, images: Images) -> float:
+    """Of the cells that name files. In a column without a usual name, numbers that happen to be names of files do not count:
+    only names with an ending, or another one in every row."""
+    cells = table.column(name)
+    if _rank(name) == 2 and (
+        _is_binary(cells) or (len({*cells}) < len(cells) and _share(cells, is_image_name) <= MOSTLY)
+    ):
+        return 0.0
     return _share(cells, images.holds)
 
 

@@ -15,6 +15,7 @@ from common.tables.labels import Labels
 from common.tables.text import SHOWN, Table
 from common.types import ReadOptions
 
+Rows = dict[tuple[str, str], list[int]]  # of a file and an image's name: its rows
 TRUE_MEANS = {
     "istrain": ("train", "val"),
     "istest": ("test", "train"),
@@ -43,9 +44,9 @@ def one_row_an_image(
     a row that is repeated taken once. What else stands twice is left, to be refused."""
     table = table.rows(labels.rows.tolist())
     labels = replace(labels, rows=np.arange(len(table)))
-    rows_of: dict[str, list[int]] = defaultdict(list)
+    rows_of: Rows = defaultdict(list)
     for i, name in enumerate(table.column(image)):
-        rows_of[name].append(i)
+        rows_of[table.files[i] if table.files else "", name].append(i)
     if len(rows_of) == len(table):
         return table, labels, []
     one_label = bool(columns.labels) and plain(columns.labels) in ONE_NAME and (labels.matrix.sum(axis=1) <= 1).all()
@@ -62,7 +63,7 @@ def one_row_an_image(
 
 
 def _joined(
-    table: Table, columns: Columns, labels: Labels, rows_of: dict[str, list[int]], options: ReadOptions
+    table: Table, columns: Columns, labels: Labels, rows_of: Rows, options: ReadOptions
 ) -> tuple[Table, Labels, list[str]]:
     """One row for each image, with all labels of its rows. A column Confidence says 0 where a person saw that the label is
     absent, as in Open Images."""

@@ -69,12 +69,21 @@ def read_text(path: Path, encoding: str = "") -> tuple[str, str]:
     """The file's text and its encoding: the one that is named, else by its byte order mark, else UTF-8."""
     data = path.read_bytes()
     found = encoding or next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
+    if found == "utf-8" and not encoding and _looks_wide(data):
+        raise InputError(f"{path} is not UTF-8 text (every other byte is 0); {WIDE}")
     try:
         return data.decode(found).removeprefix("\ufeff"), found
     except LookupError:
         raise InputError(f"--encoding {encoding}: no such encoding; e.g. utf-8, latin-1, cp1252, utf-16") from None
     except UnicodeError as error:
         raise InputError(f"{path} is not {found} text ({_where(data, error)}); {_way_out(data, encoding)}") from None
+
+
+WIDE = "it looks like UTF-16 without a byte order mark: take --encoding utf-16-le (or utf-16-be), or save it as UTF-8"
+
+
+def _looks_wide(data: bytes) -> bool:
+    return data[:400].count(0) > len(data[:400]) // 4
 
 
 def _where(data: bytes, error: UnicodeError) -> str:
@@ -87,8 +96,8 @@ def _where(data: bytes, error: UnicodeError) -> str:
 def _way_out(data: bytes, encoding: str) -> str:
     if encoding:
         return "name the encoding that it was saved in, or leave out --encoding"
-    if data[:400].count(0) > len(data[:400]) // 4:
-        return "it looks like UTF-16 without a byte order mark: take --encoding utf-16-le, or save it as UTF-8"
+    if _looks_wide(data):
+        return WIDE
     return (
         "it is not UTF-8: save it as UTF-8, or name its encoding: --encoding latin-1 or cp1252 (Western Windows), "
         "cp1250, cp1251, gb18030, shift_jis, ..."
