@@ -32,12 +32,13 @@ def check(dataset: Dataset) -> None:
 
 def check_names(dataset: Dataset) -> None:
     """InputError that lists every image that stands in several rows."""
+    column = f" (column '{dataset.reading.image_column}')" if dataset.reading and dataset.reading.image_column else ""
     for what, ids, paths in (("", dataset.ids, dataset.paths), (" test", dataset.test_ids, dataset.test_paths)):
         of = dict(zip(paths.tolist(), ids.tolist()))
         twice = [f"'{of[path]}' ({n} rows)" for path, n in Counter(paths.tolist()).items() if n > 1]
         if twice:
             raise InputError(
-                f"{len(twice)} of the{what} images of '{dataset.name}' stand in several rows: {listed(twice)}; an image "
+                f"{len(twice)} of the{what} images of '{dataset.name}'{column} stand in several rows: {listed(twice)}; an image "
                 "in both splits would flatter every score: keep one row for each, with all its labels"
             )
 

@@ -32,7 +32,8 @@ LAYERS = [
         "common.tables.cells",
     },
     {"common.pixels", "common.child", "common.plan", "common.baselines", "common.reading", "common.tables.text"},
-    {"common.tables.files", "common.tables.columns"},
+    {"common.tables.files", "common.tables.image_column"},
+    {"common.tables.columns"},
     {"common.tables.labels"},
     {"common.tables.rows"},
     {

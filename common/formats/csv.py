@@ -10,10 +10,11 @@ from common.errors import InputError, listed
 from common.formats import comp5329
 from common.images import Images, Located
 from common.tables import rows
-from common.tables.columns import Columns, check_named, columns_of, example, image_column
+from common.tables.columns import Columns, check_named, columns_of
 from common.tables.files import Tables, several, tables_of
+from common.tables.image_column import image_column
 from common.tables.labels import Labels, from_cells, from_columns
-from common.tables.text import Table, check_one_line, read_table
+from common.tables.text import Table, check_one_line, example, read_table
 from common.types import NO_OPTIONS, Dataset, Reading, ReadOptions
 
 LOOKS_LIKE = (

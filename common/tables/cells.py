@@ -21,19 +21,29 @@ def is_missing(cell: str) -> bool:
 def coded(cells: Sequence[str]) -> tuple[int, ...] | None:
     """1, 0, -1 and BLANK for the cells of a 0/1 column in any spelling: 1.000000, True, yes. None where a cell is something
     else, or all are blank."""
-    values = []
-    letters = next((words for words in LETTERS if {cell.lower() for cell in cells if cell} == words.keys()), {})
-    for cell in cells:
-        word = cell.lower()
-        if is_missing(cell):
-            values.append(BLANK)
-        elif word in WORDS or word in letters:
-            values.append((WORDS | letters)[word])
-        elif NUMBER.fullmatch(cell) and abs(number := int(float(cell))) <= 1:
-            values.append(number)
-        else:
+    distinct = dict.fromkeys(cells)  # few in such a column, whatever its length
+    letters = next((words for words in LETTERS if {cell.lower() for cell in distinct if cell} == words.keys()), {})
+    values = {}
+    for cell in distinct:
+        values[cell] = value = _code(cell, WORDS | letters)
+        if value is None:
             return None
-    return tuple(values) if any(value != BLANK for value in values) else None
+    return tuple(values[cell] for cell in cells) if any(v != BLANK for v in values.values()) else None
+
+
+def is_binary(cells: Sequence[str]) -> bool:
+    """Whether a column is 0/1 in some spelling, with unknown values perhaps."""
+    return coded(cells) is not None
+
+
+def _code(cell: str, words: dict[str, int]) -> int | None:
+    if is_missing(cell):
+        return BLANK
+    if (word := cell.lower()) in words:
+        return words[word]
+    if NUMBER.fullmatch(cell) and abs(number := int(float(cell))) <= 1:
+        return number
+    return None
 
 
 def is_list(cell: str) -> bool:

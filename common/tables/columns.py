@@ -1,21 +1,16 @@
 """Which column of a table names the images, which hold labels, and why the others are not used."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.errors import InputError, listed, unknown
-from common.images import Images, is_image_name
-from common.tables.cells import coded, is_missing
-from common.tables.text import Table
+from common.tables.cells import coded, is_binary, is_missing
+from common.tables.image_column import FILE_NAMES, ID_NAMES
+from common.tables.text import Table, example, plain
 from common.types import ReadOptions, UnusedColumn
 
-# Names without anything but letters, in the order in which they are tried where the cells do not decide.
-FILE_NAMES = (
-    "filename filenames filepath filepaths file files fname fpath imagepath imgpath imagefile imgfile imagefilename "
-    "imagename imgname imageid imgid imageindex image images img imgs picture photo path paths"
-).split()
-ID_NAMES = ("id", "uid", "key", "name", "index", "uuid")  # for images only where nothing else is
 LABEL_NAMES = set(
     "label labels tag tags class classes category categories target targets findinglabels labelname labelnames "
     "classname classnames genre genres attributes".split()
@@ -25,7 +20,6 @@ SPLIT_NAMES = set("split splitname set subset partition phase isvalid isval isva
 FOLD_NAMES = {"fold", "folds", "kfold"}
 GROUP_NAMES = set("patient patientid subject subjectid group groupid studyid caseid".split())
 PERSON_NAMES = {"age", "sex", "gender", "patientage", "patientsex", "patientgender"}
-SAMPLED = 200  # rows that show which column names files
 MOSTLY = 0.5  # of a column's cells that are 0 or 1: it is taken for a 0/1 column with mistakes
 
 
@@ -40,16 +34,6 @@ class Columns:
     group: str  # what must not be on both sides, or ""
     unused: tuple[UnusedColumn, ...]
     notes: tuple[str, ...] = ()
-
-
-def plain(name: str) -> str:
-    return re.sub(r"[^a-z]", "", name.lower())
-
-
-def example(table: Table) -> str:
-    """The columns of a table, as a message shows them."""
-    shown = ", ".join(name or "(no name)" for name in table.columns[:12])
-    return shown + (", ..." if len(table.columns) > 12 else "")
 
 
 def check_named(table: Table, options: ReadOptions) -> None:
@@ -70,75 +54,6 @@ def check_named(table: Table, options: ReadOptions) -> None:
             f"{table.path} has several columns of one name: {listed([repr(name) for name in twice])}; rename all but one, or "
             f"leave them out: --ignore-columns {' '.join(twice)}"
         )
-
-
-def image_column(table: Table, images: Images, options: ReadOptions) -> str:
-    """The column whose cells name images: the one that is asked for, else the one whose cells are files, else the one with
-    the usual name. InputError where there is none, or where two name different files."""
-    if options.image_column:
-        return options.image_column
-    names = [c for c in table.columns if c and c not in (*options.ignore_columns, *options.label_columns)]
-    shares = {name: _share_of_files(table, name, images) for name in names}
-    most = max(shares.values(), default=0.0)
-    if most:
-        fitting = [name for name in names if shares[name] >= MOSTLY * most]
-        first = min(map(_rank, fitting))
-        best = sorted((name for name in fitting if _rank(name) == first), key=lambda name: -shares[name])
-        other = next((o for o in best[1:] if not _same_files(table, images, best[0], o)), None)
-        if other and shares[other] == shares[best[0]]:
-            raise InputError(
-                f"{table.path}: the columns '{best[0]}' and '{other}' both name images that are there, and different ones; say "
-                f"which with --image-column '{best[0]}' or --image-column '{other}'"
-            )
-        return best[0]
-    endings = [name for name in names if _share(table.column(name), is_image_name) > MOSTLY]
-    return _by_name(endings) or _by_name(names) or next(iter(endings), "") or _none(table)
-
-
-def _none(table: Table) -> str:
-    raise InputError(
-        f"{table.path} has no column of images: its columns are {example(table)}; none has a usual name (image, filename, "
-        "path, id, ...) or cells that are image files; name it with --image-column NAME"
-    )
-
-
-def _rank(name: str) -> int:
-    """The usual names first, in their order's three kinds: a file, an id, anything else."""
-    return 0 if plain(name) in FILE_NAMES else 1 if plain(name) in ID_NAMES else 2
-
-
-def _by_name(names: Sequence[str]) -> str:
-    usual = [n for n in names if _rank(n) == 0] or [n for n in names if _rank(n) == 1]
-    return usual[0] if usual else ""
-
-
-def _sample(cells: Sequence[str]) -> list[str]:
-    full = [cell for cell in cells if cell]
-    step = max(1, len(full) // SAMPLED)
-    return full[::step]
-
-
-def _share(cells: Sequence[str], fits) -> float:
-    sample = _sample(cells)
-    return sum(map(bool, map(fits, sample))) / len(sample) if sample else 0.0
-
-
-def _share_of_files(table: Table, name: str, images: Images) -> float:
-    """Of the cells that name files. In a column without a usual name, numbers that happen to be names of files do not count:
-    only names with an ending, or another one in every row."""
-    cells = table.column(name)
-    if _rank(name) == 2 and (
-        _is_binary(cells) or (len({*cells}) < len(cells) and _share(cells, is_image_name) <= MOSTLY)
-    ):
-        return 0.0
-    return _share(cells, images.holds)
-
-
-def _same_files(table: Table, images: Images, a: str, b: str) -> bool:
-    return all(
-        images.holds(x) and images.holds(y) and images.find(x) == images.find(y)
-        for x, y in zip(table.column(a)[:SAMPLED], table.column(b)[:SAMPLED])
-    )
 
 
 def columns_of(table: Table, image: str, options: ReadOptions) -> Columns:
@@ -201,13 +116,13 @@ def _labels(
     table: Table, names: list[str], options: ReadOptions, unused: dict[str, str]
 ) -> tuple[list[str], str, list[str]]:
     """The 0/1 columns, or the one column of labels; notes on them. Fills `unused` with the others."""
-    if len(options.label_columns) == 1 and not _is_binary(table.column(options.label_columns[0])):
+    if len(options.label_columns) == 1 and not is_binary(table.column(options.label_columns[0])):
         return [], options.label_columns[0], []
     if options.label_columns:
         return list(options.label_columns), "", []
     named = [name for name in names if plain(name) in LABEL_NAMES]
-    plural = [name for name in named if not _is_binary(table.column(name))]
-    binary = [name for name in names if _is_binary(table.column(name))]
+    plural = [name for name in named if not is_binary(table.column(name))]
+    binary = [name for name in names if is_binary(table.column(name))]
     broken = [
         name for name in names if name not in binary and _is_nearly_binary(table.column(name)) and name not in named
     ]
@@ -237,15 +152,10 @@ def _labels(
     return findings, "", _summaries(table, findings)
 
 
-def _is_binary(cells: Sequence[str]) -> bool:
-    """0/1 in some spelling, with unknown values perhaps; a column of one value is one too where that value is 0 or 1."""
-    return coded(cells) is not None
-
-
 def _is_nearly_binary(cells: Sequence[str]) -> bool:
-    full = [cell for cell in cells if not is_missing(cell)]
-    known = [cell for cell in full if coded([cell]) is not None]
-    return bool(full) and len(known) >= MOSTLY * len(full)
+    counts = Counter(cell for cell in cells if not is_missing(cell))
+    known = sum(n for cell, n in counts.items() if coded([cell]) is not None)
+    return bool(counts) and known >= MOSTLY * counts.total()
 
 
 def _neither(table: Table, columns: Sequence[str]) -> str:
@@ -266,7 +176,7 @@ def _leave(names: Sequence[str], taken: Sequence[str], unused: dict[str, str], t
     for name in names:
         if name not in taken and name not in unused:
             cells = table.column(name)
-            unused[name] = "a 0/1 column beside the column of labels" if _is_binary(cells) else _why_not(cells)
+            unused[name] = "a 0/1 column beside the column of labels" if is_binary(cells) else _why_not(cells)
 
 
 def _why_not(cells: Sequence[str]) -> str:

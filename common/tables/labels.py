@@ -9,8 +9,8 @@ import numpy as np
 
 from common.errors import InputError, listed
 from common.tables.cells import BLANK, coded, is_list, is_missing, parse_list
-from common.tables.columns import ONE_NAME, plain
-from common.tables.text import NAMES, SHOWN, Table
+from common.tables.columns import ONE_NAME
+from common.tables.text import NAMES, SHOWN, Table, plain
 from common.types import LabelForm, ReadOptions
 
 MOST_CLASSES = 10_000

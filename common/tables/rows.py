@@ -9,10 +9,10 @@ from common.errors import InputError, listed
 from common.folders import ROLES, role_of
 from common.images import Images, Located
 from common.tables.cells import coded
-from common.tables.columns import ONE_NAME, Columns, plain
+from common.tables.columns import ONE_NAME, Columns
 from common.tables.files import Tables
 from common.tables.labels import Labels
-from common.tables.text import SHOWN, Table
+from common.tables.text import SHOWN, Table, plain
 from common.types import ReadOptions
 
 Rows = dict[tuple[str, str], list[int]]  # of a file and an image's name: its rows

@@ -65,6 +65,16 @@ class Table:
         return replace(self, cells=cells, numbers=tuple(self.numbers[i] for i in keep), files=files)
 
 
+def plain(name: str) -> str:
+    return re.sub(r"[^a-z]", "", name.lower())
+
+
+def example(table: Table) -> str:
+    """The columns of a table, as a message shows them."""
+    shown = ", ".join(name or "(no name)" for name in table.columns[:12])
+    return shown + (", ..." if len(table.columns) > 12 else "")
+
+
 def read_text(path: Path, encoding: str = "") -> tuple[str, str]:
     """The file's text and its encoding: the one that is named, else by its byte order mark, else UTF-8."""
     data = path.read_bytes()

@@ -21,14 +21,17 @@ def main(arguments: list[str]) -> int:
 
     from common import prepare
     from common.progress import filling
+    from common.reading import described
+    from common.report.data import reading_table
     from common.report.terminal import Console, show
     from common.survey import check_images, write_survey
     from common.types import Settings
 
     console, settings = Console(), Settings(**given)
     dataset = prepare.read_data(settings)
+    show(console, reading_table(described(dataset, settings.percentiles)))  # before anything is decoded
     page, tables = write_survey(settings, dataset)
-    for table in tables:
+    for table in tables[1:]:
         show(console, table)
     console.print(f"\npage: {page}", highlight=False, soft_wrap=True)
     with filling(console) as (say, progress):
