@@ -23,10 +23,11 @@ def check(dataset: Dataset) -> None:
             "learned from it: is the right column read? name it with --label-columns NAME"
         )
     if len(dataset.class_names) == 1:
+        (name,) = dataset.class_names
         raise InputError(
-            f"{table} has a single class, '{dataset.class_names[0]}'; scores need two or more, since each image's labels are "
-            "those whose scores lie above a percentile of that image's own scores: add a column for the absence of "
-            f"'{dataset.class_names[0]}', or a column 'label' with a name for either"
+            f"{table} has a single class, '{name}'; scores need two or more, since each image's labels are those whose scores "
+            "lie above a percentile of that image's own scores: name more columns, or, where the cells are 0 and 1, read them "
+            f"as two classes with --label-columns '{name}'"
         )
 
 

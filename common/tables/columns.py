@@ -116,8 +116,8 @@ def _labels(
     table: Table, names: list[str], options: ReadOptions, unused: dict[str, str]
 ) -> tuple[list[str], str, list[str]]:
     """The 0/1 columns, or the one column of labels; notes on them. Fills `unused` with the others."""
-    if len(options.label_columns) == 1 and not is_binary(table.column(options.label_columns[0])):
-        return [], options.label_columns[0], []
+    if len(options.label_columns) == 1:
+        return [], options.label_columns[0], []  # of a 0/1 column: the two classes 0 and 1
     if options.label_columns:
         return list(options.label_columns), "", []
     named = [name for name in names if plain(name) in LABEL_NAMES]
