@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import InputError, listed
+from common.errors import MOST_LISTED, InputError, listed
 from common.folders import choose
 
 # Endings that are looked for where a table leaves them out; every one is also found in upper case.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".avif", ".jp2")
+NOT_THERE = "no such file"
 AS_WRITTEN, SLASHES, CASE, ENDING, PREFIX = "as written", "slashes", "case", "ending", "prefix"
 READ_AS = {
     SLASHES: "have Windows' backslashes, read as slashes",
@@ -176,7 +177,7 @@ class Images:
             ids.append(relative)
             paths.append(path)
             if item is None:
-                missing[path] = self._why_missing(relative)
+                missing[path] = self._why_missing(relative) if len(missing) < MOST_LISTED else NOT_THERE
         there = {os.path.dirname(path) for path, item in zip(paths, found) if item}
         folders = tuple(sorted(self._shown(folder) for folder in there))
         notes = tuple(self._notes(found, chosen))
@@ -236,7 +237,7 @@ class Images:
         longer = self._beginning(stem)
         if longer:
             return f"no such file; {len(longer)} files begin with its name, such as {longer[0]}"
-        return "no such file"
+        return NOT_THERE
 
     def _numbers(self) -> dict[int, dict[str, list[str]]]:
         if not hasattr(self, "_by_number"):
