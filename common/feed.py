@@ -1,13 +1,14 @@
 """A plan's rows as batches: uint8 RGB pixels and, for training alone, float32 labels."""
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from common.decode import ImageChanged, ImageError, decode
-from common.errors import InputError
+from common.decode import ImageChanged, ImageError, content_of, decode
+from common.errors import InputError, listed
 from common.pixels import PixelStore
 from common.plan import plan_hash
 from common.types import Plan
@@ -33,6 +34,23 @@ def image_contents(file: Path) -> np.ndarray | None:
     """uint8 [n, 16]: of every image the hash of what its file held when the run was planned. None in runs of earlier versions."""
     with np.load(file) as arrays:
         return arrays["contents"] if "contents" in arrays.files else None
+
+
+def changed_images(file: Path) -> str:
+    """Which images hold something else than they did when the run was planned, as a sentence; "" where none does."""
+    contents = image_contents(file)
+    if contents is None:
+        return ""
+    paths = image_paths(file).tolist()
+    changed = [
+        os.path.normpath(path) for path, content in zip(paths, contents) if content_of(path) != content.tobytes()
+    ]
+    if not changed:
+        return ""
+    return (
+        f"{len(changed)} of the {len(paths):,} image files changed or vanished since the run was planned: {listed(changed)}; "
+        "start the run anew"
+    )
 
 
 class Source(Protocol):

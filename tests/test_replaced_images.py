@@ -13,6 +13,7 @@ from common.feed import image_contents
 from common.files import read_json
 from common.pixels import PixelStore
 from common.results import RunRecord
+from common.watch import read_events
 
 RED, BLUE = (250, 0, 0), (0, 0, 250)
 
@@ -59,12 +60,12 @@ def test_a_trial_that_decodes_ends_where_an_image_was_replaced_after_planning(ru
     trial, feed = trial_of(folder)
     assert image_contents(folder / feed["files"]).shape == (10, 16)
     draw(tmp_path / "data", BLUE, rows=[4])
+    (tmp_path / "data" / "images" / "7.bmp").unlink()
     command = [sys.executable, "-m", "common.trial", str(trial)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     assert done.returncode == 1
-    assert (
-        "4.bmp: its content is not what the run was planned with; start the run anew"
-        in (trial / "events.jsonl").read_text()
-    )
+    reason, images = read_events(trial / "events.jsonl")[-1]["reason"], tmp_path / "data" / "images"
+    what = f"2 of the 10 image files changed or vanished since the run was planned: {images / '4.bmp'}, {images / '7.bmp'};"
+    assert reason.startswith(what) and "start the run anew" in reason
     draw(tmp_path / "data", RED)
     assert subprocess.run(command, cwd=PROJECT, capture_output=True).returncode == 0
