@@ -18,7 +18,7 @@ from common.decode import decode
 from common.errors import InputError
 from common.files import PROJECT, hash_arrays, hold, use_cache, write_arrays, write_json
 from common.machine import cores, machine, made_by
-from common.pixels import store
+from common.pixels import read_contents, store
 from common.reading import check
 from common.reading import described as reading_lines
 from common.results import RunRecord
@@ -190,7 +190,7 @@ def write_data(
     write_arrays(folder / "labels.npz", ids=dataset.ids, labels=dataset.labels, test_ids=dataset.test_ids)
     decodes = not pixels.stored or settings.augment != "none"
     if decodes:
-        write_paths(folder, dataset)
+        write_paths(folder, dataset, pixels)
     workers = settings.workers if settings.workers is not None else max(1, cores() // 4) if decodes else 0
     write_samples(folder, dataset, plans)
     feeds = {}
@@ -208,10 +208,10 @@ def write_data(
     return feeds
 
 
-def write_paths(folder: Path, dataset: Dataset) -> None:
-    """Where the images lie, as seen from the run folder: for trials that decode."""
+def write_paths(folder: Path, dataset: Dataset, pixels: Pixels) -> None:
+    """Where the images lie, as seen from the run folder, and the hash of what each holds: for trials that decode."""
     paths = [below(folder, Path(p)) for p in (*dataset.paths, *dataset.test_paths)]
-    write_arrays(folder / "files.npz", paths=np.array(paths))
+    write_arrays(folder / "files.npz", paths=np.array(paths), contents=read_contents(pixels.folder))
 
 
 def sample_rows(rows: np.ndarray) -> np.ndarray:

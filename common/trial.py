@@ -21,7 +21,7 @@ from common.balance import positive_weights
 from common.child import RECEIPTS, RESUME, STARTED, clear, die_with_parent, environment
 from common.decode import ImageError
 from common.errors import InputError, readable
-from common.feed import Decoded, Feed, Stored, image_paths, read_plan
+from common.feed import Decoded, Feed, Stored, changed_images, image_contents, image_paths, read_plan
 from common.files import hash_arrays, hold, read_json, use_cache, write_arrays
 from common.initial import initialise, save_weights, smoothed_odds
 from common.loading import framework_card, load_adapter
@@ -51,7 +51,8 @@ class Trial:
             self._check("pixels", feed.pixels_hash, PixelStore(run / feed.pixels).hash)
             self.stored = Stored(run / feed.pixels)
         if feed.files:
-            self.decoded = Decoded(image_paths(run / feed.files), feed.image_side)
+            files = run / feed.files
+            self.decoded = Decoded(image_paths(files), feed.image_side, image_contents(files))
         self.adapter = load_adapter(spec.framework)(spec.process, spec.seed)
         assert spec.weights.preprocessing is not None
         weights = positive_weights(self.labels, self.plan.visits) if feed.balance == "weighted" else None
@@ -211,6 +212,8 @@ def run(folder: Path, resume: bool) -> int:
         traceback.print_exc()
         plain = isinstance(error, InputError | ImageError | Lie | FloatingPointError)
         text = str(error) if plain else f"{type(error).__name__}: {error}"
+        if isinstance(error, ImageError) and spec.feed.files:  # a loader's worker wraps it into a traceback
+            text = changed_images(folder.parent.parent / spec.feed.files) or text
         if isinstance(error, MemoryError) or NO_MEMORY.search(text):
             text = f"out of memory; a smaller --batch-size or --image-size may help ({text.strip()[:300]})"
         text = (

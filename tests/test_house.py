@@ -11,6 +11,7 @@ from common import loading
 
 # Layers: a module imports those below its own and none of its own or above. Data, so that a change is a line here.
 LAYERS = [
+    {"common.colours", "common.not_images"},
     {"common.errors", "common.types", "common.decode", "common.signals", "common.words"},
     {
         "common.parser",
