@@ -25,7 +25,7 @@ LAYERS = [
         "common.ranks",
         "common.neighbours",
     },
-    {"frameworks.contract", "common.formats.<one>"},
+    {"frameworks.contract", "common.formats.<one>", "common.contention", "common.quiet"},
     {"benchmarks.<suite>", "benchmarks.recipes.<one>", "frameworks.<shared>"},
     {"frameworks.<folder>"},
     {"common.loading"},
