@@ -85,6 +85,7 @@ def _read_trial(folder: Path, spec: TrialSpec, again: str) -> TrialRecord:
         wall_s=parent.get("wall_s", 0.0), peak_memory_bytes=parent.get("peak_memory_bytes", 0),
         memory_method=parent.get("memory_method", ""), resumed_after=parent.get("resumed_after", ()),
         node=parent.get("node", ""), machines=parent.get("machines", ()),
+        contention=parent.get("contention", ()), quiet_wait=parent.get("quiet_wait"),
         receipts=parent.get("receipts", ()), receipt_fault=parent.get("receipt_fault"),
     )  # fmt: skip
 

@@ -34,7 +34,7 @@ LAYERS = [
     {"common.trial", "common.rates"},
     {"common.proof"},
     {"common.parity"},
-    {"common.ask", "common.prepare", "common.runner"},
+    {"common.ask", "common.prepare", "common.runner", "common.notices"},
     {"common.gate", "common.groups", "common.timing"},
     {"common.comparison", "common.history"},
     {"common.records", "common.report.table"},
