@@ -87,17 +87,17 @@ class Watcher:
 
     def _end(self) -> None:
         if self._now and self._now.told:
-            self._ended.append(self._record(self._now, ended=True))
+            self._ended.append(self._record(self._now))
         self._now = None
 
-    def _record(self, episode: _Episode, ended: bool) -> Contention:
+    def _record(self, episode: _Episode) -> Contention:
         return Contention(
-            began_s=episode.began - self._began, ended_s=episode.busy_until - self._began if ended else None,
-            cores=self._mean(episode), epochs=tuple(sorted(episode.epochs)),
+            began_s=episode.began - self._began, ended_s=episode.busy_until - self._began, cores=self._mean(episode),
+            epochs=tuple(sorted(episode.epochs)),
         )  # fmt: skip
 
     @property
     def episodes(self) -> tuple[Contention, ...]:
         """All so far, the one that goes on included."""
-        now = [self._record(self._now, ended=False)] if self._now and self._now.told else []
+        now = [self._record(self._now)] if self._now and self._now.told else []
         return (*self._ended, *now)

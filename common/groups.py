@@ -11,8 +11,8 @@ from common.words import time_text
 
 MARK = "†"  # behind a row that enters no ratio
 CONTENDED_MARK = "‡"  # behind an epoch in which other processes used the machine
-# Where the cores that others kept busy are not known, a minute's load over its own threads and workers: on two cores, 60 trials with nothing beside them saw
-# a load of 2.49 at most, trials beside other work 1.4 to 4.9.
+# Where the cores that others kept busy are not known, a minute's load over its own threads and workers: on two cores, 60
+# trials with nothing beside them saw a load of 2.49 at most, trials beside other work 1.4 to 4.9.
 BUSY = 1.25
 REAL = 0.01  # a difference of F1 is called real where the paired test says so at this level, corrected for how many
 
@@ -161,10 +161,10 @@ def contention_notes(lines: Iterable[Group]) -> list[str]:
     found = []
     for g in lines:
         records = [row.record for row in g.rows]
-        episodes = [(r, episode) for r in records for episode in r.contention]
+        episodes = [episode for r in records for episode in r.contention]
         if episodes and not _beside(g):
-            most = max(episode.cores for _, episode in episodes)
-            total_s = sum((e.ended_s if e.ended_s is not None else r.wall_s) - e.began_s for r, e in episodes)
+            most = max(episode.cores for episode in episodes)
+            total_s = sum(episode.ended_s - episode.began_s for episode in episodes)
             found.append(
                 f"{g.label}: other processes used up to {most:.1f} cores for {time_text(total_s)} while it ran; the epochs "
                 f"meanwhile are marked {CONTENDED_MARK} in the table of epochs."

@@ -23,18 +23,23 @@ class Neighbours:
         """Mean number of cores that other processes kept busy since this object was made.
 
         Of the cores that this process may use, where an affinity or a cpuset leaves it some of them. None where it cannot
-        be known: under a CPU quota, and where the system does not count its own CPU time. A minute's load average hardly
-        moves in an epoch of seconds.
+        be known: under a CPU quota, and where the system does not count its own CPU time or does not show it. A minute's load
+        average hardly moves in an epoch of seconds.
         """
         before, now = self._before, self._seconds()
+        if self._cpus is None or before is None or now is None:
+            return None
         wall_s, all_s, own_s = (b - a for a, b in zip(before, now))
-        if self._cpus is None or not wall_s or own_s > all_s + TICKS_S * len(self._cpus):
+        if not wall_s or own_s > all_s + TICKS_S * len(self._cpus):
             return None
         return max(0.0, (all_s - own_s) / wall_s)
 
-    def _seconds(self) -> tuple[float, float, float]:
-        """Of the wall clock, of all usable cores at work, and of this process with its descendants."""
-        return time.monotonic(), _busy_s(self._cpus or ()), _own_s()
+    def _seconds(self) -> tuple[float, float, float] | None:
+        """Of the wall clock, of all usable cores at work, and of this process with its descendants. None where the system
+        does not show them: that is no reason for a trial to fail."""
+        with contextlib.suppress(OSError, psutil.Error):
+            return time.monotonic(), _busy_s(self._cpus or ()), _own_s()
+        return None
 
 
 def usable_cpus() -> tuple[int, ...] | None:
@@ -81,10 +86,11 @@ class Busiest:
 
 def _others() -> dict[int, tuple[str, float]]:
     """Name and own CPU seconds of every process that can be seen and is not of this one's tree."""
-    me = psutil.Process()
-    own = {me.pid, *(process.pid for process in me.children(recursive=True))}
     found = {}
-    for process in psutil.process_iter(["name", "cpu_times"]):
-        if process.pid not in own and process.info["cpu_times"]:
-            found[process.pid] = (process.info["name"] or "?", sum(process.info["cpu_times"][:2]))
+    with contextlib.suppress(OSError, psutil.Error):
+        me = psutil.Process()
+        own = {me.pid, *(process.pid for process in me.children(recursive=True))}
+        for process in psutil.process_iter(["name", "cpu_times"]):
+            if process.pid not in own and process.info["cpu_times"]:
+                found[process.pid] = (process.info["name"] or "?", sum(process.info["cpu_times"][:2]))
     return found

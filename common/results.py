@@ -32,7 +32,7 @@ class Contention(Value):
     """An episode in which other processes kept cores busy while the trial ran, as its parent saw it."""
 
     began_s: float  # since the trial's process was started
-    ended_s: float | None = None  # None: not before the trial did
+    ended_s: float  # when they were seen to be busy last
     cores: float  # that others kept busy, mean of the episode
     epochs: tuple[int, ...] = ()  # that trained or validated meanwhile
 

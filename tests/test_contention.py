@@ -67,7 +67,11 @@ def test_an_episode_is_said_once_and_recorded_with_its_epochs(monkeypatch):
     assert (seen.cores, seen.threads, seen.process, seen.epoch) == (pytest.approx(1.0), THREADS, "process 7 (other)", 2)
     assert seen.began == pytest.approx(1110, abs=1.5)
     (going_on,) = clock.watcher.episodes
-    assert going_on.ended_s is None and going_on.epochs == (2,) and going_on.began_s == pytest.approx(10, abs=1.5)
+    assert (
+        going_on.ended_s == pytest.approx(70, abs=1.5)
+        and going_on.epochs == (2,)
+        and going_on.began_s == pytest.approx(10, abs=1.5)
+    )
     clock.watcher.heard({"event": "epoch", "epoch": 2})
     assert clock.pass_s(5, 0.9) == []  # the same one
     clock.watcher.heard({"event": "epoch", "epoch": 3})
@@ -163,7 +167,7 @@ def test_the_report_flags_the_epochs_of_an_episode_and_of_a_mean_alone():
 
 
 def test_what_the_mean_of_an_epoch_does_not_tell_is_said_under_the_table():
-    going_on = Contention(began_s=40.0, cores=0.5)  # up to the end of its 50 s
+    going_on = Contention(began_s=40.0, ended_s=50.0, cores=0.5)
     episode = Contention(began_s=10.0, ended_s=22.0, cores=1.0, epochs=(2,))
     (note,) = contention_notes(groups(beside(episode, going_on, others=0.0)))
     assert note.startswith("a net: other processes used up to 1.0 cores for 22 s while it ran")

@@ -65,7 +65,7 @@ class Machine:
                 each.s = seconds
             return made
 
-        me = SimpleNamespace(cpu_times=lambda: (self.own, 0.0, 0.0, 0.0, 7.0), children=lambda recursive: [])
+        me = SimpleNamespace(pid=1, cpu_times=lambda: (self.own, 0.0, 0.0, 0.0, 7.0), children=lambda recursive: [])
         monkeypatch.setattr(neighbours.psutil, "cpu_times", every)
         monkeypatch.setattr(neighbours.psutil, "cpu_count", lambda: count)
         monkeypatch.setattr(neighbours.psutil, "Process", lambda: me)
@@ -99,6 +99,14 @@ def test_it_is_not_known_under_a_quota_or_where_the_system_counts_nothing(monkey
     assert Machine(monkeypatch, quota=1).seen(10.0, 10.0) is None
     assert Machine(monkeypatch, cpus=(0, 7), count=2).seen(10.0, 10.0) is None  # numbers that the system does not list
     assert Machine(monkeypatch).seen(0.0, 0.0, own=20.0) is None  # its own time is not in the machine's
+
+    def hidden(*of, **more):
+        raise PermissionError("/proc/stat")
+
+    machine = Machine(monkeypatch)
+    monkeypatch.setattr(neighbours.psutil, "cpu_times", hidden)
+    monkeypatch.setattr(neighbours.psutil, "process_iter", hidden)
+    assert machine.seen(1.0, 1.0) is None and Busiest().words() == ""  # and no trial fails of it
 
 
 @measurable
@@ -139,3 +147,10 @@ def test_the_busiest_process_is_named_and_never_ones_own(monkeypatch):
     assert before.words() == ""  # those that can be seen did nothing
     listed()
     assert before.words() == ""
+
+
+def test_a_number_of_threads_hides_nothing(monkeypatch):
+    """A trial's own process has this variable set: it is no quota."""
+    known = usable_cpus()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert usable_cpus() == known
