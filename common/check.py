@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from common.openmp import FACT
 from common.results import Results, Row
 from common.stats import WORTH, over_seeds
 from common.types import SCHEMA_VERSION, Recipe, Value
@@ -121,10 +122,12 @@ def how(rows: list[Row]) -> dict[str, str]:
     spec = rows[0].record.spec
     each = (machine for row in rows for machine in row.record.machines)
     machines = dict.fromkeys(", ".join(machine[name] for name in MACHINE if name in machine) for machine in each)
+    policies = dict.fromkeys(row.record.facts[FACT] for row in rows if FACT in row.record.facts)
+    found = {"ran on": "; ".join(filter(None, machines)), FACT: "; ".join(policies)}
     return {
         "device": spec.process.device, "threads": str(spec.process.threads), "loader workers": str(spec.feed.workers),
         "deterministic": str(spec.process.deterministic), "decoded": "once" if spec.feed.pixels else "in every epoch",
-    } | ({"ran on": "; ".join(machines)} if any(machines) else {})  # fmt: skip
+    } | {name: value for name, value in found.items() if value}  # fmt: skip
 
 
 def _metrics(rows: list[Row]) -> dict[str, Metric]:

@@ -18,6 +18,7 @@ import psutil
 from common.errors import InputError
 from common.files import PROJECT, read_json, sweep
 from common.machine import cores
+from common.openmp import with_policy
 from common.signals import die_with
 
 # What a trial leaves in its folder.
@@ -35,9 +36,9 @@ BUSY_CPU_S = 0.5  # a child that computes so much meanwhile is no stalled downlo
 LOOK_S = 0.1
 
 
-def environment(threads: int, device: str) -> dict[str, str]:
-    """The variables that every process which trains is started with, ours or a bare loop."""
-    variables = dict(os.environ) | {
+def environment(threads: int, device: str, policy: str = "") -> dict[str, str]:
+    """The variables that every process which trains is started with, ours or a bare loop. policy: of common/openmp.py."""
+    variables = with_policy(os.environ, policy) | {
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
         "PYTHONUNBUFFERED": "1",
         "FRAMEWORK_BENCH_CHILD": str(os.getpid()),
@@ -49,12 +50,16 @@ def environment(threads: int, device: str) -> dict[str, str]:
     return variables | ({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})
 
 
-def start(module: str, arguments: list[str], threads: int, device: str, log: IO[bytes] | int) -> subprocess.Popen:
-    """`python -m module arguments` in a session of its own, its output in `log`."""
+def start(
+    module: str, arguments: list[str], threads: int, device: str, log: IO[bytes] | int,
+    policy: str = "", pass_fds: tuple[int, ...] = (),
+) -> subprocess.Popen:  # fmt: skip
+    """`python -m module arguments` in a session of its own, its output in `log`. policy: of common/openmp.py; pass_fds: files
+    that it inherits."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
-        cwd=PROJECT, env=environment(threads, device), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-        start_new_session=True,
+        cwd=PROJECT, env=environment(threads, device, policy), stdin=subprocess.DEVNULL, stdout=log,
+        stderr=subprocess.STDOUT, start_new_session=True, pass_fds=pass_fds,
     )  # fmt: skip
 
 

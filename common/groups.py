@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from common.results import Paired, Results, Row
+from common.results import CONTENDED, Paired, Results, Row, TrialRecord
+from common.words import time_text
 
 MARK = "†"  # behind a row that enters no ratio
-# Cores that others kept busy in an epoch, over the trial's own threads: with nothing beside them trials on two cores saw .1
-# at most. Beside one process that computes, at .98, torch took 20 s an epoch instead of .8, TensorFlow 1.0 instead of .7.
-OTHERS = 0.1
-# Where that is not known, a minute's load over its own threads and workers: on two cores, 60 trials with nothing beside them saw
-# a load of 2.49 at most, trials beside other work 1.4 to 4.9.
+CONTENDED_MARK = "‡"  # behind an epoch in which other processes used the machine
+# Where the cores that others kept busy are not known, a minute's load over its own threads and workers: on two cores, 60
+# trials with nothing beside them saw a load of 2.49 at most, trials beside other work 1.4 to 4.9.
 BUSY = 1.25
 REAL = 0.01  # a difference of F1 is called real where the paired test says so at this level, corrected for how many
 
@@ -144,10 +143,41 @@ def _beside(group: Group) -> str:
     others = max((e.others for e in epochs if e.others is not None), default=None)
     if others is not None:
         threads = spec.process.threads
-        return f"up to {others:.1f} cores of its {threads}" if others > OTHERS * threads else ""
+        return f"up to {others:.1f} cores of its {threads}" if others > CONTENDED * threads else ""
     loads = [e.load_average / (spec.process.threads + spec.feed.workers) for e in epochs]
     load = max((load for load in loads if not math.isnan(load)), default=0.0)
     return f"a load of up to {load:.1f} for each of its threads" if load > BUSY else ""
+
+
+def contended(record: TrialRecord) -> set[int]:
+    """The epochs in which others used more of the machine than CONTENDED: as a mean, or in an episode that the parent saw."""
+    limit = CONTENDED * record.spec.process.threads
+    means = {e.epoch for e in record.epochs if e.others is not None and e.others > limit}
+    return means | {epoch for episode in record.contention for epoch in episode.epochs}
+
+
+def contention_notes(lines: Iterable[Group]) -> list[str]:
+    """Whole sentences on what `busy` does not tell: shorter contention, and trials that began without the quiet they asked for."""
+    found = []
+    for g in lines:
+        records = [row.record for row in g.rows]
+        episodes = [episode for r in records for episode in r.contention]
+        if episodes and not _beside(g):
+            most = max(episode.cores for episode in episodes)
+            total_s = sum(episode.ended_s - episode.began_s for episode in episodes)
+            found.append(
+                f"{g.label}: other processes used up to {most:.1f} cores for {time_text(total_s)} while it ran; the epochs "
+                f"meanwhile are marked {CONTENDED_MARK} in the table of epochs."
+            )
+        for wait in (r.quiet_wait for r in records if r.quiet_wait and not r.quiet_wait.quiet):
+            why = (
+                f"others used {wait.cores:.1f} cores" if wait.cores is not None else "what others use is not known here"
+            )
+            found.append(
+                f"{g.label}: the trial began on a machine that was not known to be quiet, after {time_text(wait.waited_s)} of "
+                f"--wait-for-quiet {wait.limit_s:g} ({why})."
+            )
+    return found
 
 
 def marked(lines: list[Group], results: Results) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from common.check import FLOOR, MACHINE, Baseline, Summary
+from common.openmp import FACT
 from common.stats import WORTH, over_seeds
 
 LEAST = 3  # runs before one that can be told from them
@@ -103,11 +104,12 @@ def metrics_of(row: Summary) -> tuple[str, ...]:
 def _series(label: str, machine: str, found: list[tuple[str, Baseline, Summary]]) -> Series:
     points: dict[str, list[Point]] = {}
     for started, run, row in found:
+        context = run.context | {name: row.context[name] for name in (FACT,) if name in row.context}
         for metric in metrics_of(row):
             values = np.array(list(row.metrics[metric].values.values()))
             interval = over_seeds(values)
             bounds = (max(interval.low, 0.0), interval.high) if interval else (None, None)  # none of them is negative
-            point = Point(run.run, started, float(values.mean()), *bounds, run.context)
+            point = Point(run.run, started, float(values.mean()), *bounds, context)
             points.setdefault(metric, []).append(point)
     return Series(
         label, machine, {metric: tuple(p) for metric, p in points.items()},

@@ -43,6 +43,8 @@ positive = bounded(int, lambda n: n >= 1, "1 or more")
 several = bounded(int, lambda n: n >= 2, "2 or more")
 not_negative = bounded(int, lambda n: n >= 0, "0 or more")
 positive_number = bounded(float, lambda x: 0 < x < float("inf"), "above 0")
+WAIT_FOR_QUIET_S, LEAST_QUIET_S = 600.0, 5.0  # a shorter limit is over before a quiet machine has been seen
+quiet_seconds = bounded(float, lambda x: LEAST_QUIET_S <= x < float("inf"), f"{LEAST_QUIET_S:g} seconds or more")
 percentile = bounded(float, lambda x: 0 <= x < 100, "a percentile from 0 to below 100")
 seed = bounded(int, lambda n: 0 <= n < 2**31, "from 0 to below 2**31, as the libraries' generators want it")
 
@@ -188,6 +190,12 @@ def trials_parser(verbs: Mapping[str, str]) -> Parser:
     machine.add_argument(
         "--stall", type=positive_number, metavar="SECONDS", dest="stall_s",
         help="end a trial that says nothing for so long (default: 900)",
+    )  # fmt: skip
+    machine.add_argument(
+        "--wait-for-quiet", nargs="?", const=WAIT_FOR_QUIET_S, type=quiet_seconds, metavar="SECONDS",
+        dest="wait_for_quiet_s",
+        help="hold each trial until other processes leave the machine idle, for SECONDS at most "
+        f"(default where no number is given: {WAIT_FOR_QUIET_S:g})",
     )  # fmt: skip
     machine.add_argument("--results-dir", metavar="DIR", help="where run folders go (default: results)")
     machine.add_argument("--track", metavar="NAME", help="send the records elsewhere too, e.g. mlflow (see list)")

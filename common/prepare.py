@@ -247,7 +247,7 @@ def write_specs(
             path = below(folder, Path(found.path)) if found.path else ""
             process = ProcessSpec(
                 device=on, deterministic=settings.deterministic, threads=settings.threads or cores(), devices=devices,
-                timeout_s=settings.timeout_s, stall_s=settings.stall_s,
+                timeout_s=settings.timeout_s, stall_s=settings.stall_s, wait_for_quiet_s=settings.wait_for_quiet_s,
             )  # fmt: skip
             spec = TrialSpec(
                 name=trial_name(len(specs) + 1, job, lane, devices, seed), lane=lane, features=settings.features,

@@ -7,9 +7,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from common.contention import Seen
+from common.notices import contention_text, waited_text, waiting_text
+from common.quiet import Waiting
 from common.report.table import Table, images_words
 from common.report.terminal import show
-from common.results import RunRecord
+from common.results import QuietWait, RunRecord
 from common.types import TrialSpec
 from common.words import size_text, time_text, tried_words, way_words
 
@@ -68,6 +71,7 @@ class Display:
         self._spec, self._best, self._first_step_s, self._estimated = spec, None, 0.0, False
         self._all, self._first_epoch = False, 1
         self._last_line = ("", 0.0)  # pass and seconds of the last sign of life
+        self._wait_line_s: float | None = None  # and of the last one while it waited for a quiet machine
         lane = "" if spec.lane == "default" else f", {spec.lane} lane"
         first = f"trial {number} of {total}: {spec.framework} {spec.model}{lane}"
         self.say(first if self._shared else f"\n{first}", "bold")
@@ -106,6 +110,25 @@ class Display:
         handler = getattr(self, f"_on_{event['event'].replace(' ', '_')}", None)
         if handler:
             handler(event, memory_bytes)
+
+    def contention(self, seen: Seen) -> None:
+        """Said once, when other processes have begun to disturb the trial."""
+        self.say(f"  {contention_text(seen)}", "yellow")
+
+    def waiting(self, now: Waiting) -> None:
+        """Progress of --wait-for-quiet while other processes use the machine."""
+        if self._bar:
+            done = {"total": now.waited_s + now.left_s, "completed": now.waited_s}
+            tail = f"{now.cores:.1f} cores used{now.process and f', {now.process}'}, {time_text(now.left_s)} left"
+            self._bar.update(self._task, description=f"{self._name}waiting for quiet", tail=tail, **done)
+        elif self._wait_line_s is None or now.waited_s - self._wait_line_s > LINE_EVERY_S:
+            self._wait_line_s = now.waited_s
+            self.say(f"  {waiting_text(now)}")
+
+    def waited(self, wait: QuietWait) -> None:
+        self.say(f"  {waited_text(wait)}", "" if wait.quiet else "yellow")
+        if self._bar:
+            self._bar.update(self._task, description=f"{self._name}starting", total=1, completed=0, tail="")
 
     def finish(self, status: str, reason: str, wall_s: float) -> None:
         self._end_bar()
@@ -282,5 +305,7 @@ class Silent:
     def reused(self, *_: object) -> None: ...
 
     def event(self, *_: object) -> None: ...
+
+    def contention(self, *_: object) -> None: ...
 
     def finish(self, *_: object) -> None: ...

@@ -1,5 +1,6 @@
 """The CHILD's answers to the measurements of the harness itself (benchmarks/self): how long a framework takes for one thing."""
 
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -117,7 +118,21 @@ def frozen_pass(adapter: Any, spec: dict, images: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def passes(adapter: Any, spec: dict, images: int, steps: int, channel: int) -> int:
+    """Train over the same batches in memory whenever the parent sends a line to the socket `channel`, and send back the fenced
+    seconds; one pass before that is not counted. Returns how many there were once the parent closes the socket."""
+    spec = BuildSpec(**spec)
+    feed, done = _in_memory(spec, images, images * steps, images, labelled=True), 0
+    model = adapter.build(spec)
+    with socket.socket(fileno=channel) as connection, connection.makefile("rw") as stream:
+        print(_pass_s(adapter, model, feed), file=stream, flush=True)
+        for _ in stream:
+            print(_pass_s(adapter, model, feed), file=stream, flush=True)
+            done += 1
+    return done
+
+
 QUESTIONS = {
     "receipt_seconds": receipt_seconds, "step_seconds": step_seconds, "tracing_seconds": tracing_seconds,
-    "frozen_pass": frozen_pass,
+    "frozen_pass": frozen_pass, "passes": passes,
 }  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from common import openmp
 from common.errors import InputError, OtherSchema, listed, readable
 from common.files import read_json
 from common.results import GATES, EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord
@@ -62,6 +63,8 @@ def _read_trial(folder: Path, spec: TrialSpec, again: str) -> TrialRecord:
         status, reason = "missing", "not run" if not events else "ended without a word"
     received = next((e for e in events if e["event"] == "received" and e["phase"] == "train"), {})
     built, tuned = by_kind.get("built", {}), _tuning(events)
+    policies = [e["facts"][openmp.FACT] for e in events if e["event"] == "built" and openmp.FACT in e["facts"]]
+    waited = {openmp.FACT: ", then ".join(dict.fromkeys(policies))} if policies else {}  # of a trial that was taken up
     ok = status == "ok"
     epochs = [e["epoch"] for e in events if e["event"] == "epoch"]
     if ok and epochs != list(range(1, spec.recipe.epochs + 1)):
@@ -72,7 +75,7 @@ def _read_trial(folder: Path, spec: TrialSpec, again: str) -> TrialRecord:
         spec=spec, status=status, reason=reason,
         log_tail=parent.get("log_tail", ""),
         repeat_command="" if ok else again,
-        facts=built.get("facts", {}) | tuned.get("facts", {}), tuning=tuned, environment=built.get("environment", {}),
+        facts=built.get("facts", {}) | tuned.get("facts", {}) | waited, tuning=tuned, environment=built.get("environment", {}),
         weights_report=built.get("weights_report", {}), weights_names=built.get("weights_names", {}),
         received={key: received[key] for key in ("images", "labels") if key in received},
         ceilings=_ceilings(spec, by_kind, parent) if ok else {},
@@ -82,6 +85,7 @@ def _read_trial(folder: Path, spec: TrialSpec, again: str) -> TrialRecord:
         wall_s=parent.get("wall_s", 0.0), peak_memory_bytes=parent.get("peak_memory_bytes", 0),
         memory_method=parent.get("memory_method", ""), resumed_after=parent.get("resumed_after", ()),
         node=parent.get("node", ""), machines=parent.get("machines", ()),
+        contention=parent.get("contention", ()), quiet_wait=parent.get("quiet_wait"),
         receipts=parent.get("receipts", ()), receipt_fault=parent.get("receipt_fault"),
     )  # fmt: skip
 

@@ -4,6 +4,10 @@ from typing import Any
 
 from common.types import SCHEMA_VERSION, ModelSpec, Reading, Status, Train, TrialSpec, Value
 
+# Cores that others kept busy, over the trial's own threads: with nothing beside them trials on two cores saw .1 at most.
+# Beside one process that computes, at .98, torch took 20 s an epoch instead of .8, TensorFlow 1.0 instead of .7.
+CONTENDED = 0.1
+
 
 class EpochRecord(Value):
     """What the harness measured in one epoch."""
@@ -22,6 +26,24 @@ class EpochRecord(Value):
     load_average: float  # 1 minute, all processes of the machine
     others: float | None = None  # cores that other processes kept busy while it trained; None: not known
     writing_s: float = 0.0  # receipts, and the checkpoint of the epoch before
+
+
+class Contention(Value):
+    """An episode in which other processes kept cores busy while the trial ran, as its parent saw it."""
+
+    began_s: float  # since the trial's process was started
+    ended_s: float  # when they were seen to be busy last
+    cores: float  # that others kept busy, mean of the episode
+    epochs: tuple[int, ...] = ()  # that trained or validated meanwhile
+
+
+class QuietWait(Value):
+    """What came of holding the trial until other processes leave the machine alone (--wait-for-quiet)."""
+
+    waited_s: float
+    limit_s: float
+    quiet: bool
+    cores: float | None = None  # that others kept busy at the end; None: it cannot be known, and nothing was waited for
 
 
 class TrialRecord(Value):
@@ -47,6 +69,8 @@ class TrialRecord(Value):
     peak_memory_bytes: int = 0  # trial process and its workers
     memory_method: str = ""
     node: str = ""  # of a cluster
+    contention: tuple[Contention, ...] = ()
+    quiet_wait: QuietWait | None = None  # before it was begun or taken up the last time
     machines: tuple[dict[str, str], ...] = ()  # what counts of it, each time that the trial was begun or taken up
     peak_device_bytes: int = 0
     resumed_after: tuple[int, ...] = ()  # epochs after which it was taken up again

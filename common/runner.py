@@ -13,11 +13,13 @@ import numpy as np
 
 from common import checkpoint
 from common.child import RESUME, clear, end, log_tail, start
+from common.contention import Seen, Watcher
 from common.errors import InputError, readable
 from common.files import read_json, write_json
 from common.machine import what_counts
 from common.memory import PeakMemory, method
 from common.proof import proven
+from common.results import QuietWait
 from common.signals import uninterrupted
 from common.types import TrialSpec
 from common.watch import read_events
@@ -36,6 +38,8 @@ class Display(Protocol):
     def reused(self, spec: TrialSpec) -> None: ...
 
     def event(self, event: dict[str, Any], memory_bytes: int) -> None: ...
+
+    def contention(self, seen: Seen) -> None: ...
 
     def finish(self, status: str, reason: str, wall_s: float) -> None: ...
 
@@ -82,7 +86,8 @@ def said_before(trial: Path) -> dict[str, Any]:
 class _Parent:
     """What the parent saw of one trial: parent.json, kept up to date so that a kill of the parent loses little."""
 
-    def __init__(self, folder: Path, spec: TrialSpec, resume: bool, node: str):
+    def __init__(self, folder: Path, spec: TrialSpec, resume: bool, node: str, waited: QuietWait | None):
+        self.waited, self.watcher = waited, Watcher(spec.process.threads, spec.recipe.epochs)
         self.folder, self.spec, self.node, self.began = folder, spec, node, time.monotonic()
         before = said_before(folder)
         self.resumed_after = checkpoint.rewind(folder) if resume and before.get("spec") == spec.identity() else 0
@@ -102,6 +107,8 @@ class _Parent:
             "resumed_after": [*before.get("resumed_after", []), *([self.resumed_after] if self.resumed_after else [])],
             "receipts": self.receipts[0], "receipt_fault": self.receipts[1], "node": self.node,
             "machines": [*before.get("machines", []), what_counts()],
+            "contention": [*before.get("contention", []), *(seen.model_dump() for seen in self.watcher.episodes)],
+            "quiet_wait": self.waited.model_dump() if self.waited else None,
             "log_tail": "" if status == "ok" else log_tail(self.folder / "log.txt", LOG_LINES),
         }  # fmt: skip
         write_json(self.folder / "parent.json", said)
@@ -126,10 +133,18 @@ def _proven(folder: Path, spec: TrialSpec) -> tuple[tuple[str, ...], str | None]
         return (), f"it could not be looked at: {type(error).__name__}: {error}"
 
 
-def run_trial(folder: Path, spec: TrialSpec, display: Display, resume: bool = False, node: str = "") -> None:
-    """One trial; what the parent saw of it is written to parent.json, however it ended. node: of a cluster, this one."""
+def run_trial(
+    folder: Path,
+    spec: TrialSpec,
+    display: Display,
+    resume: bool = False,
+    node: str = "",
+    waited: QuietWait | None = None,
+) -> None:
+    """One trial; what the parent saw of it is written to parent.json, however it ended. node: of a cluster, this one.
+    waited: what came of --wait-for-quiet."""
     status, reason = "interrupted", "stopped by Ctrl-C or a polite kill (SIGTERM)"
-    parent = _Parent(folder, spec, resume, node)
+    parent = _Parent(folder, spec, resume, node, waited)
     tail = Tail(folder / "events.jsonl")
     child = None
     try:
@@ -174,11 +189,14 @@ def _watch(
         events = tail.new()
         for event in events:
             display.event(event, parent.memory.now)
+            parent.watcher.heard(event)
             if event["event"] == "epoch":
                 parent.still_there()
             if event["event"] == "done":
                 done, limit = True, 0.0
                 parent.memory.stop()
+        if seen := parent.watcher.look():
+            display.contention(seen)
         if tail.last.get("event") in (last_word, "failed"):
             ended_s = ended_s or time.monotonic()
         if ended or (ended_s and time.monotonic() - ended_s > UNLOAD_S):

@@ -22,6 +22,8 @@ def settings(given: Mapping[str, Any], arguments: Sequence[str] = ()) -> Setting
     suite = loading.suite(given["suite"]).DEFAULTS if "suite" in given else {}
     recipe = loading.recipe((suite | given).get("recipe", "default")).SETTINGS
     found = Settings(**(recipe | suite | given), command=command(*arguments))
+    if found.wait_for_quiet_s and (why := loading.launcher(found.launcher).NO_WAIT):
+        raise InputError(f"--wait-for-quiet does not work with --launcher {found.launcher}: {why}")
     loading.launcher(found.launcher)
     if found.track:
         loading.tracker(found.track)

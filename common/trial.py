@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from common import ceilings, checkpoint, lane, ranks
+from common import ceilings, checkpoint, lane, openmp, ranks
 from common.balance import positive_weights
 from common.child import RECEIPTS, RESUME, STARTED, clear, die_with_parent, environment
 from common.decode import ImageError
@@ -72,6 +72,7 @@ class Trial:
             "trained part": spec.trained_part,
             "workers asked": str(feed.workers),
             "lane": spec.lane,
+            openmp.FACT: openmp.in_force(os.environ),
         }
         if matched or not spec.weights.random:
             self.facts.pop("initialisation", None)  # nothing of it is left but the head, which is drawn for all

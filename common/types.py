@@ -284,6 +284,7 @@ class Settings(ReadOptions):
     track: str = ""  # where else the records go
     timeout_s: float = 0.0
     stall_s: float = 900.0
+    wait_for_quiet_s: float = 0.0  # 0: a trial begins at once
     results_dir: str = "results"
     name: str = ""
     command: str = ""
@@ -298,6 +299,7 @@ class ProcessSpec(Value):
     devices: int = 1  # over which each batch is spread
     timeout_s: float  # 0: none
     stall_s: float = 0.0  # a trial without an event for so long is ended; 0: never
+    wait_for_quiet_s: float = 0.0  # hold the trial for so long until other processes are idle; 0: begin at once
 
 
 def trained_part(recipe: Recipe, weights: WeightsSpec) -> Train:
@@ -343,7 +345,7 @@ class TrialSpec(Value):
         places = {
             "feed": {"pixels"},
             "weights": {"path"},
-            "process": {"timeout_s", "stall_s"},
+            "process": {"timeout_s", "stall_s", "wait_for_quiet_s"},
             "name": True,
             "repeat": True,
         }

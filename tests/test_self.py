@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.self import frozen, overhead, pixels, receipts, scale, scores, tracing
+from benchmarks.self import contention, frozen, overhead, pixels, receipts, scale, scores, tracing
 from common import rates
 from common.errors import InputError
 
@@ -129,3 +129,76 @@ def test_a_limit_is_of_the_worst_framework(monkeypatch):
     monkeypatch.setattr(overhead, "compare", lambda name, options: {"torch": 1.001, "tf": 1.5}[name])
     assert overhead.main(["--frameworks", "torch", "tf"]) == 1
     assert overhead.main(["--frameworks", "torch"]) == 0
+
+
+WHEN = {"quiet": 1.0, "busy": 1.0, "nice 19": 1.0}
+
+
+def measured(rounds=4, **policies):
+    """Seconds on two frameworks. policies: name -> how many times longer in each condition, or in each of its rounds."""
+    found = {}
+    for policy, times in ({"default": {"busy": 18.0, "nice 19": 15.0}} | policies).items():
+        for condition, factor in (WHEN | times).items():
+            each = factor if isinstance(factor, list) else [factor] * rounds
+            found["a", policy.replace("_", "-"), condition] = [0.5 * f * (1 + 0.1 * n) for n, f in enumerate(each)]
+            found["b", policy.replace("_", "-"), condition] = [0.7] * rounds
+    return found
+
+
+def test_contention_recommends_what_costs_nothing_and_degrades_least():
+    gentle = {"busy": 1.5, "nice 19": 1.2}
+
+    def best(**policies):
+        found = measured(**policies)
+        return contention.recommended(found, ["a", "b"], list(dict.fromkeys(policy for _, policy, _ in found)))
+
+    assert best() == "default"
+    assert best(passive=gentle, spin_1000={"busy": 1.1, "nice 19": 1.6}) == "passive"
+    assert best(passive=gentle | {"quiet": 1.2}) == "default", "it costs a fifth when quiet"
+    assert best(passive=gentle | {"quiet": 1.02}) == "passive", "within what may be lost"
+    # Above the limit in the median, and half of the rounds show nothing: that is noise.
+    assert best(passive={"quiet": [0.9, 0.9, 1.2, 1.3], "busy": 2.0, "nice 19": 2.0}) == "passive"
+    assert best(passive={"quiet": [1.1, 1.1, 1.2, 1.3], "busy": 2.0, "nice 19": 2.0}) == "default"
+
+    found, names = measured(passive=gentle), ["a", "b"]
+    lines = contention.table(found, names, ["default", "passive"]).splitlines()
+    assert len(lines) == 6 and len({line.count("|") for line in lines}) == 1
+    assert "| a | default | 0.57 | 1.00 (1.00 to 1.00) | 10.35 | 8.62 | 18.00 (18.00 to 18.00) | 15.00" in lines[2]
+    said = contention.recommendation(found, names, ["default", "passive"])
+    assert said.startswith("Recommended: passive (OMP_WAIT_POLICY=PASSIVE KMP_BLOCKTIME=0; ") and "\n" not in said
+    assert "a 1.00 times as long when quiet, 1.50 times beside a busy process (default: 18.00)" in said
+
+
+def test_contention_recommends_nothing_on_a_machine_that_was_not_quiet():
+    assert contention.disturbed([0.0, 0.05]) == ""
+    assert "1.9 cores" in contention.disturbed([0.0, 1.9])
+    assert "cannot be measured" in contention.disturbed([0.0, None])
+
+
+SMALL = ("--frameworks", "fake", "--image-size", "32", "--steps", "4", "--batch-size", "8", "--policies", "passive")
+
+
+def test_contention_measures_every_policy_in_every_condition(monkeypatch, capsys):
+    """Real processes, kept from round to round, in turn."""
+    monkeypatch.setattr(contention, "MEASURE_S", 0.01)
+    monkeypatch.setattr(contention, "disturbed", lambda others: "" if len(others) == 3 else "rounds are missing")
+    assert contention.main([*SMALL, "--model", "logistic", "--rounds", "5", "--minutes", "0.0001"]) == 0
+    shown = capsys.readouterr().out
+    assert "2 processes are started" in shown and "round 3 of 5" in shown and "round 4" not in shown
+    assert "another round would exceed --minutes 0.0001" in shown
+    assert shown.count("| fake | ") == 2 and "Medians of 3 rounds" in shown and "Recommended: " in shown
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [("crash", "ended before it was measured: .*planted: the third step crashed"), ("hang", "no answer")],
+)
+def test_contention_says_which_process_was_lost(monkeypatch, model, words):
+    monkeypatch.setattr(contention, "ANSWER_S", 20.0 if model == "crash" else 3.0)
+    with pytest.raises(InputError, match=rf"(?s)fake \((default|passive)\) .*{words}"):
+        contention.main([*SMALL, "--model", model])
+
+
+def test_contention_names_the_policies_that_there_are():
+    with pytest.raises(InputError, match="no policy 'pasive'"):
+        contention.main(["--policies", "pasive"])

@@ -1,1 +1,4 @@
-"""Where trials run: one file each with ABOUT and run_trials(folder, specs, console, resume, address)."""
+"""Where trials run: one file each with ABOUT, run_trials(folder, specs, console, resume, address), and NO_WAIT.
+
+NO_WAIT: why --wait-for-quiet is refused; "" where the launcher holds each trial for it.
+"""

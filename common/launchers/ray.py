@@ -18,6 +18,10 @@ from common.types import TrialSpec
 from common.words import size_text
 
 ABOUT = "on a Ray cluster (--address); all its nodes see the project, the data and the results at the same place"
+NO_WAIT = (
+    "a node runs several trials of a cluster at once, and each would wait for the others; keep other work off the nodes, "
+    "or run on one machine with --launcher local"
+)
 LOOK_S = 0.2
 KNOCK_S = 5.0
 RETRIES = 3  # of a trial whose node or worker died

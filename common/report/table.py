@@ -8,8 +8,8 @@ import numpy as np
 
 from common.comparison import seconds
 from common.errors import listed
-from common.groups import MARK, Group, busy, groups, marked
-from common.results import Results, Row, RunRecord
+from common.groups import CONTENDED_MARK, MARK, Group, busy, contended, contention_notes, groups, marked
+from common.results import CONTENDED, Results, Row, RunRecord
 from common.scores import labels_picked, percentile_for
 from common.stats import over_seeds
 from common.words import size_text
@@ -202,6 +202,7 @@ def _comparison_notes(results: Results) -> tuple[str, ...]:
             f"Means over {repeats} repeats, each with a split seed of its own; ± is the standard deviation over them."
         )
     notes = [*([said] if (said := busy(groups(results))) else []), *notes]
+    notes += contention_notes(groups(results))
     short = [g for g in groups(results) if len(g.rows) < g.asked]
     notes += [f"{g.label}: {g.asked - len(g.rows)} of {g.asked} trials did not finish (see below)." for g in short]
     notes += marked(groups(results), results)
@@ -268,10 +269,12 @@ def epochs_table(results: Results) -> Table:
     for row in results.rows:
         record = row.record
         name = record.spec.name + (f" {MARK}" if record.spec.name in bad else "")
+        crowded = contended(record)
         for e in record.epochs:
+            number_of = f"{e.epoch} {CONTENDED_MARK}" if e.epoch in crowded else str(e.epoch)
             rows.append(
                 (
-                    name, str(e.epoch), f"{e.train_s:.1f}", f"{e.first_step_s:.2f}", f"{e.wait_s:.2f}",
+                    name, number_of, f"{e.train_s:.1f}", f"{e.first_step_s:.2f}", f"{e.wait_s:.2f}",
                     f"{e.validation_s:.1f}", f"{e.images_per_s:.1f}", f"{e.train_loss:.5f}", f"{e.validation_loss:.5f}",
                     "yes" if e.improved else "no", f"{e.load_average:.1f}", number(e.others, ".2f"),
                 )
@@ -285,7 +288,14 @@ def epochs_table(results: Results) -> Table:
         "load: processes that wanted a core, all of the machine's, mean of a minute. Others' cores: kept busy by other processes "
         "while the epoch trained, mean."
     )
-    return Table("Epochs", header, tuple(rows), (note,))
+    flag = (
+        f"{CONTENDED_MARK}: other processes used more than {CONTENDED:.0%} of what the trial's threads can use, as the mean of "
+        "the epoch or for some seconds of it. The times of such an epoch are too long; run it again on a quiet machine "
+        "(--wait-for-quiet)."
+    )
+    return Table(
+        "Epochs", header, tuple(rows), (note, flag) if any(contended(row.record) for row in results.rows) else (note,)
+    )
 
 
 def figures(results: Results) -> dict[str, str]:

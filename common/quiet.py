@@ -1,0 +1,39 @@
+"""The PARENT holds a trial until other processes leave the machine alone (--wait-for-quiet)."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from common.neighbours import Busiest, Neighbours
+from common.results import CONTENDED, QuietWait
+
+LOOK_S = 1.0
+CALM_LOOKS = 3  # in a row
+QUIET_CORES = 0.2  # a machine on which others use more is not quiet, however many threads the trial has
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What the display shows meanwhile."""
+
+    cores: float  # that others use now
+    process: str  # which of them uses most, in words; "" where it cannot be seen
+    waited_s: float
+    left_s: float
+
+
+def wait_for_quiet(
+    limit_s: float, threads: int, tell: Callable[[Waiting], None], measure: Callable[[], Neighbours] = Neighbours
+) -> QuietWait:
+    """Return once others have used at most QUIET_CORES, or the share of `threads` from which the report flags an epoch, for
+    CALM_LOOKS looks; or when `limit_s` is over; or at once where it cannot be known what others use."""
+    began, calm = time.monotonic(), 0
+    while True:
+        since, busiest = measure(), Busiest()
+        time.sleep(LOOK_S)
+        cores, waited_s = since.cores(), time.monotonic() - began
+        calm = calm + 1 if cores is not None and cores <= min(QUIET_CORES, CONTENDED * threads) else 0
+        if cores is None or calm >= CALM_LOOKS or waited_s >= limit_s:
+            return QuietWait(waited_s=waited_s, limit_s=limit_s, quiet=calm >= CALM_LOOKS, cores=cores)
+        if not calm:
+            tell(Waiting(cores, busiest.words(), waited_s, limit_s - waited_s))
