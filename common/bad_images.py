@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from common.dataset import Dataset
 from common.errors import InputError, listed
-from common.types import Dataset, Settings
+from common.types import Settings
 
 
 def check_missing(settings: Settings, dataset: Dataset) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from common import device, loading, plan, select, weights
 from common.bad_images import check_missing, without_bad
 from common.balance import audit
+from common.dataset import Dataset
 from common.decode import decode
 from common.errors import InputError
 from common.files import PROJECT, hash_arrays, hold, use_cache, write_arrays, write_json
@@ -24,7 +25,6 @@ from common.reading import described as reading_lines
 from common.results import RunRecord
 from common.types import (
     Balance,
-    Dataset,
     FeedSpec,
     Job,
     Lane,

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
+from common.dataset import Dataset, Reading
 from common.errors import InputError, listed
 from common.scores import labels_picked
-from common.types import Dataset, Reading
 
 MOST_SHOWN = 8  # names of classes or columns in a line
 SIGNS = {"\t": "tab", " ": "space", "": ""}

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from common.types import SCHEMA_VERSION, ModelSpec, Reading, Status, Train, TrialSpec, Value
+from common.dataset import Reading
+from common.types import SCHEMA_VERSION, ModelSpec, Status, Train, TrialSpec, Value
 
 # Cores that others kept busy, over the trial's own threads: with nothing beside them trials on two cores saw .1 at most.
 # Beside one process that computes, at .98, torch took 20 s an epoch instead of .8, TensorFlow 1.0 instead of .7.

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from common import checkpoint, prepare
+from common.dataset import Dataset
 from common.errors import InputError, readable
 from common.feed import read_plan
 from common.files import hash_arrays, hold, read_json, sweep, use_cache, write_json
@@ -13,7 +14,7 @@ from common.machine import cores, machine, made_by
 from common.records import read_run
 from common.results import GATES, RunRecord
 from common.runner import disown, finished
-from common.types import Dataset, Job, Settings, TrialSpec
+from common.types import Job, Settings, TrialSpec
 
 
 def reopen(

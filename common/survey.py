@@ -7,6 +7,7 @@ import numpy as np
 
 from common import prepare
 from common.bad_images import check_missing, without_bad
+from common.dataset import Dataset
 from common.decode import ImageError, decode
 from common.files import write_text
 from common.pixels import Progress, Say
@@ -16,7 +17,7 @@ from common.report.data import label_sets_table, labels_table, plans_table, read
 from common.report.figures import distribution, samples
 from common.report.markdown import linked, table
 from common.report.table import Table
-from common.types import Balance, Dataset, Settings
+from common.types import Balance, Settings
 
 BALANCES: tuple[Balance, ...] = ("none", "oversample", "undersample")  # those that change what is visited
 

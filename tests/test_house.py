@@ -13,6 +13,7 @@ from common import loading
 LAYERS = [
     {"common.colours", "common.not_images"},
     {"common.errors", "common.types", "common.decode", "common.signals", "common.words"},
+    {"common.dataset"},
     {
         "common.parser",
         "common.files",

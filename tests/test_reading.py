@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from cases import both, file, images_at, labels, table
 
+from common.dataset import Reading
 from common.records import read_results
-from common.types import Reading
 
 
 @pytest.fixture

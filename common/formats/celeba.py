@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from common.dataset import Dataset
 from common.errors import InputError, listed
 from common.formats.csv import dataset_of
 from common.images import is_image_name
 from common.tables.files import Tables
 from common.tables.text import SHOWN, Table, first_line, read_text
-from common.types import NO_OPTIONS, Dataset, ReadOptions
+from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = (
     "list_attr_*.txt: a line with the number of images, one with the attributes' names, and 1 or -1 for each image"

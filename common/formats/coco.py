@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from common.dataset import Dataset, Reading
 from common.errors import InputError, listed
 from common.folders import role_of
 from common.images import Images, Located
 from common.tables.files import Tables, several, tables_of
 from common.tables.text import read_text
-from common.types import NO_OPTIONS, Dataset, Reading, ReadOptions
+from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = (
     "an instances .json file, or a folder with one (also in annotations/, or _annotations.coco.json in train/), and the "

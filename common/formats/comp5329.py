@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from common.dataset import Dataset, Reading
 from common.errors import InputError, listed
 from common.files import hash_arrays
 from common.images import Images
 from common.tables.text import first_line, read_text
-from common.types import NO_OPTIONS, Dataset, Reading, ReadOptions
+from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = "a folder with train.csv whose first line is ImageID,Labels,Caption, and data/N.jpg"
 HEADER = "ImageID,Labels,Caption"

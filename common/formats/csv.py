@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from common.dataset import Dataset, Reading
 from common.errors import InputError, listed
 from common.formats import comp5329
 from common.images import Images, Located
@@ -15,7 +16,7 @@ from common.tables.files import Tables, several, tables_of
 from common.tables.image_column import image_column
 from common.tables.labels import Labels, from_cells, from_columns
 from common.tables.text import Table, check_one_line, example, read_table
-from common.types import NO_OPTIONS, Dataset, Reading, ReadOptions
+from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = (
     "a .csv or .tsv table, or a folder with train.csv or a single one (also metadata.csv or _classes.csv in train/): a "

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from common.dataset import Dataset
 from common.errors import InputError
 from common.files import cache_folder, write_text
 from common.formats import comp5329
-from common.types import NO_OPTIONS, Dataset, ReadOptions
+from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = "the word 'demo': drawn on first use, needs no download"
 IMAGES = 1000

@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from common.dataset import Dataset
 from common.errors import InputError, listed
 from common.formats.csv import dataset_of
 from common.tables.files import tables_of
 from common.tables.text import SHOWN, Table, read_text
-from common.types import NO_OPTIONS, Dataset, ReadOptions
+from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = (
     "a folder with metadata.jsonl (also in train/), or such a file: on each line an object with file_name and labels"

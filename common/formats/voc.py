@@ -5,9 +5,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from common.dataset import Dataset, Reading
 from common.errors import InputError, listed
 from common.images import Images
-from common.types import NO_OPTIONS, Dataset, Reading, ReadOptions
+from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = (
     "a folder with Annotations/*.xml (an <object><name> for each object) and the images in JPEGImages or beside it"

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from common.dataset import UnusedColumn
 from common.errors import InputError, listed, unknown
 from common.tables.cells import coded, is_binary, is_missing
 from common.tables.image_column import FILE_NAMES, ID_NAMES
 from common.tables.text import Table, example, plain
-from common.types import ReadOptions, UnusedColumn
+from common.types import ReadOptions
 
 LABEL_NAMES = set(
     "label labels tag tags class classes category categories target targets findinglabels labelname labelnames "

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.dataset import LabelForm
 from common.errors import InputError, listed
 from common.tables.cells import BLANK, coded, is_list, is_missing, parse_list
 from common.tables.columns import ONE_NAME
 from common.tables.text import NAMES, SHOWN, Table, plain
-from common.types import LabelForm, ReadOptions
+from common.types import ReadOptions
 
 MOST_CLASSES = 10_000
 HARD = (";", "|", ",")  # white space separates only where nothing else does
