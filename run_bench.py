@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from common import loading
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -P` and PYTHONSAFEPATH leave it out
+
+from common import encoding, loading
 from common.errors import InputError, unknown
 from common.signals import listen, uninterrupted
 
@@ -98,6 +100,7 @@ def nothing_empty(arguments: list[str]) -> None:
 
 
 def main(arguments: list[str]) -> int:
+    encoding.show_what_fits()
     listen()
     try:
         nothing_empty(arguments)
@@ -120,4 +123,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    encoding.use_utf8_names()
     sys.exit(main(sys.argv[1:]))

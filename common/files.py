@@ -48,7 +48,7 @@ _held: list[IO[str]] = []  # open, and so locked, until the process ends
 
 def hold(folder: Path, through_exec: bool = False) -> None:
     """Keep the folder to this process as long as it lives, or to what it execs into too. InputError where another has it."""
-    stream = open(folder / ".lock", "w")
+    stream = open(folder / ".lock", "w", encoding="utf-8")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -76,7 +76,7 @@ def cache_to_itself() -> Iterator[bool]:
 
 def _cache_lock() -> IO[str]:
     cache_folder().mkdir(parents=True, exist_ok=True)
-    return open(cache_folder() / ".in-use", "w")
+    return open(cache_folder() / ".in-use", "w", encoding="utf-8")
 
 
 def sweep(folder: Path) -> None:
@@ -109,7 +109,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The file's value. UTF-8, or what Windows' editors and shells write: a byte order mark, UTF-16."""
+    return json.loads(path.read_bytes())
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
@@ -148,7 +149,7 @@ class Rows:
 def locked(folder: Path, waiting: Callable[[float], None] = lambda waited_s: None) -> Iterator[None]:
     """The folder, made if need be, to this process alone; others wait, and are told so at once and every few seconds."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as lock:
+    with open(folder / "lock", "w", encoding="utf-8") as lock:
         waited_s = 0.0
         while not _taken(lock):
             waiting(waited_s)

@@ -67,7 +67,7 @@ def made_by() -> dict[str, str]:
             name = file.relative_to(PROJECT).as_posix()
             if not name.startswith(NOT_OF_A_TRIAL):
                 digest.update(f"{name}\n".encode() + file.read_bytes())
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     found = {name: _version(name) for name in _names(project["dependencies"])}
     for extra, lines in project["optional-dependencies"].items():
         if not any((PROJECT / "common" / room / f"{extra}.py").exists() for room in AROUND):
@@ -89,7 +89,7 @@ def _version(name: str) -> str:
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
-        for line in info.read_text().splitlines():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()

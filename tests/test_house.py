@@ -11,7 +11,7 @@ from common import loading
 
 # Layers: a module imports those below its own and none of its own or above. Data, so that a change is a line here.
 LAYERS = [
-    {"common.errors", "common.types", "common.decode", "common.signals", "common.words"},
+    {"common.errors", "common.types", "common.decode", "common.encoding", "common.signals", "common.words"},
     {"common.parser", "common.files", "common.stratify", "common.stats", "common.results"},
     {"common.receipts", "common.features", "common.options"},
     {"common.machine", "common.scores", "common.balance", "common.watch", "common.images", "common.check"},
@@ -40,6 +40,7 @@ LAYERS = [
     {"common.records", "common.report.table"},
     {
         "common.resume",
+        "common.report.canvas",
         "common.report.differences",
         "common.report.timing",
         "common.report.data",
