@@ -3,16 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
 from common.check import summarise
 from common.errors import InputError
 from common.files import write_text
 from common.history import LEAST, Point, Series, history
 from common.records import read_results
+from common.report.canvas import plt
 from common.report.figures import save
 from common.report.html import html_page
 from common.report.markdown import linked, table
