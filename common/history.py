@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from common.check import FLOOR, MACHINE, Baseline, Summary
+from common.clock import in_order
 from common.stats import WORTH, over_seeds
 
 LEAST = 3  # runs before one that can be told from them
@@ -57,7 +58,7 @@ def history(runs: Iterable[tuple[str, Baseline]]) -> list[Series]:
     """One series for each job, data, recipe and machine. runs: (when it started, its summary), in any order. Rows that did not
     finish are left out."""
     jobs: dict[tuple[str, ...], list[tuple[str, Baseline, Summary]]] = {}
-    for started, run in sorted(runs, key=lambda pair: (pair[0], pair[1].run)):
+    for started, run in sorted(runs, key=lambda pair: (in_order(pair[0]), pair[1].run)):
         here = ", ".join(run.context[name] for name in MACHINE if name in run.context)
         for row in run.rows:
             if row.finished:

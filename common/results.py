@@ -60,10 +60,11 @@ class RunRecord(Value):
     """What a run is about, written before its first trial."""
 
     schema_version: int = SCHEMA_VERSION
+    id: str = ""  # no other run has it; empty in records that are older than it
     name: str
     suite: str
     command: str
-    started: str
+    started: str  # common/clock.py
     dataset: str
     published: dict[str, dict[str, dict[str, float]]] = {}  # others' rows on this data, by percentile
     class_names: tuple[str, ...]
