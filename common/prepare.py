@@ -5,13 +5,14 @@ import os
 import re
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from common import device, loading, plan, select, weights
+from common import clock, device, loading, plan, select, weights
 from common.balance import audit
 from common.decode import decode
 from common.errors import InputError, listed
@@ -56,6 +57,8 @@ def make_run(
     jobs, notes = select.jobs(settings)
     device.check_several(settings, jobs)
     dataset = read_data(settings)
+    if settings.track:
+        loading.tracker(settings.track).check(dataset.name)
     on, device_notes = device.choose(settings.device, [job.framework for job in jobs])
     # What can be refused without decoding is refused before it; which rows a run may start from is known only after.
     balances = tuple(dict.fromkeys(job.balance for job in jobs))
@@ -281,8 +284,8 @@ def record(
     drawn = next(iter(plans.values()))
     first = np.union1d(drawn.train_rows, drawn.validation_rows)[:FIRST]
     return RunRecord(
-        name=folder.name, suite=settings.suite, command=settings.command, dataset=dataset.name,
-        published=dataset.published, started=time.strftime("%Y-%m-%d %H:%M"), class_names=dataset.class_names,
+        id=uuid.uuid4().hex, name=folder.name, suite=settings.suite, command=settings.command, dataset=dataset.name,
+        published=dataset.published, started=clock.now(), class_names=dataset.class_names,
         rows=len(dataset), image_side=pixels.side, percentiles=settings.percentiles, predict_at=settings.predict_at,
         labels="labels.npz", splits=splits, audits=audits, machine=machine(), folder=below(PROJECT, folder),
         trials=tuple(spec.name for spec in specs), notes=tuple(notes), asked_device=settings.device,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common import checkpoint, prepare
+from common import checkpoint, loading, prepare
 from common.errors import InputError, readable
 from common.feed import read_plan
 from common.files import hash_arrays, hold, read_json, sweep, use_cache, write_json
@@ -14,6 +14,7 @@ from common.records import read_run
 from common.results import GATES, RunRecord
 from common.runner import disown, finished
 from common.types import Dataset, Job, Settings, TrialSpec
+from common.words import command
 
 
 def reopen(
@@ -31,6 +32,7 @@ def reopen(
         )
     hold(folder)
     use_cache()
+    _try_tracker(folder, run, say)
     sweep(folder)
     with readable(f"the run '{folder}'"):
         specs = _specs(folder, run)
@@ -52,6 +54,15 @@ def reopen(
         run = run.model_copy(update={"made_by": made_by(), "machine": machine()})
         write_json(folder / "run.json", run.model_dump())
     return run, specs
+
+
+def _try_tracker(folder: Path, run: RunRecord, say: Callable[[str], None]) -> None:
+    """Say where the records cannot be sent now. The run goes on all the same: they can be sent when it is done."""
+    if name := run.settings.get("track"):
+        try:
+            loading.tracker(name).check(run.dataset)
+        except InputError as error:
+            say(f"{error}; to send the records later, run: {command('report', folder, '--track', name)}")
 
 
 def _specs(folder: Path, run: RunRecord) -> list[TrialSpec]:
