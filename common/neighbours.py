@@ -5,7 +5,7 @@ import time
 
 import psutil
 
-from common.machine import cores
+from common.machine import cores_allowed
 
 IDLE = {"idle", "iowait", "guest", "guest_nice"}  # a guest's seconds are counted among user's already
 
@@ -21,7 +21,7 @@ class Neighbours:
         works on which is not told. A minute's load says less: it hardly moves in an epoch of seconds."""
         before, now = self._before, _seconds()
         wall_s = now["wall"] - before["wall"]
-        if cores() != psutil.cpu_count() or not wall_s:
+        if cores_allowed() != psutil.cpu_count() or not wall_s:
             return None
         return max(0.0, (now["all"] - before["all"] - (now["own"] - before["own"])) / wall_s)
 

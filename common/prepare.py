@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import re
 import shutil
 import time
 import uuid
@@ -18,7 +17,8 @@ from common.decode import decode
 from common.errors import InputError, listed
 from common.files import PROJECT, hash_arrays, hold, use_cache, write_arrays, write_json
 from common.images import check_names
-from common.machine import cores, machine, made_by
+from common.machine import cores, limits_note, machine, made_by
+from common.naming import check_free, new_folder, run_name, trial_name
 from common.pixels import store
 from common.results import RunRecord
 from common.types import (
@@ -26,7 +26,6 @@ from common.types import (
     Dataset,
     FeedSpec,
     Job,
-    Lane,
     Plan,
     PlanSpec,
     ProcessSpec,
@@ -74,7 +73,12 @@ def make_run(
         hold(folder)
         feeds = write_data(folder, settings, dataset, plans, pixels)
         specs = write_specs(folder, settings, jobs, feeds, initial, on)
-        notes += [*device_notes, *bad_notes, *loading.recipe(settings.recipe).NOTES]
+        notes += [
+            *filter(None, [limits_note(settings.threads)]),
+            *device_notes,
+            *bad_notes,
+            *loading.recipe(settings.recipe).NOTES,
+        ]
         run = record(folder, settings, dataset, plans, pixels, specs, notes)
         write_json(folder / "run.json", run.model_dump())
     except BaseException:  # a full disk, Ctrl-C: no half-written run keeps the name
@@ -307,41 +311,6 @@ def described(dataset: Dataset, plans: dict[Key, Plan]) -> tuple[dict[str, Any],
     return splits, audits
 
 
-def new_folder(parent: Path, name: str, otherwise: str) -> Path:
-    """A folder that was not there before: no run overwrites another. Without a name: the other one, numbered where two
-    runs begin in the same second."""
-    for number in itertools.count(1):
-        folder = parent / (name or otherwise + (f"-{number}" if number > 1 else ""))
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            if name:
-                check_free(folder)
-        except OSError as error:
-            raise InputError(f"--results-dir {parent}: {error.strerror}; name a folder that can be written") from None
-    raise AssertionError
-
-
-def check_free(folder: Path) -> None:
-    """InputError where there is a run of that name."""
-    if folder.exists():
-        raise InputError(f"the run '{folder}' exists; take another --name, or remove it")
-
-
 def below(folder: Path, path: Path) -> str:
     """`path` as seen from the run folder, so that a run says nothing about the machine it ran on."""
     return os.path.relpath(os.path.abspath(path), folder.resolve())  # a link stays the name that the user gave
-
-
-def run_name(settings: Settings, jobs: list[Job], dataset: Dataset) -> str:
-    what = settings.suite or "-".join(dict.fromkeys(job.framework for job in jobs))
-    return f"{time.strftime('%Y-%m-%d-%H%M%S')}-{what}-{dataset.name}"
-
-
-def trial_name(number: int, job: Job, lane: Lane, devices: int, seed: int) -> str:
-    words = [f"{number:02}", job.framework, str(job.model), job.train]
-    words += [job.balance] if job.balance != "none" else []
-    words += [lane] if lane != "default" else []
-    words += [f"{devices}devices"] if devices > 1 else []
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join([*words, f"seed{seed}"]))

@@ -9,7 +9,7 @@ from common import checkpoint, loading, prepare
 from common.errors import InputError, readable
 from common.feed import read_plan
 from common.files import hash_arrays, hold, read_json, sweep, use_cache, write_json
-from common.machine import cores, machine, made_by
+from common.machine import OMP, cores, machine, made_by
 from common.records import read_run
 from common.results import GATES, RunRecord
 from common.runner import disown, finished
@@ -80,8 +80,8 @@ def on_this_node(folder: Path, name: str) -> TrialSpec:
 
 
 def _made_by(made: dict[str, str], machine: dict[str, str]) -> dict[str, str]:
-    """Without the size of the memory, which moves a little from start to start."""
-    return made | {key: value for key, value in machine.items() if key != "memory"}
+    """Without the size of the memory, which moves a little from start to start, and a variable: trials keep their threads."""
+    return made | {key: value for key, value in machine.items() if key not in ("memory", OMP)}
 
 
 def _on_this_machine(folder: Path, spec: TrialSpec) -> TrialSpec:

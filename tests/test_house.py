@@ -12,6 +12,7 @@ from common import loading
 # Layers: a module imports those below its own and none of its own or above. Data, so that a change is a line here.
 LAYERS = [
     {
+        "common.cgroups",
         "common.clock",
         "common.errors",
         "common.types",
@@ -21,7 +22,7 @@ LAYERS = [
         "common.words",
     },
     {"common.parser", "common.files", "common.stratify", "common.stats", "common.results"},
-    {"common.receipts", "common.features", "common.options", "common.rescue"},
+    {"common.receipts", "common.features", "common.naming", "common.options", "common.rescue"},
     {"common.machine", "common.scores", "common.balance", "common.watch", "common.images", "common.check"},
     {"common.pixels", "common.child", "common.plan", "common.baselines"},
     {

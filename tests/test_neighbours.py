@@ -7,13 +7,15 @@ import time
 import psutil
 import pytest
 
-from common.machine import cores
+from common.machine import cores_allowed
 from common.neighbours import Neighbours
 
 BURN = [sys.executable, "-c", "while True: pass"]
 SECONDS = 2.0
 
-pytestmark = pytest.mark.skipif(cores() != psutil.cpu_count(), reason="this process may use some of the cores alone")
+pytestmark = pytest.mark.skipif(
+    cores_allowed() != psutil.cpu_count(), reason="this process may use some of the cores alone"
+)
 
 
 def seen():
