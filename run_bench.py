@@ -119,7 +119,10 @@ def main(arguments: list[str]) -> int:
 
         return printed(verb, [word for word in words if word != "--json"])
     except (InputError, OSError, UnicodeError) as error:  # the last two: what cannot be read or written
-        print(f"run_bench.py: error: {error}", file=sys.stderr)
+        from common.files import os_error_text
+
+        text = os_error_text(error) if isinstance(error, OSError) else error
+        print(f"run_bench.py: error: {text}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print(*(f"\nrun_bench.py: {words}" for words in stop.args), file=sys.stderr)

@@ -15,7 +15,7 @@ from common import clock, device, loading, plan, select, weights
 from common.balance import audit
 from common.decode import decode
 from common.errors import InputError, listed
-from common.files import PROJECT, hash_arrays, hold, use_cache, write_arrays, write_json
+from common.files import PROJECT, check_writable, hash_arrays, hold, use_cache, write_arrays, write_json
 from common.images import check_names
 from common.machine import cores, limits_note, machine, made_by
 from common.naming import check_free, new_folder, run_name, trial_name
@@ -50,6 +50,7 @@ def make_run(
     """
     if Path(settings.name).name != settings.name or settings.name == "..":
         raise InputError(f"--name is one folder's name, not '{settings.name}'; take --results-dir for another place")
+    check_writable(Path(settings.results_dir), "--results-dir")
     if settings.name:
         check_free(Path(settings.results_dir) / settings.name)
     use_cache()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common.errors import InputError
-from common.files import write_text
+from common.files import os_error_text, write_text
 
 TRACEBACK = "error.txt"  # in the run's folder: of an error that nobody foresaw
 
@@ -16,7 +16,9 @@ def go_on_with(again: str, folder: Path) -> Iterator[None]:
     """InputError for whatever is raised in the block. again: the command that goes on; folder: the run's."""
     try:
         yield
-    except (InputError, OSError) as error:
+    except OSError as error:
+        raise InputError(_sentence(os_error_text(error), again)) from error
+    except InputError as error:
         raise InputError(_sentence(str(error), again)) from error
     except Exception as error:
         where = folder / TRACEBACK

@@ -7,7 +7,7 @@ import numpy as np
 
 from common import prepare
 from common.decode import ImageError, decode
-from common.files import write_text
+from common.files import check_writable, write_text
 from common.records import image_words, reference_scores
 from common.report.data import label_sets_table, labels_table, plans_table, reference_table, rows_table
 from common.report.figures import distribution, samples
@@ -20,6 +20,7 @@ BALANCES: tuple[Balance, ...] = ("none", "oversample", "undersample")  # those t
 
 def write_survey(settings: Settings) -> tuple[Path, list[Table]]:
     """The page's file and its tables. InputError where the data cannot be used."""
+    check_writable(Path(settings.results_dir), "--results-dir")
     dataset = prepare.read_data(settings)
     folder = Path(settings.results_dir) / f"data-{dataset.name}"
     everyone, tests = np.arange(len(dataset)), np.arange(len(dataset), len(dataset) + len(dataset.test_ids))

@@ -178,3 +178,57 @@ def test_the_encoding_test_fires():
     assert opens_without_encoding(ast.parse(bad)) == [1, 2, 3, 4, 5]
     good = 'open("a", "rb")\nopen("a", encoding="utf-8")\nPath("a").read_text("utf-8")\nwrite_text(path, "b")'
     assert opens_without_encoding(ast.parse(good)) == []
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A folder that nobody can write, root neither."""
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    for words in (["--bind", folder, folder], ["-o", "remount,ro,bind", folder]):
+        if subprocess.run(["mount", *words], capture_output=True).returncode:
+            pytest.skip("needs the right to mount a file system")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def refused(done, *words):
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stdout + done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    for each in words:
+        assert each in done.stderr
+
+
+CACHE_WORDS = ("cannot be written (Read-only file system", "set FRAMEWORK_BENCH_CACHE to a folder that can be written")
+
+
+def test_a_cache_on_a_read_only_disk_is_told_with_its_variable(bench, read_only, tmp_path):
+    variables = {"FRAMEWORK_BENCH_CACHE": str(read_only / ".cache")}
+    for words in ((*WORDS, "--results-dir", tmp_path), ("data", "--results-dir", tmp_path), ("prune",)):
+        refused(under(bench, variables, *words), f"the cache folder '{read_only / '.cache'}'", *CACHE_WORDS)
+    (tmp_path / "file").write_text("")
+    done = under(bench, {"FRAMEWORK_BENCH_CACHE": str(tmp_path / "file")}, *WORDS, "--results-dir", tmp_path)
+    refused(done, "File exists", CACHE_WORDS[1])
+
+
+def test_results_on_a_read_only_disk_are_told_before_decoding(bench, read_only, tmp_path):
+    variables = {"FRAMEWORK_BENCH_CACHE": str(tmp_path / "cache")}
+    for words in (WORDS, ("data",)):
+        done = under(bench, variables, *words, "--results-dir", read_only / "results")
+        refused(
+            done, f"--results-dir {read_only / 'results'}: '{read_only}' cannot be written; name a folder that can be"
+        )
+    assert not (tmp_path / "cache" / "pixels").exists()
+
+
+def test_a_project_on_a_read_only_disk_names_the_variable(tmp_path):
+    """As `docker run --read-only`, and images whose code belongs to another user: no FRAMEWORK_BENCH_CACHE."""
+    script = (
+        f"mount --bind {PROJECT} {PROJECT} && mount -o remount,ro,bind {PROJECT} && cd {PROJECT} || exit 77; "
+        f"{sys.executable} run_bench.py {' '.join(WORDS)} --results-dir {tmp_path}"
+    )
+    variables = {k: v for k, v in os.environ.items() if k != "FRAMEWORK_BENCH_CACHE"}
+    done = subprocess.run(["unshare", "-m", "bash", "-c", script], capture_output=True, text=True, env=variables)
+    if done.returncode in (1, 77):
+        pytest.skip(f"needs a mount namespace: {done.stderr}")
+    refused(done, CACHE_WORDS[1])
