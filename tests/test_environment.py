@@ -12,7 +12,10 @@ from conftest import PROJECT
 from PIL import Image
 
 from common import encoding
+from common.failures import reason
 from common.files import read_json
+from common.records import read_results
+from common.runner import outcome
 
 WORDS = ("--frameworks", "fake", "--limit", "60", "--image-size", "32", "--epochs", "1")
 # Windows' editors and shells write the first two; each is read.
@@ -232,3 +235,84 @@ def test_a_project_on_a_read_only_disk_names_the_variable(tmp_path):
     if done.returncode in (1, 77):
         pytest.skip(f"needs a mount namespace: {done.stderr}")
     refused(done, CACHE_WORDS[1])
+
+
+SHARED_ERRORS = (
+    "Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File ...\n"
+    "    return cls._new_using_fd_cpu(size)\nRuntimeError: unable to allocate shared memory(shm) for file </torch_1_2_0>: "
+    "No space left on device (28)",
+    "unable to write to file </torch_1_2_0>: No space left on device (28)",
+    "unable to open shared memory object </torch_1_2_0> in read-write mode: Too many open files (24)",
+    "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are out of "
+    "shared memory. Please try to raise your shared memory limit.",
+)
+
+
+@pytest.mark.parametrize("text", SHARED_ERRORS)
+def test_too_little_shared_memory_is_named_with_the_way_out(text):
+    said = reason(RuntimeError(text))
+    assert said.startswith("shared memory is too small: ") and "/dev/shm" in said and "--workers 0" in said
+    assert "\n" not in said and text.splitlines()[-1][:200] in said
+
+
+def test_other_failures_keep_their_words():
+    assert reason(ValueError("a\nb")) == "ValueError: a\nb"
+    assert reason(MemoryError()).startswith("out of memory; a smaller --batch-size")
+    worker = SHARED_ERRORS[0].rpartition("RuntimeError: ")[0] + "KeyError: 'x'"
+    assert reason(RuntimeError(worker)) == "in a loader worker: KeyError: 'x'"
+    assert "--workers 0 needs none" in outcome(-7, {})[1]
+
+
+@pytest.mark.slow
+def test_a_container_with_little_shared_memory_names_workers_0(tmp_path):
+    """/dev/shm of 64 KiB; Docker's has 64 MiB, too little for several workers at 224 pixels."""
+    words = "--frameworks torch --models efficientnet_lite0 --limit 60 --image-size 64 --epochs 1 --workers 2"
+    script = (
+        "mount -t tmpfs -o size=64k tmpfs /dev/shm || exit 77; "
+        f"{sys.executable} {PROJECT}/run_bench.py {words} --results-dir {tmp_path} --name run"
+    )
+    done = subprocess.run(["unshare", "-m", "bash", "-c", script], capture_output=True, text=True)
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(f"needs a mount namespace: {done.stderr}")
+    (row,) = read_results(tmp_path / "run").rows
+    assert done.returncode == 1 and row.record.status == "failed"
+    assert "shared memory is too small" in row.record.reason and "--workers 0" in row.record.reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"image_data_format": "channels_first", "backend": "theano", "floatx": "float32", "epsilon": 1e-07}',
+        '{"image_data_format": "channels_last", "backend": "tensorflow", "floatx": "float16", "epsilon": 0.1}',
+        '{"floatx": "bfloat16"}',
+    ],
+)
+def test_a_keras_json_changes_no_training(bench, tmp_path, content):
+    """Of old Theano days; or it is named, where Keras itself cannot read it."""
+    (tmp_path / "home" / ".keras").mkdir(parents=True)
+    (tmp_path / "home" / ".keras" / "keras.json").write_text(content)
+    words = (
+        "--frameworks",
+        "tf",
+        "--models",
+        "efficientnet_lite0",
+        "--limit",
+        "40",
+        "--image-size",
+        "32",
+        "--epochs",
+        "1",
+    )
+    losses = []
+    for name, home in (("with", tmp_path / "home"), ("without", tmp_path / "empty")):
+        home.mkdir(exist_ok=True)
+        variables = os.environ | {"HOME": str(home), "KERAS_MAX_STEPS_PER_EPOCH": "1"}
+        variables.pop("KERAS_HOME", None)
+        bench(*words, "--results-dir", tmp_path, "--name", name, env=variables)
+        (row,) = read_results(tmp_path / name).rows
+        losses.append([(e.train_loss, e.validation_loss) for e in row.record.epochs])
+        if "bfloat16" in content:
+            assert f"Keras cannot read its settings in {home / '.keras' / 'keras.json'}" in row.record.reason
+            return
+    assert losses[0] == losses[1] and losses[0]

@@ -24,7 +24,7 @@ LAYERS = [
     {"common.parser", "common.files", "common.stratify", "common.stats", "common.results"},
     {"common.receipts", "common.features", "common.naming", "common.options", "common.rescue"},
     {"common.machine", "common.scores", "common.balance", "common.watch", "common.images", "common.check"},
-    {"common.pixels", "common.child", "common.plan", "common.baselines"},
+    {"common.pixels", "common.child", "common.failures", "common.plan", "common.baselines"},
     {
         "common.feed",
         "common.memory",
