@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from common.decode import ImageError, decode
+from common.decode import ImageChanged, ImageError, decode
 from common.errors import InputError
 from common.pixels import PixelStore
 from common.plan import plan_hash
@@ -27,6 +27,12 @@ def image_paths(file: Path) -> np.ndarray:
     """Of every image of the data, from a run's files.npz, which names them as seen from its own folder."""
     with np.load(file) as arrays:
         return np.array([str(file.parent / path) for path in arrays["paths"]])
+
+
+def image_contents(file: Path) -> np.ndarray | None:
+    """uint8 [n, 16]: of every image the hash of what its file held when the run was planned. None in runs of earlier versions."""
+    with np.load(file) as arrays:
+        return arrays["contents"] if "contents" in arrays.files else None
 
 
 class Source(Protocol):
@@ -56,10 +62,13 @@ class Stored:
 
 
 class Decoded:
-    """The image files, decoded where they are asked for: in the framework's own loader workers."""
+    """The image files, decoded where they are asked for: in the framework's own loader workers.
 
-    def __init__(self, paths: np.ndarray, side: int):
-        self.paths, self.side = paths, side
+    contents: of `image_contents`; ImageChanged for a file that holds something else by now. None: it is not looked at.
+    """
+
+    def __init__(self, paths: np.ndarray, side: int, contents: np.ndarray | None = None):
+        self.paths, self.side, self.contents = paths, side, contents
 
     def read(self, rows: np.ndarray, crops: np.ndarray | None) -> np.ndarray:
         draws = [()] * len(rows) if crops is None else crops.tolist()
@@ -68,7 +77,11 @@ class Decoded:
 
     def _decode(self, row: int, draw: list[float]) -> bytes:
         try:
-            return decode(self.paths[row], self.side, draw)
+            return decode(
+                self.paths[row], self.side, draw, b"" if self.contents is None else self.contents[row].tobytes()
+            )
+        except ImageChanged as error:
+            raise ImageChanged(f"{self.paths[row]}: {error}; start the run anew") from None
         except ImageError as error:
             raise ImageError(f"{self.paths[row]}: {error}") from None
 

@@ -19,7 +19,7 @@ from common.files import PROJECT, check_writable, hash_arrays, hold, use_cache, 
 from common.images import check_names
 from common.machine import cores, limits_note, machine, made_by
 from common.naming import check_free, new_folder, run_name, trial_name
-from common.pixels import store
+from common.pixels import read_contents, store
 from common.results import RunRecord
 from common.types import (
     Balance,
@@ -205,7 +205,7 @@ def write_data(
     write_arrays(folder / "labels.npz", ids=dataset.ids, labels=dataset.labels, test_ids=dataset.test_ids)
     decodes = not pixels.stored or settings.augment != "none"
     if decodes:
-        write_paths(folder, dataset)
+        write_paths(folder, dataset, pixels)
     workers = settings.workers if settings.workers is not None else max(1, cores() // 4) if decodes else 0
     write_samples(folder, dataset, plans)
     feeds = {}
@@ -223,10 +223,10 @@ def write_data(
     return feeds
 
 
-def write_paths(folder: Path, dataset: Dataset) -> None:
-    """Where the images lie, as seen from the run folder: for trials that decode."""
+def write_paths(folder: Path, dataset: Dataset, pixels: Pixels) -> None:
+    """Where the images lie, as seen from the run folder, and the hash of what each holds: for trials that decode."""
     paths = [below(folder, Path(p)) for p in (*dataset.paths, *dataset.test_paths)]
-    write_arrays(folder / "files.npz", paths=np.array(paths))
+    write_arrays(folder / "files.npz", paths=np.array(paths), contents=read_contents(pixels.folder))
 
 
 def sample_rows(rows: np.ndarray) -> np.ndarray:

@@ -112,7 +112,7 @@ def _same_data(
             f"'{settings.data}' is not what {folder} was planned with ({what}); start the run anew: {run.command}"
         )
     if (folder / "files.npz").exists():
-        prepare.write_paths(folder, dataset)  # the run folder may have been moved
+        prepare.write_paths(folder, dataset, pixels)  # the run folder may have been moved
     return pixels, dataset
 
 

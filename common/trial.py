@@ -20,7 +20,7 @@ from common.balance import positive_weights
 from common.child import RECEIPTS, RESUME, STARTED, clear, die_with_parent, environment
 from common.errors import InputError, readable
 from common.failures import reason
-from common.feed import Decoded, Feed, Stored, image_paths, read_plan
+from common.feed import Decoded, Feed, Stored, image_contents, image_paths, read_plan
 from common.files import hash_arrays, hold, read_json, use_cache, write_arrays
 from common.initial import initialise, save_weights, smoothed_odds
 from common.loading import framework_card, load_adapter
@@ -49,7 +49,8 @@ class Trial:
             self._check("pixels", feed.pixels_hash, PixelStore(run / feed.pixels).hash)
             self.stored = Stored(run / feed.pixels)
         if feed.files:
-            self.decoded = Decoded(image_paths(run / feed.files), feed.image_side)
+            files = run / feed.files
+            self.decoded = Decoded(image_paths(files), feed.image_side, image_contents(files))
         self.adapter = load_adapter(spec.framework)(spec.process, spec.seed)
         assert spec.weights.preprocessing is not None
         weights = positive_weights(self.labels, self.plan.visits) if feed.balance == "weighted" else None

@@ -1,11 +1,14 @@
 """The one decoder: Pillow's pixels, the plan's crops, and files that cannot be used."""
 
+import os
+import pickle
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from common import decode as module
-from common.decode import DRAWS, TRIES, ImageError, crop_box, decode
+from common.decode import DRAWS, TRIES, ImageChanged, ImageError, content_of, crop_box, decode
 from common.feed import Decoded, Feed
 
 
@@ -97,6 +100,20 @@ def test_a_decoding_feed_crops_each_visit_by_its_own_numbers(photo):
         item = feed.item(position)[0]
         assert (item == array(decode(str(photo), 16, crops[position]), 16)).all()
         assert (item == batches[position // 2][0][position % 2]).all()
+
+
+def test_a_feed_that_decodes_notices_an_image_that_was_replaced(photo):
+    """With the size and the time that it had: what the file holds is looked at whenever it is decoded."""
+    contents = np.frombuffer(content_of(str(photo)), np.uint8)[None]
+    decoded = pickle.loads(pickle.dumps(Decoded(np.array([str(photo)]), 16, contents)))
+    before, status = decoded.read(np.array([0]), None), os.stat(photo)
+    data = bytearray(photo.read_bytes())
+    data[-1] ^= 1  # of a checksum that no decoder reads
+    photo.write_bytes(data)
+    os.utime(photo, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(ImageChanged, match=r"a\.png: its content is not .*; start the run anew"):
+        decoded.read(np.array([0]), None)
+    assert (Decoded(np.array([str(photo)]), 16).read(np.array([0]), None) == before).all()
 
 
 @pytest.mark.parametrize(

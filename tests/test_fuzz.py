@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
+from drawn import chunk, exif, png, saved, tiff, with_right_checksums
 from PIL import Image
 
 from common import baselines, checkpoint
@@ -108,6 +109,48 @@ def test_a_mutated_photograph_is_decoded_or_refused(tmp_path, n):
         except ImageError as error:
             assert str(error)
     assert 0 < read < n
+
+
+def rings(kind: type, top: float, channels: int = 0) -> np.ndarray:
+    values = np.hypot(*np.mgrid[-1:1:40j, -1:1:60j]) / 2**0.5 * top
+    return np.stack([values] * channels, -1).astype(kind) if channels else values.astype(kind)
+
+
+OTHER_KINDS = {
+    "png of 16 bits": png(rings(np.uint16, 65535), 16, 0, chunk(b"tRNS", b"\x10\x00")),
+    "rgb png of 16 bits": png(rings(np.uint16, 65535, 3), 16, 2, chunk(b"tRNS", bytes(6))),
+    "rgba png": saved(rings(np.uint8, 255, 4), "PNG", exif=exif(6)),
+    "palette png": saved(rings(np.uint8, 255, 3), "PNG", "P", transparency=bytes(range(99))),
+    "tiff of 16 bits": tiff(rings(np.uint16, 65535), 1, 16, tags={274: [6]}),
+    "deflated tiff of 16 bits": tiff(rings(np.uint16, 65535), 0, 16, deflated=True),
+    "float tiff": tiff(rings(np.float32, 1), 1, 32, 3),
+    "rgba tiff": tiff(rings(np.uint8, 255, 4), 2, 8, order=">", extra=[2]),
+    "jpeg with exif": saved(rings(np.uint8, 255, 3), "JPEG", exif=exif(7)),
+    "webp with exif": saved(rings(np.uint8, 255, 4), "WEBP", exif=exif(8)),
+    "gif": saved(rings(np.uint8, 255, 3), "GIF", "P", transparency=3),
+    "tga": saved(rings(np.uint8, 255, 4), "TGA"),
+    "jpeg 2000 of 16 bits": saved(rings(np.uint16, 65535), "JPEG2000"),
+    "pgm of 16 bits": b"P5 60 40 4095\n" + rings(np.uint16, 4095).astype(">u2").tobytes(),
+    "git lfs pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("n", many(2000))
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")  # of damage that Pillow can ignore
+def test_a_mutated_image_of_another_kind_is_decoded_or_refused(tmp_path, kind, n):
+    file, whole, read, refused = tmp_path / "a.jpg", OTHER_KINDS[kind], 0, 0
+    for number, data in enumerate(mutants(whole, n)):
+        # Of a PNG every other one has checksums that fit: a reader gets no further than to the first that does not.
+        file.write_bytes(with_right_checksums(data) if "png" in kind and number % 2 else data)
+        try:
+            assert len(decode(str(file), 24)) == 24 * 24 * 3
+            read += 1
+        except ImageError as error:
+            assert str(error)
+            refused += 1
+    assert refused and read + refused == n
+    assert read or kind == "git lfs pointer"
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,9 @@ from common import loading
 
 # Layers: a module imports those below its own and none of its own or above. Data, so that a change is a line here.
 LAYERS = [
-    {
-        "common.cgroups",
-        "common.clock",
-        "common.errors",
-        "common.types",
-        "common.decode",
-        "common.encoding",
-        "common.signals",
-        "common.words",
-    },
+    {"common.cgroups", "common.clock", "common.encoding"},
+    {"common.colours", "common.not_images"},
+    {"common.errors", "common.types", "common.decode", "common.signals", "common.words"},
     {"common.parser", "common.files", "common.stratify", "common.stats", "common.results"},
     {"common.receipts", "common.features", "common.naming", "common.options", "common.rescue"},
     {"common.machine", "common.scores", "common.balance", "common.watch", "common.images", "common.check"},

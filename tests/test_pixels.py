@@ -138,6 +138,91 @@ def test_a_mended_image_makes_another_store(data, tmp_path):
     assert first != second and meta["bad"] == []
 
 
+def solid(path, colour):
+    """A BMP of one colour: all of them have one size, and get one time."""
+    Image.new("RGB", (32, 32), colour).save(path, "BMP")
+    os.utime(path, (1_500_000_000, 1_500_000_000))
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_file_replaced_with_the_same_size_and_time_is_decoded_anew(data, tmp_path, keep):
+    """As unzip, rsync -t and cp -p leave it."""
+    found = []
+    for colour in ((250, 0, 0), (0, 0, 250)):
+        solid(tmp_path / "7.jpg", colour)
+        folder, meta, decoded = pixels.store(data.name, data.paths, 24, keep=keep)
+        found.append((folder, meta["hash"]))
+        assert decoded == 40
+        assert not keep or (everything(pixels.PixelStore(folder))[7] == colour).all()
+    assert len({folder for folder, _ in found}) == len({pixels_hash for _, pixels_hash in found}) == 2
+
+
+def test_images_that_are_moved_touched_or_linked_have_the_same_store(data, tmp_path):
+    first, *_ = pixels.store(data.name, data.paths, 24)
+    (tmp_path / "else").mkdir()
+    for i, path in enumerate(data.paths):
+        there = tmp_path / "else" / f"{i}.jpg"
+        os.rename(path, there)
+        os.utime(there, (i, i))
+        (os.symlink if i % 2 else os.link)(there, path)
+    second, _, decoded = pixels.store(data.name, data.paths, 24)
+    assert (first, decoded) == (second, 0)
+    moved = np.array([str(tmp_path / "else" / f"{i}.jpg") for i in range(40)])
+    assert pixels.store(data.name, moved, 24)[::2] == (first, 0)
+    assert pixels.store(data.name, moved[::-1], 24)[0] != first
+
+
+def test_other_rules_for_pixels_make_another_store(data, monkeypatch):
+    first, *_ = pixels.store(data.name, data.paths, 24)
+    monkeypatch.setattr(pixels, "RULES", pixels.RULES + 1)
+    assert pixels.store(data.name, data.paths, 24)[0] != first
+
+
+def test_an_image_that_changes_while_all_are_decoded_ends_the_run(data, monkeypatch):
+    """Its pixels must not lie in a store that is found by what the file held before."""
+    earlier = pixels.hash_contents(data.paths)
+    earlier[20] ^= 1
+    with monkeypatch.context() as patched:
+        patched.setattr(pixels, "hash_contents", lambda *arguments: earlier)
+        for _ in range(2):  # nor is it journalled as done
+            with pytest.raises(InputError, match=r"'.*/20\.jpg': its content .* run again when no program writes"):
+                store(data, 24)
+    assert everything(store(data, 24)).any(axis=(1, 2, 3)).all()
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_file_that_cannot_be_read_is_not_remembered_as_broken(data, tmp_path, keep):
+    """A missing right to read, or a disk that fails for a while."""
+    kept = (tmp_path / "7.jpg").read_bytes()
+    (tmp_path / "7.jpg").unlink()
+    (tmp_path / "7.jpg").symlink_to("/proc/self/mem")  # reading it is an input/output error
+    meta = pixels.store(data.name, data.paths, 24, keep=keep)[1]
+    assert meta["bad"] == [[7, "it cannot be read: Input/output error"]]
+    (tmp_path / "7.jpg").unlink()
+    (tmp_path / "7.jpg").write_bytes(kept)
+    assert pixels.store(data.name, data.paths, 24, keep=keep)[1]["bad"] == []
+
+
+def test_an_image_that_could_not_be_decoded_is_tried_again(data):
+    """It could be read, and still something was missing: memory, a part of Pillow."""
+    filled = store(data, 24)
+    clean = everything(filled)
+    (filled.folder / "store.json").write_text(json.dumps(filled.meta | {"bad": [[7, "no memory"]]}))
+    said = []
+    again = store(data, 24, said.append)
+    assert "is not what its images give now" in said[0] and again.meta["bad"] == []
+    assert (everything(again) == clean).all()
+
+
+def test_reading_and_checking_that_take_long_are_announced(data, monkeypatch):
+    monkeypatch.setattr(pixels, "WORTH_TELLING_S", 0.0)
+    said, done = [], []
+    store(data, 24, said.append, lambda *where: done.append(where))
+    assert said[0] == "reading 40 images to see whether their pixels are stored" and done[0] == (40, 40)
+    store(data, 24, said.append, lambda *where: done.append(where))
+    assert said[-1] == "checking the pixel store of 40 images" and done[-3:] == [(16, 40), (32, 40), (40, 40)]
+
+
 def test_decoding_without_keeping_knows_what_is_bad_and_leaves_no_pixels(data, tmp_path):
     (tmp_path / "7.jpg").write_text("no")
     said = []
