@@ -15,6 +15,8 @@ import common.verbs
 import frameworks
 from common.errors import InputError, unknown
 
+TABLES = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".xml"}  # endings of files that may hold a data set's labels
+
 
 def _modules(package: ModuleType, packages: bool) -> list[ModuleType]:
     found = [m.name for m in pkgutil.iter_modules(package.__path__) if m.ispkg == packages]
@@ -101,7 +103,32 @@ def format_of(path: Path, name: str = "") -> ModuleType:
     if not path.exists():
         raise InputError(f"no data at '{path}': there is no such folder or file; give one, or demo")
     known = "".join(f"\n  {name}: {module.LOOKS_LIKE}" for name, module in formats().items())
-    raise InputError(f"no format recognises the data at '{path}'; each looks for:{known}")
+    raise InputError(f"no format recognises the data at '{path}': {_seen(path)}. Each format looks for:{known}")
+
+
+def _seen(path: Path) -> str:
+    """What lies there instead, and what to do with it."""
+    if path.is_file():
+        return f"a file that ends in '{path.suffix}'; if it is a table of images, name its format: --format csv"
+    tables = [
+        f for depth in ("*", "*/*") for f in sorted(path.glob(depth)) if f.suffix.lower() in TABLES and f.name[0] != "."
+    ]
+    if len(tables) == 1 or (tables and len({f.parent for f in tables}) == 1 and tables[0].parent != path):
+        return f"its tables are {_listed(tables, path)}; name one: --data '{tables[0] if len(tables) == 1 else tables[0].parent}'"
+    if tables:
+        return f"it has several tables and none is named train: {_listed(tables, path)}; name one: --data '{tables[0]}'"
+    folders = [f for f in sorted(path.iterdir()) if f.is_dir() and f.name[0] != "."]
+    if folders:
+        return (
+            f"it has no table, but folders ({_listed(folders, path)}); a folder's name is not taken for a label: write a table "
+            "with a line for each image, such as image,labels"
+        )
+    return "it has no table"
+
+
+def _listed(files: list[Path], path: Path) -> str:
+    shown = [f.relative_to(path).as_posix() for f in files]
+    return ", ".join(shown[:6]) + (", ..." if len(shown) > 6 else "")
 
 
 def verbs() -> dict[str, ModuleType]:

@@ -15,6 +15,7 @@ examples:
   run_bench.py --recipe authors --frameworks torch --models resnet50
   run_bench.py --resume results/RUN                    go on where a run stopped
   run_bench.py data --data ../comp5329                 look at a data set without training
+  run_bench.py --data ../xrays --label-columns Mass Edema --group-column patient --unknown absent
   run_bench.py parity resnet50:v1.5                    prove that both frameworks do the same arithmetic
   run_bench.py --suite matched --repeats 5             every architecture on both, the same work
   run_bench.py --models efficientnet_lite0 --lane default tuned   how much faster, for the same scores
@@ -53,12 +54,41 @@ def data_flags(parser: Parser) -> None:
     data.add_argument("--format", metavar="NAME", help="of the data (default: the one that recognises it; see list)")
     data.add_argument("--limit", type=positive, metavar="N", help="the first N images only (of a test table too)")
     data.add_argument(
-        "--split",
-        choices=("random", "iterative"),
-        help="80/20; iterative: every label spread over both parts (default: random)",
-    )
+        "--split", choices=("random", "iterative", "given"),
+        help="80/20; iterative: every label spread over both parts; given: as the data's author split it (default: random)",
+    )  # fmt: skip
     data.add_argument("--seed", type=seed, help="of the split, the order and the head (default: 0)")
     data.add_argument("--percentiles", nargs="+", type=percentile, metavar="P", help="default: 80 85 90 95")
+    reading_flags(parser)
+
+
+def reading_flags(parser: Parser) -> None:
+    """How the data is read, where the reader's own choice is not meant; a run prints what it read."""
+    table = parser.add_argument_group("how the data is read (default: decided from the data, and printed)")
+    table.add_argument(
+        "--images", metavar="FOLDER", help="the folder that holds the images, from here or from the data"
+    )
+    table.add_argument("--image-column", metavar="NAME", help="the column that names the images")
+    table.add_argument(
+        "--label-columns", nargs="+", metavar="NAME", help="one column of labels, or a 0/1 column for each class"
+    )
+    table.add_argument(
+        "--label-separator",
+        metavar="SIGNS",
+        help="what separates the labels of a cell: signs such as ';', or space, none",
+    )
+    table.add_argument("--ignore-columns", nargs="+", metavar="NAME", help="columns that are not used")
+    table.add_argument(
+        "--group-column", metavar="NAME", help="e.g. a patient: all images of a group on one side of the split"
+    )
+    table.add_argument(
+        "--unknown", choices=("fail", "absent", "drop"),
+        help="-1, blank or NaN as a label: refuse, count as absent, or leave those images out (default: fail)",
+    )  # fmt: skip
+    table.add_argument("--delimiter", metavar="SIGN", help="between the cells of a table; tab for a tab")
+    table.add_argument(
+        "--encoding", metavar="NAME", help="of the table, e.g. latin-1 (default: by its mark, else utf-8)"
+    )
 
 
 def trials_parser(verbs: Mapping[str, str]) -> Parser:

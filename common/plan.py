@@ -16,8 +16,22 @@ NO_CROPS = np.empty((0, 0, DRAWS), np.float32)
 BALANCES = {"oversample": oversample, "undersample": undersample}  # "weighted" changes the loss, not the visits
 
 
-def split(labels: np.ndarray, usable: np.ndarray, seed: int, how: str) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted row numbers of the train and the validation split, 80/20 of the usable rows, int32."""
+NO_ROWS = np.empty(0)
+
+
+def split(
+    labels: np.ndarray, usable: np.ndarray, seed: int, how: str, in_validation: np.ndarray = NO_ROWS,
+    groups: np.ndarray = NO_ROWS,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Sorted row numbers of the train and the validation split, int32: 80/20 of the usable rows, or the author's own.
+
+    in_validation: bool [n], the author's split, for how="given". groups: [n]; none is on both sides, and 20 % of the groups
+    validate, whatever their sizes. InputError where a side would be empty.
+    """
+    if how == "given":
+        return _given(usable, in_validation)
+    if len(groups):
+        return _by_group(usable, seed, groups)
     n = len(usable)
     n_validation = round(n * VALIDATION_SHARE)
     if n_validation < 1 or n_validation == n:
@@ -31,22 +45,45 @@ def split(labels: np.ndarray, usable: np.ndarray, seed: int, how: str) -> tuple[
     return usable[train].astype(np.int32), usable[validation].astype(np.int32)
 
 
+def _given(usable: np.ndarray, in_validation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    validates = in_validation[usable].astype(bool)
+    if validates.all() or not validates.any():
+        raise InputError(
+            f"the author's split leaves {int((~validates).sum())} images to train and {int(validates.sum())} to validate; "
+            "take --split random, or more images"
+        )
+    return usable[~validates].astype(np.int32), usable[validates].astype(np.int32)
+
+
+def _by_group(usable: np.ndarray, seed: int, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    names = np.unique(groups[usable])
+    n_validation = round(len(names) * VALIDATION_SHARE)
+    if n_validation < 1 or n_validation == len(names):
+        raise InputError(f"{len(names)} groups cannot be split 80/20; at least 3 are needed: leave out --group-column")
+    chosen = np.random.default_rng([seed, 0]).permutation(len(names))[:n_validation]
+    validates = np.isin(groups[usable], names[chosen])
+    return usable[~validates].astype(np.int32), usable[validates].astype(np.int32)
+
+
 def make_plan(
     labels: np.ndarray,
     spec: PlanSpec,
     epochs: int,
     usable: np.ndarray | None = None,
     test_rows: np.ndarray | None = None,
+    in_validation: np.ndarray = NO_ROWS,
+    groups: np.ndarray = NO_ROWS,
 ) -> Plan:
     """The split, the balanced visits, each epoch's order, and the crops where the spec wants them.
 
-    labels: uint8 [n, classes]; usable: the rows to plan with (None: all); test_rows: kept as they are. The split
+    labels: uint8 [n, classes]; usable: the rows to plan with (None: all); test_rows: kept as they are; in_validation and
+    groups: as for `split`. The split
     depends on the usable rows, the seed and its kind alone, so balanced and unbalanced trials of one seed share it. A
     crop depends on seed, epoch, row and its how-manieth visit alone: another order or balance crops an image alike.
     Memory: 4 bytes per row, per visit, and per visit and epoch; with crops 92 more per visit and epoch.
     """
     seed, usable = spec.seed, np.arange(len(labels)) if usable is None else usable
-    train, validation = split(labels, usable, seed, spec.split)
+    train, validation = split(labels, usable, seed, spec.split, in_validation, groups)
     balance = BALANCES.get(spec.balance)
     visits = balance(labels, train, seed) if balance else train
     places = np.tile(np.arange(len(visits)), (epochs, 1))

@@ -12,14 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from common import clock, device, loading, plan, select, weights
+from common.bad_images import check_missing, without_bad
 from common.balance import audit
 from common.decode import decode
-from common.errors import InputError, listed
+from common.errors import InputError
 from common.files import PROJECT, check_writable, hash_arrays, hold, use_cache, write_arrays, write_json
-from common.images import check_names
 from common.machine import cores, limits_note, machine, made_by
 from common.naming import check_free, new_folder, run_name, trial_name
 from common.pixels import read_contents, store
+from common.reading import check
+from common.reading import described as reading_lines
 from common.results import RunRecord
 from common.types import (
     Balance,
@@ -59,6 +61,9 @@ def make_run(
     dataset = read_data(settings)
     if settings.track:
         loading.tracker(settings.track).check(dataset.name)
+    for what, value in reading_lines(dataset, settings.percentiles):
+        say(f"{what}: {value}")
+    check_missing(settings, dataset)
     on, device_notes = device.choose(settings.device, [job.framework for job in jobs])
     # What can be refused without decoding is refused before it; which rows a run may start from is known only after.
     balances = tuple(dict.fromkeys(job.balance for job in jobs))
@@ -91,8 +96,12 @@ def make_run(
 def read_data(settings: Settings) -> Dataset:
     """The rows that the user asked for. InputError where a row names an image that cannot be allowed."""
     path = Path(settings.data)
-    dataset = loading.format_of(path, settings.format).read(path)
-    check_names(dataset)
+    dataset = loading.format_of(path, settings.format).read(path, settings)
+    check(dataset)
+    if settings.split == "given" and not len(dataset.in_validation):
+        raise InputError(
+            f"--split given: '{dataset.name}' has no split of its author; take --split random or iterative"
+        )
     return dataset.first(settings.limit) if settings.limit else dataset
 
 
@@ -121,24 +130,6 @@ def decode_all(
     return Pixels(folder, meta["hash"], side, stored, {row: why for row, why in meta["bad"]}, decoded, seconds)
 
 
-def without_bad(settings: Settings, dataset: Dataset, bad: dict[int, str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """The rows to plan with, the test rows, and a note where some were dropped. InputError that lists all bad ones."""
-    n, m = len(dataset), len(dataset.test_ids)
-    rows, test_rows = np.arange(n), np.arange(n, n + m)
-    if not bad:
-        return rows, test_rows, []
-    ids = np.concatenate([dataset.ids, dataset.test_ids]) if m else dataset.ids
-    items = listed([f"{ids[row]} ({why})" for row, why in sorted(bad.items())])
-    if settings.on_bad_image == "fail":
-        raise InputError(
-            f"{len(bad)} of the {n + m:,} images of '{dataset.name}' cannot be decoded: {items}; mend or remove what is "
-            "broken, or take --on-bad-image skip, which trains without it"
-        )
-    dropped = np.array(list(bad))
-    note = f"Dropped by --on-bad-image skip, {len(bad)} of the {n + m:,} images: {items}"
-    return np.setdiff1d(rows, dropped), np.setdiff1d(test_rows, dropped), [note]
-
-
 def draw_plans(
     settings: Settings, dataset: Dataset, balances: Iterable[Balance], usable: np.ndarray, test_rows: np.ndarray
 ) -> dict[Key, Plan]:
@@ -149,7 +140,9 @@ def draw_plans(
             spec = PlanSpec(
                 seed=seed, split=settings.split, balance=balance, shuffle=settings.shuffle, augment=settings.augment
             )
-            plans[seed, balance] = plan.make_plan(dataset.labels, spec, settings.epochs, usable, test_rows)
+            plans[seed, balance] = plan.make_plan(
+                dataset.labels, spec, settings.epochs, usable, test_rows, dataset.in_validation, dataset.groups
+            )
     return plans
 
 
@@ -294,6 +287,7 @@ def record(
         rows=len(dataset), image_side=pixels.side, percentiles=settings.percentiles, predict_at=settings.predict_at,
         labels="labels.npz", splits=splits, audits=audits, machine=machine(), folder=below(PROJECT, folder),
         trials=tuple(spec.name for spec in specs), notes=tuple(notes), asked_device=settings.device,
+        reading=dataset.reading, class_numbers=dataset.class_numbers,
         pixels_hash=pixels.hash, decoded=pixels.decoded, decode_s=pixels.seconds, first_rows={str(dataset.ids[row]): tuple(map(int, dataset.labels[row])) for row in first},
         settings=settings.model_dump(), made_by=made_by(),
     )  # fmt: skip

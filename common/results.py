@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from common.types import SCHEMA_VERSION, ModelSpec, Status, Train, TrialSpec, Value
+from common.types import SCHEMA_VERSION, ModelSpec, Reading, Status, Train, TrialSpec, Value
 
 
 class EpochRecord(Value):
@@ -68,6 +68,8 @@ class RunRecord(Value):
     dataset: str
     published: dict[str, dict[str, dict[str, float]]] = {}  # others' rows on this data, by percentile
     class_names: tuple[str, ...]
+    class_numbers: tuple[int, ...] = ()  # the table's own number of each class, where its labels are numbers
+    reading: Reading | None = None  # how the data was read; None in older runs
     rows: int
     image_side: int
     percentiles: tuple[float, ...]

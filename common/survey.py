@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from common import prepare
+from common.bad_images import check_missing, without_bad
 from common.decode import ImageError, decode
 from common.files import check_writable, write_text
+from common.pixels import Progress, Say
+from common.reading import described
 from common.records import image_words, reference_scores
-from common.report.data import label_sets_table, labels_table, plans_table, reference_table, rows_table
+from common.report.data import label_sets_table, labels_table, plans_table, reading_table, reference_table, rows_table
 from common.report.figures import distribution, samples
 from common.report.markdown import linked, table
 from common.report.table import Table
@@ -18,10 +21,9 @@ from common.types import Balance, Dataset, Settings
 BALANCES: tuple[Balance, ...] = ("none", "oversample", "undersample")  # those that change what is visited
 
 
-def write_survey(settings: Settings) -> tuple[Path, list[Table]]:
+def write_survey(settings: Settings, dataset: Dataset) -> tuple[Path, list[Table]]:
     """The page's file and its tables. InputError where the data cannot be used."""
     check_writable(Path(settings.results_dir), "--results-dir")
-    dataset = prepare.read_data(settings)
     folder = Path(settings.results_dir) / f"data-{dataset.name}"
     everyone, tests = np.arange(len(dataset)), np.arange(len(dataset), len(dataset) + len(dataset.test_ids))
     plans = prepare.draw_plans(settings.model_copy(update={"epochs": 1}), dataset, BALANCES, everyone, tests)
@@ -31,7 +33,7 @@ def write_survey(settings: Settings) -> tuple[Path, list[Table]]:
     references = {f"seed {settings.seed}": reference_scores(train, truth, settings.percentiles)}
     rows = [[int(v) for v in row] for row in dataset.labels[: prepare.FIRST]]
     tables = [
-        _size_table(dataset), label_sets_table(dataset.labels, dataset.class_names),
+        reading_table(described(dataset, settings.percentiles)), _size_table(dataset), label_sets_table(dataset.labels, dataset.class_names),
         labels_table(dataset.class_names, audits), plans_table(audits, splits),
         reference_table(references, settings.percentiles), rows_table(dataset.ids[: prepare.FIRST].tolist(), rows, dataset.class_names),
     ]  # fmt: skip
@@ -42,7 +44,7 @@ def write_survey(settings: Settings) -> tuple[Path, list[Table]]:
         drawn_figures["figures/samples.png"] = "training images with their labels"
         samples(images, words, folder / "figures/samples.png")
     else:
-        tables[0] = replace(tables[0], notes=(*tables[0].notes, "No samples: the images are not there."))
+        tables[1] = replace(tables[1], notes=(*tables[1].notes, "No samples: the images are not there."))
     text = [f"# {dataset.name}", *map(table, tables), linked(drawn_figures)]
     write_text(folder / "data.md", "\n\n".join(text) + "\n")
     return folder / "data.md", tables
@@ -55,8 +57,7 @@ def _size_table(dataset: Dataset) -> Table:
         ("labels", str(len(dataset.class_names))), ("labels that never occur", str(int((counts == 0).sum()))),
         ("positives", f"{int(counts.sum()):,}"), ("positives by label", " ".join(map(str, counts))),
     )  # fmt: skip
-    note = "Of the table: a run decodes every image first, and refuses those that cannot be used."
-    return Table(dataset.name, ("what", "value"), rows, (note,))
+    return Table(dataset.name, ("what", "value"), rows)
 
 
 def _sample_images(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
@@ -70,3 +71,10 @@ def _sample_images(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, ...],
         words.append(image_words(dataset.ids[row], dataset.labels[row], dataset.class_names))
         images.append(np.frombuffer(pixels, np.uint8).reshape(prepare.SAMPLE_SIDE, prepare.SAMPLE_SIDE, 3))
     return tuple(words), np.array(images)
+
+
+def check_images(settings: Settings, dataset: Dataset, say: Say, progress: Progress) -> None:
+    """InputError that lists every image which a run on the same input would refuse; all are decoded once, to see it."""
+    check_missing(settings, dataset)
+    pixels = prepare.decode_all(settings.model_copy(update={"pixels": "decode"}), dataset, say, progress)
+    without_bad(settings, dataset, pixels.bad)

@@ -11,7 +11,9 @@ SCHEMA_VERSION = 1
 
 Train = Literal["head", "last-block", "all"]
 Balance = Literal["none", "oversample", "undersample", "weighted"]
-Split = Literal["random", "iterative"]
+Split = Literal["random", "iterative", "given"]  # given: by the data set's author
+Unknown = Literal["fail", "absent", "drop"]
+LabelForm = Literal["0/1 columns", "lists", "one name", "0/1 vectors", "a row per label", "annotations"]
 Augment = Literal["none", "train", "everywhere"]
 Schedule = Literal["constant", "plateau"]
 FrozenNorm = Literal["inference", "drift"]
@@ -32,12 +34,53 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ReadOptions(Value):
+    """How the user wants a data set to be read. Empty: the reader decides from the data and states it in the Reading."""
+
+    images: str = ""  # the folder that holds the images, seen from here or from the data folder
+    image_column: str = ""
+    label_columns: tuple[str, ...] = ()  # several: 0/1 columns; one: whatever form its cells have
+    label_separator: str = ""  # each character separates; or "space", "none"
+    ignore_columns: tuple[str, ...] = ()
+    group_column: str = ""  # e.g. a patient: no group on both sides of the split
+    delimiter: str = ""  # between the cells of a table; or "tab"
+    encoding: str = ""
+    unknown: Unknown = "fail"  # -1, blank or NaN in a 0/1 column
+    split: Split = "random"
+
+
+NO_OPTIONS = ReadOptions()
+
+
+class UnusedColumn(Value):
+    """A column of a table that is neither image nor label."""
+
+    name: str
+    reason: str
+
+
+class Reading(Value):
+    """How a data set was read: what the reader decided, or was told by flags."""
+
+    format: str
+    table: str  # file name, from the data folder
+    encoding: str = ""
+    delimiter: str = ""
+    image_column: str = ""
+    image_folders: tuple[str, ...] = ()  # from the data folder
+    label_form: LabelForm
+    label_columns: tuple[str, ...] = ()
+    label_separator: str = ""
+    unused_columns: tuple[UnusedColumn, ...] = ()
+    notes: tuple[str, ...] = ()  # whole sentences
+
+
 @dataclass(frozen=True)
 class Dataset:
     """What a format reads from a folder. Row i of every field is the same image."""
 
     name: str
-    folder: str  # absolute: no image may lie outside it
+    folder: str  # absolute; images outside it are refused
     ids: np.ndarray  # str [n]
     paths: np.ndarray  # str [n], absolute
     labels: np.ndarray  # uint8 [n, classes], 0 or 1
@@ -47,14 +90,31 @@ class Dataset:
     published: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)  # others' rows, by percentile
     test_ids: np.ndarray = field(default_factory=lambda: np.empty(0, str))  # str [m]: images without labels
     test_paths: np.ndarray = field(default_factory=lambda: np.empty(0, str))
+    # Why an image is not there: path -> reason, for the images that were not found.
+    missing: dict[str, str] = field(default_factory=dict)
+    looked_in: str = ""  # where the images were looked for, in words; "" where all were found
+    class_numbers: tuple[int, ...] = ()  # the table's own number of each class, where its labels are numbers
+    in_validation: np.ndarray = field(
+        default_factory=lambda: np.empty(0, bool)
+    )  # bool [n]: the author's split, or empty
+    groups: np.ndarray = field(default_factory=lambda: np.empty(0, str))  # str [n]: the group column's cells, or empty
+    reading: Reading | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def first(self, n: int) -> "Dataset":
-        """The first n rows of either table, as `--limit` takes them."""
-        rows = {key: getattr(self, key)[:n] for key in ("ids", "paths", "labels", "captions", "test_ids", "test_paths")}
-        return replace(self, **rows)
+        """The first n rows of either table, as `--limit` takes them; of the author's split, n rows spread over both parts."""
+        rows = np.arange(len(self))[:n]
+        if len(self.in_validation) and n < len(self):
+            rows = np.unique(np.linspace(0, len(self) - 1, n).astype(int))
+        kept = {
+            key: getattr(self, key)[rows]
+            for key in ("ids", "paths", "labels", "in_validation", "groups")
+            if len(getattr(self, key))
+        }
+        captions = tuple(self.captions[i] for i in rows)
+        return replace(self, **kept, captions=captions, test_ids=self.test_ids[:n], test_paths=self.test_paths[:n])
 
 
 @dataclass(frozen=True)
@@ -181,7 +241,7 @@ class Job(Value):
     keep_frozen: bool = False  # with random weights too, where otherwise everything trains
 
 
-class Settings(Value):
+class Settings(ReadOptions):
     """What the user asked for at the front door; None: the suite's or the data's own."""
 
     suite: str = ""
@@ -202,7 +262,6 @@ class Settings(Value):
     limit: int | None = None
     format: str = ""  # empty: the one that recognises the data
     on_bad_image: Literal["fail", "skip"] = "fail"
-    split: Split = "random"
     balance: Balance = "none"
     augment: Augment = "none"
     shuffle: bool = True

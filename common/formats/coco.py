@@ -8,88 +8,223 @@ from typing import Any
 import numpy as np
 
 from common.errors import InputError, listed
-from common.images import paths_of
-from common.types import Dataset
+from common.folders import role_of
+from common.images import Images, Located
+from common.tables.files import Tables, several, tables_of
+from common.tables.text import read_text
+from common.types import NO_OPTIONS, Dataset, Reading, ReadOptions
 
 LOOKS_LIKE = (
-    "an instances .json file, or a folder with one (also in annotations/), and the images in a folder beside it"
+    "an instances .json file, or a folder with one (also in annotations/, or _annotations.coco.json in train/), and the "
+    "images in a folder beside it"
 )
-TEST_FILES = ("instances_test*.json", "image_info_test*.json", "test.json")
+TRAIN_FILES = ("instances_train*.json", "train*.json", "instances_default.json", "_annotations.coco.json", "result.json",
+               "instances_val*.json", "instances*.json")  # fmt: skip
+TEST_FILES = ("instances_test*.json", "image_info_test*.json", "test*.json")
+VALIDATION_FILES = ("instances_val*.json", "val*.json")
+LISTS = ("images", "annotations", "categories")
+_FORM = (
+    '{"images": [{"id", "file_name"}], "annotations": [{"image_id", "category_id"}], "categories": [{"id", "name"}]}'
+)
 
 
-def table_of(path: Path) -> Path | None:
-    """The instances file that `path` is or holds; the training one where there are several."""
+def is_table(file: Path) -> bool:
+    return file.suffix.lower() == ".json"
+
+
+def tables(path: Path) -> Tables | None:
+    """The instances file that `path` is or holds, the training one where there are several, and those of the other parts."""
     if path.is_file():
-        return path if path.suffix == ".json" else None
+        return Tables(path, *_beside(path)) if is_table(path) else None
     for folder in (path / "annotations", path):
-        for pattern in ("instances_train*.json", "train.json", "instances*.json"):
-            found = [f for f in sorted(folder.glob(pattern)) if f not in _tests(folder)]
+        for pattern in TRAIN_FILES:
+            found = [
+                f for f in sorted(folder.glob(pattern)) if f not in _matching(folder, TEST_FILES) and _is_instances(f)
+            ]
             if found:
-                return found[0]
-    return None
+                return Tables(found[0], *_beside(found[0]))
+    parts = tables_of(path, lambda f: is_table(f) and f.parent != path and _is_instances(f))
+    if parts:
+        return parts
+    alone = [f for folder in (path / "annotations", path) for f in sorted(folder.glob("*.json")) if _is_instances(f)]
+    return Tables(alone[0]) if len(alone) == 1 else None
+
+
+def _is_instances(file: Path) -> bool:
+    """Whether the file's name says so, or its beginning: other programs' JSON is not read whole to find out."""
+    if file.name.startswith("."):
+        return False
+    if any(file.match(pattern) for pattern in TRAIN_FILES + TEST_FILES):
+        return True
+    with open(file, "rb") as stream:
+        return any(f'"{key}"'.encode() in stream.read(65536) for key in LISTS)
+
+
+def _matching(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    return [f for pattern in patterns for f in sorted(folder.glob(pattern)) if not f.name.startswith(".")]
+
+
+def _beside(table: Path) -> tuple[Path | None, Path | None]:
+    """The validation and the test file beside an instances file of training data."""
+
+    def other(patterns: tuple[str, ...]) -> Path | None:
+        return next((f for f in _matching(table.parent, patterns) if f != table), None)
+
+    role = role_of(table.stem)
+    return (other(VALIDATION_FILES) if role == "train" else None), (
+        other(TEST_FILES) if role in ("train", "") else None
+    )
 
 
 def recognises(path: Path) -> bool:
-    return table_of(path) is not None
+    return tables(path) is not None
 
 
-def read(path: Path) -> Dataset:
+def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
     """Every image, with a class wherever it has an annotation of it, in the order of the file's images.
 
     InputError that lists all annotations of images or categories that the file does not have.
     """
-    table = table_of(path)
-    if table is None:
-        raise InputError(f"no instances file at '{path}'; looked for: {LOOKS_LIKE}")
-    content = _load(table, ("images", "annotations", "categories"))
-    root = table.parent.parent if table.parent.name == "annotations" else table.parent
-    try:
-        categories = sorted(content["categories"], key=lambda c: c["id"])
-        ids = np.array([str(image["file_name"]) for image in content["images"]])
-        row = {image["id"]: i for i, image in enumerate(content["images"])}
-        column = {category["id"]: i for i, category in enumerate(categories)}
-        twice = _twice("image", content["images"]) + _twice("category", categories)
-        names = tuple(str(category["name"]) for category in categories)
-        pairs = [(a["image_id"], a["category_id"], a.get("id", "?")) for a in content["annotations"]]
-        tests = [t for t in _tests(table.parent) if t != table]
-        unlabelled = _load(tests[0], ("images",))["images"] if tests else []
-        test_ids = np.array([str(image["file_name"]) for image in unlabelled], str)
-        wrong = [f"annotation {a}: image {i}, category {c}" for i, c, a in pairs if i not in row or c not in column]
-    except (KeyError, TypeError) as error:
+    found = tables(path)
+    if found is None:
+        there = several(path, is_table)
         raise InputError(
-            f"{table} (or its test file) is not in COCO's form: {type(error).__name__} {error}; expected {_FORM}"
-        ) from None
-    if twice:
-        raise InputError(f"{table} has ids that stand there twice: {listed(twice)}; give each its own")
-    if not len(ids) or not names:
-        raise InputError(f"{table} has {len(ids)} images and {len(names)} categories; at least one of each is needed")
-    if wrong:
-        raise InputError(f"{table} has annotations of images or categories that it lacks: {listed(wrong)}; mend it")
-    labels = np.zeros((len(ids), len(names)), np.uint8)
-    labels[[row[i] for i, _, _ in pairs], [column[c] for _, c, _ in pairs]] = 1
+            f"no instances file at '{path}'; looked for: {LOOKS_LIKE}"
+            + (f"; there are {listed(there)}" if there else "")
+        )
+    content = _load(found.train, LISTS, options)
+    names, labels, classes = _instances(found.train, content)
+    root = found.train.parent.parent if found.train.parent.name == "annotations" else found.train.parent
+    folder = path if path.is_dir() else root
+    located = _located(root, names, found.train, options)
+    in_validation, notes = np.empty(0, bool), [_objects_note(content)]
+    if options.split == "given":
+        located, labels, in_validation = _with_validation(found, root, located, labels, classes, options)
+    elif found.validation:
+        notes.append(f"{found.validation.name} is not used: --split given takes it as the validation split.")
+    labels, classes, more = _without_group(labels, classes, content)
+    tests = Located(np.empty(0, str), np.empty(0, str), (), {}, ())
+    if found.test:
+        tests = _located(
+            _root(found.test, root),
+            _file_names(found.test, _load(found.test, ("images",), options)),
+            found.test,
+            options,
+        )
+    reading = Reading(
+        format="coco", table=found.train.relative_to(folder).as_posix() if found.train.is_relative_to(folder) else found.train.name,
+        image_column="file_name", image_folders=located.folders, label_form="annotations", label_columns=("categories",),
+        notes=(*notes, *more, *located.notes),
+    )  # fmt: skip
     return Dataset(
-        name=root.resolve().name, folder=str(root.resolve()), ids=ids, paths=paths_of(root, ids), labels=labels,
-        class_names=names, captions=("",) * len(ids), default_side=224,
-        test_ids=test_ids, test_paths=paths_of(root, test_ids),
+        name=root.resolve().name if root != folder or path.is_file() else folder.resolve().name, folder=str(root.resolve()),
+        ids=located.ids, paths=located.paths, labels=labels, class_names=classes, captions=("",) * len(located.ids),
+        default_side=224, test_ids=tests.ids, test_paths=tests.paths, missing=located.missing | tests.missing,
+        looked_in=located.looked_in or tests.looked_in,
+        in_validation=in_validation, reading=reading,
     )  # fmt: skip
 
 
-_FORM = (
-    '{"images": [{"id", "file_name"}], "annotations": [{"image_id", "category_id"}], "categories": [{"id", "name"}]}'
-)
+def _root(table: Path, root: Path) -> Path:
+    """Where the images of another part lie: beside its own file, where each part has a folder."""
+    return root if table.parent.name == "annotations" else table.parent
+
+
+def _located(root: Path, names: list[str], table: Path, options: ReadOptions) -> Located:
+    return Images(root, options.images).locate(names, role_of(table.stem) or role_of(table.parent.name), table.name)
+
+
+def _objects_note(content: dict[str, Any]) -> str:
+    crowds = sum(1 for annotation in content["annotations"] if annotation.get("iscrowd"))
+    return f"An image has every class that one of its annotations has (annotations of crowds, which count too: {crowds:,})."
+
+
+def _with_validation(
+    found: Tables, root: Path, located: Located, labels: np.ndarray, classes: tuple[str, ...], options: ReadOptions
+) -> tuple[Located, np.ndarray, np.ndarray]:
+    """The rows of both files, and which are validation. InputError where there is no such file, or its classes are others."""
+    if not found.validation:
+        raise InputError(
+            f"--split given: there is no validation file beside {found.train}; looked for {', '.join(VALIDATION_FILES)}; take "
+            "--split random"
+        )
+    names, more, theirs = _instances(found.validation, _load(found.validation, LISTS, options))
+    if theirs != classes:
+        raise InputError(f"{found.validation} has other categories than {found.train.name}; give both the same")
+    other = _located(_root(found.validation, root), names, found.validation, options)
+    both = Located(
+        np.concatenate([located.ids, other.ids]), np.concatenate([located.paths, other.paths]),
+        tuple(dict.fromkeys(located.folders + other.folders)), located.missing | other.missing, located.notes + other.notes,
+    )  # fmt: skip
+    return both, np.concatenate([labels, more]), np.repeat([False, True], [len(labels), len(more)])
+
+
+def _instances(table: Path, content: dict[str, Any]) -> tuple[list[str], np.ndarray, tuple[str, ...]]:
+    """The images' names, their labels and the classes of an instances file."""
+    names = _file_names(table, content)
+    try:
+        categories = sorted(content["categories"], key=lambda c: c["id"])
+        row = {image["id"]: i for i, image in enumerate(content["images"])}
+        column = {category["id"]: i for i, category in enumerate(categories)}
+        twice = _twice("image", content["images"]) + _twice("category", categories)
+        classes = tuple(str(category["name"]) for category in categories)
+        pairs = [(a["image_id"], a["category_id"], a.get("id", "?")) for a in content["annotations"]]
+        wrong = [f"annotation {a}: image {i}, category {c}" for i, c, a in pairs if i not in row or c not in column]
+        texts = {*map(str, row)} | {*map(str, column)}
+        as_text = any(str(i) in texts and str(c) in texts for i, c, _ in pairs if i not in row or c not in column)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(_other_form(table, error)) from None
+    if twice:
+        raise InputError(f"{table} has ids that stand there twice: {listed(twice)}; give each its own")
+    if not len(names) or not classes:
+        raise InputError(
+            f"{table} has {len(names)} images and {len(classes)} categories; at least one of each is needed"
+        )
+    if wrong:
+        why = " (some ids are texts in one list and numbers in the other: write them alike)" if as_text else ""
+        raise InputError(
+            f"{table} has annotations of images or categories that it lacks{why}: {listed(wrong)}; mend it"
+        )
+    labels = np.zeros((len(names), len(classes)), np.uint8)
+    labels[[row[i] for i, _, _ in pairs], [column[c] for _, c, _ in pairs]] = 1
+    return names, labels, classes
+
+
+def _without_group(
+    labels: np.ndarray, classes: tuple[str, ...], content: dict[str, Any]
+) -> tuple[np.ndarray, tuple[str, ...], list[str]]:
+    """Without the first category where it is the group of all others and no image has it, as Roboflow writes it; a note."""
+    groups = {str(c.get("supercategory")) for c in content["categories"] if str(c["name"]) != classes[0]}
+    if len(classes) < 3 or labels[:, 0].any() or groups != {classes[0]}:
+        return labels, classes, []
+    return labels[:, 1:], classes[1:], [f"The category '{classes[0]}' is the group of all others and no class."]
+
+
+def _file_names(table: Path, content: dict[str, Any]) -> list[str]:
+    try:
+        lacking = [str(image.get("id", "?")) for image in content["images"] if not image.get("file_name")]
+        if lacking and any(image.get("coco_url") for image in content["images"]):
+            raise InputError(
+                f"{table} is in COCO's form without file_name: {len(lacking)} images have a coco_url alone (as LVIS has); add to each image its "
+                'file_name, such as "train2017/000000000009.jpg"'
+            )
+        return [str(image["file_name"]) for image in content["images"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(_other_form(table, error)) from None
+
+
+def _other_form(table: Path, error: Exception) -> str:
+    return f"{table} is not in COCO's form: {type(error).__name__} {error}; expected {_FORM}"
 
 
 def _twice(what: str, items: list[dict[str, Any]]) -> list[str]:
     return [f"{what} {name} ({n} times)" for name, n in Counter(item["id"] for item in items).items() if n > 1]
 
 
-def _tests(folder: Path) -> list[Path]:
-    return [f for pattern in TEST_FILES for f in sorted(folder.glob(pattern))]
-
-
-def _load(table: Path, wanted: tuple[str, ...]) -> dict[str, Any]:
+def _load(table: Path, wanted: tuple[str, ...], options: ReadOptions) -> dict[str, Any]:
+    text, _ = read_text(table, options.encoding)
     try:
-        content = json.loads(table.read_text(encoding="utf-8"))
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{table} is not JSON: {error}") from None
     lists = isinstance(content, dict) and all(isinstance(content.get(key), list) for key in wanted)

@@ -7,7 +7,9 @@ import numpy as np
 
 from common.errors import InputError, listed
 from common.files import hash_arrays
-from common.types import Dataset
+from common.images import Images
+from common.tables.text import first_line, read_text
+from common.types import NO_OPTIONS, Dataset, Reading, ReadOptions
 
 LOOKS_LIKE = "a folder with train.csv whose first line is ImageID,Labels,Caption, and data/N.jpg"
 HEADER = "ImageID,Labels,Caption"
@@ -39,8 +41,7 @@ def recognises(path: Path) -> bool:
     table = path / "train.csv"
     if not table.is_file():
         return False
-    with open(table, encoding="utf-8-sig", errors="replace") as stream:
-        return stream.readline().strip() == HEADER
+    return first_line(table).strip() == HEADER
 
 
 def parse(text: str, labelled: bool = True) -> list[tuple[str, tuple[int, ...], str]]:
@@ -71,43 +72,58 @@ def parse(text: str, labelled: bool = True) -> list[tuple[str, tuple[int, ...], 
     return records
 
 
-def _text(table: Path) -> str:
-    try:
-        with open(table, encoding="utf-8-sig", newline="") as stream:
-            return stream.read()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{table} is not UTF-8 text ({error}); save it as UTF-8") from None
-
-
-def read(path: Path, name: str = "") -> Dataset:
+def read(path: Path, options: ReadOptions = NO_OPTIONS, name: str = "") -> Dataset:
     """Every row of train.csv, and of test.csv where there is one. InputError where there is none, or where labels are
     not among the 20 outputs."""
-    records = parse(_text(path / "train.csv"))
+    text, encoding = read_text(path / "train.csv", options.encoding)
+    records = parse(text)
     if not records:
         raise InputError(f'{path / "train.csv"} has no rows; expected lines such as: 0.jpg,1 19,"a caption"')
     wrong = [
         f"{image} has label {max(present)}" for image, present, _ in records if present and max(present) >= CLASSES
     ]
     if wrong:
-        raise InputError(f"{path / 'train.csv'}: {listed(wrong)}; outputs are 0 to {CLASSES - 1}: correct these rows")
+        raise InputError(
+            f"{path / 'train.csv'}: {listed(wrong)}; outputs are 0 to {CLASSES - 1}: correct these rows, or "
+            "take --format csv, which reads any number of classes"
+        )
     labels = np.zeros((len(records), CLASSES), np.uint8)
     for i, (_, present, _) in enumerate(records):
         labels[i, list(present)] = 1
     test = path / "test.csv"
-    tests = [image for image, _, _ in parse(_text(test), labelled=False)] if test.is_file() else []
-    images = (path / "data").resolve()
+    tests = (
+        [image for image, _, _ in parse(read_text(test, options.encoding)[0], labelled=False)] if test.is_file() else []
+    )
+    images = Images(path, options.images)
+    located = images.locate([image for image, _, _ in records], "train", "train.csv")
+    test_located = images.locate(tests, "test", "test.csv")
     known = hash_arrays(labels[:100]) == KNOWN
     names = NAMES if known else {}
     return Dataset(
         name=name or path.resolve().name,
         folder=str(path.resolve()),
-        ids=np.array([image for image, _, _ in records]),
-        paths=np.array([str(images / image) for image, _, _ in records]),
+        ids=located.ids,
+        paths=located.paths,
         labels=labels,
         class_names=tuple(names.get(c, f"unused_{c}" if names else f"class_{c}") for c in range(CLASSES)),
         captions=tuple(caption for _, _, caption in records),
         default_side=224,
         published=PUBLISHED if known else {},
-        test_ids=np.array(tests, str),
-        test_paths=np.array([str(images / image) for image in tests], str),
+        test_ids=test_located.ids,
+        test_paths=test_located.paths,
+        missing=located.missing | test_located.missing,
+        looked_in=located.looked_in or test_located.looked_in,
+        class_numbers=tuple(range(CLASSES)),
+        reading=Reading(
+            format="comp5329",
+            table="train.csv",
+            encoding=encoding,
+            delimiter=",",
+            image_column="ImageID",
+            image_folders=located.folders,
+            label_form="lists",
+            label_columns=("Labels",),
+            label_separator="space",
+            notes=located.notes,
+        ),
     )

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from common.errors import InputError
 from common.files import cache_folder, write_text
 from common.formats import comp5329
-from common.types import Dataset
+from common.types import NO_OPTIONS, Dataset, ReadOptions
 
 LOOKS_LIKE = "the word 'demo': drawn on first use, needs no download"
 IMAGES = 1000
@@ -173,7 +173,7 @@ def draw(folder: Path, images: int = IMAGES) -> None:
     write_text(folder / "train.csv", "\n".join(table) + "\n")
 
 
-def read(path: Path) -> Dataset:
+def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
     """The 1,000 scenes, drawn into the cache on first use. InputError for a folder: they are drawn, not read."""
     if not recognises(path):
         raise InputError(f"--format demo draws its own images and reads none from '{path}'; take --data demo")

@@ -11,6 +11,11 @@ MOST_COLUMNS = 40  # of the 0/1 rows that are shown
 MOST_SETS = 10
 
 
+def reading_table(lines: list[tuple[str, str]]) -> Table:
+    """How the data was read (common/reading.py)."""
+    return Table("How the data was read", ("what", "read as"), tuple(lines))
+
+
 def plans_table(audits: dict[str, Any], splits: dict[str, Any]) -> Table:
     """What each plan visits, before and after balancing."""
     rows = []

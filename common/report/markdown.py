@@ -3,9 +3,10 @@
 import re
 
 from common.clock import start_text
+from common.reading import read_as
 from common.report import compared
 from common.report.ceilings import asked, ceilings_table
-from common.report.data import labels_table, plans_table, rows_table
+from common.report.data import labels_table, plans_table, reading_table, rows_table
 from common.report.differences import differences
 from common.report.table import (
     Table,
@@ -75,6 +76,8 @@ def page(results: Results) -> str:
             + "\n".join(f"- **{plain(what)}**: {plain(rest)}" for what, rest in different)
         )
     parts += [table(further_scores_table(results)), table(epochs_table(results))]
+    if run.reading:
+        parts.append(table(reading_table(read_as(run.reading, run.class_names, run.percentiles))))
     parts += [table(plans_table(run.audits, run.splits)), linked(data_figures(results))]
     parts += [table(labels_table(run.class_names, run.audits))]
     if run.first_rows:

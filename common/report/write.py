@@ -38,7 +38,8 @@ def text_of(results: Results) -> str:
 
 
 def write_predictions(folder: Path, results: Results) -> None:
-    """predictions.csv of every trial that has seen a test table, in the competition's form: labels by their numbers."""
+    """predictions.csv of every trial that has seen a test table, in the competition's form: labels by the table's own numbers,
+    or by their places where its labels are names."""
     for row in results.rows:
         trial, spec = folder / "trials" / row.record.spec.name, row.record.spec
         if row.record.status != "ok" or not spec.feed.test_images:
@@ -48,7 +49,8 @@ def write_predictions(folder: Path, results: Results) -> None:
             rows = plan["test_rows"] - results.run.rows  # numbered on from the labelled ones
         with np.load(folder / spec.feed.labels) as arrays:
             ids = arrays["test_ids"][rows]
-        labels = [" ".join(map(str, np.flatnonzero(c))) for c in chosen]
+        numbers = np.array(results.run.class_numbers or range(chosen.shape[1]))
+        labels = [" ".join(map(str, numbers[c])) for c in chosen]
         write_text(trial / "predictions.csv", pd.DataFrame({"ImageID": ids, "Labels": labels}).to_csv(index=False))
 
 

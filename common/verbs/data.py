@@ -10,8 +10,8 @@ def main(arguments: list[str]) -> int:
 
     parser = Parser(
         prog="run_bench.py data",
-        description="Look at a data set without training: counts, label sets, distribution, samples, and what a model's "
-        "F1 will lie between.",
+        description="Look at a data set without training: how it is read, counts, label sets, distribution, samples, and what "
+        "a model's F1 will lie between. Every image is decoded once; bad ones end it with exit code 2, as they would a run.",
     )
     data_flags(parser)
     parser.add_argument(
@@ -19,13 +19,23 @@ def main(arguments: list[str]) -> int:
     )
     given = parser.given(arguments)
 
+    from common import prepare
+    from common.progress import filling
+    from common.reading import described
+    from common.report.data import reading_table
     from common.report.terminal import Console, show
-    from common.survey import write_survey
+    from common.survey import check_images, write_survey
     from common.types import Settings
 
-    console = Console()
-    page, tables = write_survey(Settings(**given))
-    for table in tables:
+    console, settings = Console(), Settings(**given)
+    dataset = prepare.read_data(settings)
+    show(console, reading_table(described(dataset, settings.percentiles)))  # before anything is decoded
+    page, tables = write_survey(settings, dataset)
+    for table in tables[1:]:
         show(console, table)
     console.print(f"\npage: {page}", highlight=False, soft_wrap=True)
+    with filling(console) as (say, progress):
+        check_images(settings, dataset, say, progress)
+    n = len(dataset) + len(dataset.test_ids)
+    console.print(f"all {n:,} images can be decoded", highlight=False)
     return 0

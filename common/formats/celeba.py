@@ -1,0 +1,54 @@
+"""CelebA's list of attributes: a count, the attributes' names, and a line of 1 and -1 for each image."""
+
+from pathlib import Path
+
+from common.errors import InputError, listed
+from common.formats.csv import dataset_of
+from common.images import is_image_name
+from common.tables.files import Tables
+from common.tables.text import SHOWN, Table, first_line, read_text
+from common.types import NO_OPTIONS, Dataset, ReadOptions
+
+LOOKS_LIKE = (
+    "list_attr_*.txt: a line with the number of images, one with the attributes' names, and 1 or -1 for each image"
+)
+
+
+def table_of(path: Path) -> Path | None:
+    """The list that `path` is or holds."""
+    if path.is_file():
+        return path if _is_list(path) else None
+    found = (
+        [f for f in sorted(path.glob("*.txt")) if not f.name.startswith(".") and _is_list(f)] if path.is_dir() else []
+    )
+    return found[0] if len(found) == 1 else None
+
+
+def _is_list(file: Path) -> bool:
+    return file.suffix.lower() == ".txt" and first_line(file).strip().isdecimal()
+
+
+def recognises(path: Path) -> bool:
+    return table_of(path) is not None
+
+
+def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
+    """Every image of the list. InputError that lists the lines with another number of values than there are names."""
+    table = table_of(path)
+    if table is None:
+        raise InputError(f"no list of attributes at '{path}'; looked for: {LOOKS_LIKE}")
+    return dataset_of(Tables(table), path, options, read_list, "celeba")
+
+
+def read_list(path: Path, options: ReadOptions) -> Table:
+    text, encoding = read_text(path, options.encoding)
+    lines = text.splitlines()
+    names = lines[1].split() if len(lines) > 1 else []
+    rows = [(number, line.split()) for number, line in enumerate(lines[2:], start=1) if line.strip()]
+    wrong = [f"row {n}: '{' '.join(cells)[:SHOWN]}'" for n, cells in rows if len(cells) != len(names) + 1]
+    if wrong or not rows or not is_image_name(rows[0][1][0]):
+        raise InputError(f"{path} is not such a list: {listed(wrong) or 'it names no image'}; expected {LOOKS_LIKE}")
+    if (told := int(lines[0].strip())) != len(rows):
+        raise InputError(f"{path} says that it has {told:,} images, and has lines for {len(rows):,}: is it whole?")
+    cells = tuple(zip(*(cells for _, cells in rows)))
+    return Table(path, ("image", *names), cells, tuple(n for n, _ in rows), encoding, "space")

@@ -1,0 +1,105 @@
+"""Pascal VOC: Annotations/*.xml with the objects of each image, and the images in JPEGImages."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from common.errors import InputError, listed
+from common.images import Images
+from common.types import NO_OPTIONS, Dataset, Reading, ReadOptions
+
+LOOKS_LIKE = (
+    "a folder with Annotations/*.xml (an <object><name> for each object) and the images in JPEGImages or beside it"
+)
+MOST_BYTES = 10_000_000  # of one annotation
+
+
+def _annotations(path: Path) -> list[Path]:
+    for folder in (path / "Annotations", path / "annotations", path):
+        found = [f for f in sorted(folder.glob("*.xml")) if not f.name.startswith(".")] if folder.is_dir() else []
+        if found:
+            return found
+    return []
+
+
+def recognises(path: Path) -> bool:
+    return bool(_annotations(path))
+
+
+def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
+    """An image for each annotation, with the classes of its objects, `difficult` ones too. InputError that lists the files
+    which cannot be read."""
+    files = _annotations(path)
+    if not files:
+        raise InputError(f"no annotations at '{path}'; looked for: {LOOKS_LIKE}")
+    names, objects, wrong = [], [], []
+    for file in files:
+        try:
+            name, found = _annotation(file)
+        except (ElementTree.ParseError, ValueError, LookupError) as error:
+            wrong.append(f"{file.name} ({error})")
+            continue
+        names.append(name)
+        objects.append(found)
+    if wrong:
+        raise InputError(
+            f"{files[0].parent} has annotations that cannot be read: {listed(wrong)}; mend them, or take them out"
+        )
+    classes = sorted({name for found in objects for name in found})
+    place = {name: c for c, name in enumerate(classes)}
+    labels = np.zeros((len(files), len(classes)), np.uint8)
+    for i, found in enumerate(objects):
+        labels[i, [place[name] for name in found]] = 1
+    located = Images(path, options.images).locate(names, "", f"{files[0].parent.name}/")
+    in_validation, notes = _author_split(path, files, options)
+    reading = Reading(
+        format="voc", table=f"{files[0].parent.relative_to(path).as_posix()}/*.xml", image_column="filename",
+        image_folders=located.folders, label_form="annotations", label_columns=("object/name",),
+        notes=("An image has every class of its objects, difficult and truncated ones too.", *located.notes, *notes),
+    )  # fmt: skip
+    return Dataset(
+        name=path.resolve().name, folder=str(path.resolve()), ids=located.ids, paths=located.paths, labels=labels,
+        class_names=tuple(classes), captions=("",) * len(files), default_side=224, missing=located.missing,
+        looked_in=located.looked_in,
+        in_validation=in_validation, reading=reading,
+    )  # fmt: skip
+
+
+def _annotation(file: Path) -> tuple[str, list[str]]:
+    """The image's name and its objects' names. Entities are refused: a few bytes can stand for gigabytes."""
+    data = file.read_bytes()
+    if len(data) > MOST_BYTES or b"<!ENTITY" in data:
+        raise ValueError("larger than 10 MB, or with entities of its own")
+    root = ElementTree.fromstring(data)
+    name = (root.findtext("filename") or "").strip()
+    found = [(item.findtext("name") or "").strip() for item in root.iter("object")]
+    if root.tag != "annotation" or not all(found):
+        raise ValueError("expected <annotation> with <filename> and an <object><name> for each object")
+    return name or file.stem, found
+
+
+def _author_split(path: Path, files: list[Path], options: ReadOptions) -> tuple[np.ndarray, list[str]]:
+    """Which images are validation by ImageSets/Main/val.txt. InputError where that is asked for and not there, or leaves
+    images out."""
+    lists = path / "ImageSets" / "Main"
+    train, val = lists / "train.txt", lists / "val.txt"
+    there = train.is_file() and val.is_file()
+    if options.split != "given":
+        return np.empty(0, bool), [
+            "ImageSets/Main is not used: --split given takes its train.txt and val.txt."
+        ] if there else []
+    if not there:
+        raise InputError("--split given: no ImageSets/Main/train.txt and val.txt; take --split random")
+    parts = {
+        line.split()[0]: part
+        for part, file in ((False, train), (True, val))
+        for line in file.read_text("utf-8").splitlines()
+        if line.split()
+    }
+    lacking = [file.stem for file in files if file.stem not in parts]
+    if lacking:
+        raise InputError(
+            f"--split given: {len(lacking)} images are in neither train.txt nor val.txt: {listed(lacking)}; take --split random"
+        )
+    return np.array([parts[file.stem] for file in files]), []

@@ -1,0 +1,118 @@
+"""How a data set was read, in words, and what no reading may be."""
+
+from collections import Counter
+
+from common.errors import InputError, listed
+from common.scores import labels_picked
+from common.types import Dataset, Reading
+
+MOST_SHOWN = 8  # names of classes or columns in a line
+SIGNS = {"\t": "tab", " ": "space", "": ""}
+
+
+def check(dataset: Dataset) -> None:
+    """InputError where no run could make sense of what was read: an image in two rows, twin classes, nothing to tell apart."""
+    check_names(dataset)
+    table = f"'{dataset.name}'" + (f" ({dataset.reading.table})" if dataset.reading else "")
+    twins = [f"'{name}' ({n} times)" for name, n in Counter(dataset.class_names).items() if n > 1]
+    if twins:
+        raise InputError(f"{table} has several classes of one name: {listed(twins)}; rename them, or join them to one")
+    if not len(dataset) or not dataset.labels.any():
+        raise InputError(
+            f"{table}: no image has a label ({len(dataset):,} images, {len(dataset.class_names)} classes); nothing can be "
+            "learned from it: is the right column read? name it with --label-columns NAME"
+        )
+    if len(dataset.class_names) == 1:
+        (name,) = dataset.class_names
+        raise InputError(
+            f"{table} has a single class, '{name}'; scores need two or more, since each image's labels are those whose scores "
+            "lie above a percentile of that image's own scores: name more columns, or, where the cells are 0 and 1, read them "
+            f"as two classes with --label-columns '{name}'"
+        )
+
+
+def check_names(dataset: Dataset) -> None:
+    """InputError that lists every image that stands in several rows."""
+    column = f" (column '{dataset.reading.image_column}')" if dataset.reading and dataset.reading.image_column else ""
+    for what, ids, paths in (("", dataset.ids, dataset.paths), (" test", dataset.test_ids, dataset.test_paths)):
+        of = dict(zip(paths.tolist(), ids.tolist()))
+        twice = [f"'{of[path]}' ({n} rows)" for path, n in Counter(paths.tolist()).items() if n > 1]
+        if twice:
+            raise InputError(
+                f"{len(twice)} of the{what} images of '{dataset.name}'{column} stand in several rows: {listed(twice)}; an image "
+                "in both splits would flatter every score: keep one row for each, with all its labels"
+            )
+
+
+Line = tuple[str, str]  # what, and its value
+
+
+def described(dataset: Dataset, percentiles: tuple[float, ...] = ()) -> list[Line]:
+    """What was read from where, in the order in which a reader asks; with what is not there."""
+    if dataset.reading is None:
+        return []
+    lines = read_as(dataset.reading, dataset.class_names, percentiles)
+    if dataset.missing:
+        n, reason = len(dataset) + len(dataset.test_ids), next(iter(dataset.missing.values()))
+        lines.append(("images that are not there", f"{len(dataset.missing):,} of {n:,}, the first: {reason}"))
+    if len(dataset.in_validation):
+        n = int(dataset.in_validation.sum())
+        lines.append(("author's split", f"{len(dataset) - n:,} images to train, {n:,} to validate"))
+    return lines
+
+
+def read_as(reading: Reading, class_names: tuple[str, ...], percentiles: tuple[float, ...]) -> list[Line]:
+    """The reading of a data set: its table, columns and folders, and notes on what a user may want otherwise."""
+    folders = _shown(reading.image_folders) or "no folder: none was found"
+    lines = [("table", _table(reading)), ("image column", reading.image_column), ("images in", folders)]
+    lines += [("labels", _labels(reading)), ("classes", f"{len(class_names)}: {_shown(class_names)}")]
+    if reading.unused_columns:
+        columns = [f"{column.name} ({column.reason})" for column in reading.unused_columns]
+        shown = "; ".join(columns[:MOST_SHOWN]) + ("; ..." if len(columns) > MOST_SHOWN else "")
+        lines.append(("columns not used", shown))
+    notes = (*reading.notes, *_case_notes(class_names), *_percentile_notes(len(class_names), percentiles))
+    return lines + [("note", note) for note in notes]
+
+
+def _table(reading: Reading) -> str:
+    parts = [f"{reading.format} format"] + ([reading.encoding] if reading.encoding else [])
+    if reading.delimiter:
+        parts.append(f"cells separated by {SIGNS.get(reading.delimiter, reading.delimiter)}")
+    return f"{reading.table} ({', '.join(parts)})"
+
+
+def _labels(reading: Reading) -> str:
+    columns = _shown(reading.label_columns)
+    if reading.label_form in ("0/1 columns", "annotations"):
+        return f"{reading.label_form}: {columns}"
+    if reading.label_form == "one name":
+        return f"one name in each cell of the column {columns}"
+    sign = SIGNS.get(reading.label_separator, reading.label_separator)
+    return f"{reading.label_form} in the column {columns}" + (f", separated by {sign}" if sign else "")
+
+
+def _shown(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:MOST_SHOWN]) + (", ..." if len(names) > MOST_SHOWN else "")
+
+
+def _case_notes(names: tuple[str, ...]) -> list[str]:
+    """Classes that differ in case or spaces alone: two spellings of one, most likely."""
+    spellings: dict[str, list[str]] = {}
+    for name in names:
+        spellings.setdefault(" ".join(name.lower().split()), []).append(name)
+    return [
+        f"{' and '.join(map(repr, found))} are different classes." for found in spellings.values() if len(found) > 1
+    ]
+
+
+def _percentile_notes(classes: int, percentiles: tuple[float, ...]) -> list[str]:
+    """Of few classes, several percentiles pick equally many labels of every image."""
+    picked: dict[int, list[str]] = {}
+    for p in percentiles:
+        picked.setdefault(labels_picked(p, classes), []).append(f"{p:g}")
+    return [
+        f"With {classes} classes the percentiles {', '.join(same)} all pick {n} label{'' if n == 1 else 's'} of an image, so "
+        "their scores are the same."
+        for n, same in picked.items()
+        if len(same) > 1
+    ]

@@ -1,0 +1,76 @@
+"""PURE: what one cell means: missing, present, absent, a list of names."""
+
+import ast
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+# What pandas reads as missing, and what programs write for an empty list.
+MISSING = set("#n/a|#n/a n/a|#na|-nan|<na>|n/a|na|null|nan|none|nil|[]|()|{}|set()|['']|[\"\"]".split("|")) | {""}
+NUMBER = re.compile(r"[+-]?\d{1,18}(?:\.0*)?(?:[eE][+-]?0+)?")
+WORDS = {"true": 1, "false": 0, "yes": 1, "no": 0}
+LETTERS = ({"t": 1, "f": 0}, {"y": 1, "n": 0})
+BLANK = -2  # beside 1, 0 and the cell's own -1
+
+
+def is_missing(cell: str) -> bool:
+    return cell.lower() in MISSING
+
+
+def coded(cells: Sequence[str]) -> tuple[int, ...] | None:
+    """1, 0, -1 and BLANK for the cells of a 0/1 column in any spelling: 1.000000, True, yes. None where a cell is something
+    else, or all are blank."""
+    distinct = dict.fromkeys(cells)  # few in such a column, whatever its length
+    letters = next((words for words in LETTERS if {cell.lower() for cell in distinct if cell} == words.keys()), {})
+    values = {}
+    for cell in distinct:
+        values[cell] = value = _code(cell, WORDS | letters)
+        if value is None:
+            return None
+    return tuple(values[cell] for cell in cells) if any(v != BLANK for v in values.values()) else None
+
+
+def is_binary(cells: Sequence[str]) -> bool:
+    """Whether a column is 0/1 in some spelling, with unknown values perhaps."""
+    return coded(cells) is not None
+
+
+def _code(cell: str, words: dict[str, int]) -> int | None:
+    if is_missing(cell):
+        return BLANK
+    if (word := cell.lower()) in words:
+        return words[word]
+    if NUMBER.fullmatch(cell) and abs(number := int(float(cell))) <= 1:
+        return number
+    return None
+
+
+def is_list(cell: str) -> bool:
+    return cell.startswith(("[", "(", "{")) and cell.endswith(("]", ")", "}"))
+
+
+def parse_list(cell: str) -> list[Any] | None:
+    """The items of a list as Python, JSON or NumPy write it; None where it is none of names, numbers or truth values."""
+    if found := _numpy_list(cell[1:-1].strip()):
+        return found  # before Python's reader, to which two texts without a comma between them are one
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            continue
+        if isinstance(found, list | tuple | set) and all(isinstance(item, str | int | float) for item in found):
+            return sorted(found, key=str) if isinstance(found, set) else list(found)
+        return None
+    return None
+
+
+def _numpy_list(inside: str) -> list[Any] | None:
+    """['a' 'b'] and [0. 1. 1.], which NumPy prints without commas."""
+    words = inside.split()
+    if len(words) > 1 and all(re.fullmatch(r"[+-]?\d{1,18}\.?\d*", word) for word in words):
+        return [float(word) for word in words]
+    pieces = re.findall(r"'([^']*)'|\"([^\"]*)\"", inside)
+    if len(pieces) > 1 and re.fullmatch(r"(?:(?:'[^']*'|\"[^\"]*\")\s*)+", inside):
+        return [a or b for a, b in pieces]
+    return None
