@@ -11,6 +11,7 @@ from common.check import FLOOR, MACHINE, Baseline, Summary
 from common.clock import in_order
 from common.stats import WORTH, over_seeds
 
+DATA = ("labels", "images")  # of a row's context: a step may be theirs
 LEAST = 3  # runs before one that can be told from them
 LEVEL = 0.99  # of the interval in which a further run is expected
 HOW = (
@@ -108,7 +109,8 @@ def _series(label: str, machine: str, found: list[tuple[str, Baseline, Summary]]
             values = np.array(list(row.metrics[metric].values.values()))
             interval = over_seeds(values)
             bounds = (max(interval.low, 0.0), interval.high) if interval else (None, None)  # none of them is negative
-            point = Point(run.run, started, float(values.mean()), *bounds, run.context)
+            data = {name: row.context[name] for name in DATA if row.context.get(name)}
+            point = Point(run.run, started, float(values.mean()), *bounds, run.context | data)
             points.setdefault(metric, []).append(point)
     return Series(
         label, machine, {metric: tuple(p) for metric, p in points.items()},

@@ -16,7 +16,7 @@ from common.bad_images import check_missing, without_bad
 from common.balance import audit
 from common.decode import decode
 from common.errors import InputError
-from common.files import PROJECT, check_writable, hash_arrays, hold, use_cache, write_arrays, write_json
+from common.files import PROJECT, cache_folder, check_writable, hash_arrays, hold, use_cache, write_arrays, write_json
 from common.machine import cores, limits_note, machine, made_by
 from common.naming import check_free, new_folder, run_name, trial_name
 from common.pixels import read_contents, store
@@ -288,9 +288,17 @@ def record(
         labels="labels.npz", splits=splits, audits=audits, machine=machine(), folder=below(PROJECT, folder),
         trials=tuple(spec.name for spec in specs), notes=tuple(notes), asked_device=settings.device,
         reading=dataset.reading, class_numbers=dataset.class_numbers,
-        pixels_hash=pixels.hash, decoded=pixels.decoded, decode_s=pixels.seconds, first_rows={str(dataset.ids[row]): tuple(map(int, dataset.labels[row])) for row in first},
+        pixels_hash=pixels.hash, images_hash=images_hash(dataset, pixels), decoded=pixels.decoded, decode_s=pixels.seconds, first_rows={str(dataset.ids[row]): tuple(map(int, dataset.labels[row])) for row in first},
         settings=settings.model_dump(), made_by=made_by(),
     )  # fmt: skip
+
+
+def images_hash(dataset: Dataset, pixels: Pixels) -> str:
+    """Of the labelled images' files, in order. Empty for images that the harness draws itself: their bytes change with the
+    version of the library that draws them, and what that changes is for `check` to show."""
+    if Path(dataset.folder).is_relative_to(cache_folder().resolve()):
+        return ""
+    return hash_arrays(read_contents(pixels.folder)[: len(dataset)])
 
 
 def described(dataset: Dataset, plans: dict[Key, Plan]) -> tuple[dict[str, Any], dict[str, Any]]:

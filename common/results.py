@@ -84,6 +84,7 @@ class RunRecord(Value):
     folder: str = ""  # from the project's folder: the commands that repeat a trial name it so
     asked_device: str = "auto"
     pixels_hash: str = ""
+    images_hash: str = ""  # of what the image files hold; empty: drawn by the harness, or of an older run
     predict_at: float = 90.0
     first_rows: dict[str, tuple[int, ...]] = {}  # a few images' 0/1 rows
     settings: dict[str, Any] = {}  # what the user asked for, to make the same run again
