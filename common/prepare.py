@@ -20,6 +20,7 @@ from common.files import PROJECT, cache_folder, check_writable, hash_arrays, hol
 from common.machine import cores, limits_note, machine, made_by
 from common.naming import check_free, new_folder, run_name, trial_name
 from common.pixels import read_contents, store
+from common.preflight import TryOuts, check_packages
 from common.reading import check
 from common.reading import described as reading_lines
 from common.results import RunRecord
@@ -57,6 +58,7 @@ def make_run(
         check_free(Path(settings.results_dir) / settings.name)
     use_cache()
     jobs, notes = select.jobs(settings)
+    check_packages(jobs)
     device.check_several(settings, jobs)
     dataset = read_data(settings)
     if settings.track:
@@ -67,13 +69,19 @@ def make_run(
     on, device_notes = device.choose(settings.device, [job.framework for job in jobs])
     # What can be refused without decoding is refused before it; which rows a run may start from is known only after.
     balances = tuple(dict.fromkeys(job.balance for job in jobs))
-    draw_plans(settings, dataset, balances, np.arange(len(dataset)), np.arange(0))
+    everyone = draw_plans(settings, dataset, balances, np.arange(len(dataset)), np.arange(0))
+    launching = process(settings, on, max(settings.devices))
+    loading.launcher(settings.launcher).check(launching, settings.address)
     initial = find_weights(settings, jobs, {}, dataset, say)
+    tried = TryOuts(settings, dataset.labels.shape[1], settings.image_size or dataset.default_side, say)
+    initial = tried.check_models(initial)
+    tried.check_batches(initial, everyone)
     pixels = decode_all(settings, dataset, say, progress)
     usable, test_rows, bad_notes = without_bad(settings, dataset, pixels.bad)
     plans = draw_plans(settings, dataset, balances, usable, test_rows)
     if settings.init_from:
         initial = find_weights(settings, jobs, plans, dataset, say)
+    tried.check_batches(initial, plans)  # images that cannot be decoded may be gone
     folder = new_folder(Path(settings.results_dir), settings.name, run_name(settings, jobs, dataset))
     try:
         hold(folder)
@@ -253,19 +261,23 @@ def write_specs(
             seed = settings.seed + repeat
             found = initial[seed, job]
             path = below(folder, Path(found.path)) if found.path else ""
-            process = ProcessSpec(
-                device=on, deterministic=settings.deterministic, threads=settings.threads or cores(), devices=devices,
-                timeout_s=settings.timeout_s, stall_s=settings.stall_s,
-            )  # fmt: skip
             spec = TrialSpec(
                 name=trial_name(len(specs) + 1, job, lane, devices, seed), lane=lane, features=settings.features,
                 ceilings=settings.ceilings, peaks_of=others if settings.ceilings and not specs else (), framework=job.framework, model=job.model,
                 weights=found.model_copy(update={"path": path}), recipe=recipe(settings, job, found),
-                feed=feeds[seed, job.balance], process=process, seed=seed, repeat=repeat,
+                feed=feeds[seed, job.balance], process=process(settings, on, devices), seed=seed, repeat=repeat,
             )  # fmt: skip
             write_json(folder / "trials" / spec.name / "spec.json", spec.model_dump())
             specs.append(spec)
     return specs
+
+
+def process(settings: Settings, on: str, devices: int) -> ProcessSpec:
+    """How a trial's process is set up."""
+    return ProcessSpec(
+        device=on, deterministic=settings.deterministic, threads=settings.threads or cores(), devices=devices,
+        timeout_s=settings.timeout_s, stall_s=settings.stall_s,
+    )  # fmt: skip
 
 
 def record(
