@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from common import loading
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -P` and PYTHONSAFEPATH leave it out
+
+from common import encoding, loading
 from common.errors import InputError, unknown
 from common.signals import listen, uninterrupted
 
@@ -57,35 +59,39 @@ def carried_out(console: Any, folder: Path, run: Any, specs: list, given: dict[s
     """Run the trials; True where Ctrl-C stopped them. A full disk, most likely, is an InputError: what is done is kept."""
     from common import gate
     from common.progress import Display, announce
+    from common.rescue import go_on_with
     from common.words import command
 
     announce(console, run, specs)
     try:
-        gate.before(folder, specs, Display(console).say)
-        asked = run.settings | given
-        loading.launcher(asked["launcher"]).run_trials(folder, specs, console, "resume" in given, asked["address"])
+        with go_on_with(command("--resume", folder), folder):
+            gate.before(folder, specs, Display(console).say)
+            asked = run.settings | given
+            loading.launcher(asked["launcher"]).run_trials(folder, specs, console, "resume" in given, asked["address"])
     except KeyboardInterrupt:
         return True
-    except (OSError, InputError) as error:
-        raise InputError(f"{error}; when that is mended, go on with: {command('--resume', folder)}") from error
     return False
 
 
 def reported(console: Any, folder: Path) -> Any:
-    """The run's Results, read from its files, written as a report and shown."""
-    from common.report.terminal import show_results
-    from common.report.write import write_report
+    """The run's Results, read from its files, written as a report, shown, and sent where that was asked."""
+    from common.rescue import go_on_with
     from common.words import command
 
-    try:
+    with go_on_with(command("report", folder), folder):
+        from common.report.terminal import show_results
+        from common.report.write import write_report
+
         with uninterrupted():
             results = write_report(folder)
             show_results(console, results, folder)
-        if name := results.run.settings.get("track"):  # a server may not answer for minutes: Ctrl-C ends it
-            console.print(f"sent to {loading.tracker(name).send(results, folder)}", highlight=False, soft_wrap=True)
-    except OSError as error:
-        again = command("report", folder)
-        raise InputError(f"{error}; the trials' results are kept: when that is mended, run: {again}") from error
+    if name := results.run.settings.get("track"):  # a server may not answer for minutes: Ctrl-C ends it
+        again = command("report", folder, "--track", name)
+        try:
+            with go_on_with(again, folder):
+                console.print(f"sent to {loading.tracker(name).send(results, folder)}", highlight=False, soft_wrap=True)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"the records were not sent; to send them, run: {again}") from None
     return results
 
 
@@ -98,6 +104,7 @@ def nothing_empty(arguments: list[str]) -> None:
 
 
 def main(arguments: list[str]) -> int:
+    encoding.show_what_fits()
     listen()
     try:
         nothing_empty(arguments)
@@ -112,7 +119,10 @@ def main(arguments: list[str]) -> int:
 
         return printed(verb, [word for word in words if word != "--json"])
     except (InputError, OSError, UnicodeError) as error:  # the last two: what cannot be read or written
-        print(f"run_bench.py: error: {error}", file=sys.stderr)
+        from common.files import os_error_text
+
+        text = os_error_text(error) if isinstance(error, OSError) else error
+        print(f"run_bench.py: error: {text}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print(*(f"\nrun_bench.py: {words}" for words in stop.args), file=sys.stderr)
@@ -120,4 +130,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    encoding.use_utf8_names()
     sys.exit(main(sys.argv[1:]))

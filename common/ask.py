@@ -12,6 +12,7 @@ from common.errors import InputError
 from common.files import read_json, write_json
 from common.initial import save_weights
 from common.loading import load_adapter
+from common.tryout import try_out
 from common.types import BuildSpec, ModelSpec, ProcessSpec, WeightsSpec
 
 
@@ -32,8 +33,8 @@ def preprocessing(adapter: Any, model: str) -> dict[str, Any]:
 
 def export(adapter: Any, model: str, variant: str, source: str, target: str, named: bool) -> str:
     """Write `source` as canonical tensors to the safetensors file `target`; named: with the library's preprocessing."""
-    tensors, usual = adapter.export(ModelSpec(name=model, variant=variant), source)
-    save_weights(Path(target), tensors, ModelSpec(name=model, variant=variant), usual if named else None)
+    tensors, usual, *notes = adapter.export(ModelSpec(name=model, variant=variant), source)
+    save_weights(Path(target), tensors, ModelSpec(name=model, variant=variant), usual if named else None, *notes)
     return target
 
 
@@ -51,7 +52,7 @@ def trace(adapter: Any, spec: dict, weights: dict, batch: str, recorded: str, ta
 
 QUESTIONS = {
     "models": models, "environment": environment, "preprocessing": preprocessing, "export": export, "trace": trace,
-    "peaks": ceilings.every_peak,
+    "peaks": ceilings.every_peak, "try_out": try_out,
     **rates.QUESTIONS,
 }  # fmt: skip
 

@@ -101,6 +101,7 @@ def _summary(label: str, rows: list[Row], results: Results) -> Summary:
     context = {
         "pixels": run.pixels_hash,
         "labels": spec.feed.labels_hash,
+        "images": run.images_hash,
         "initial weights": spec.weights.sha256,
         **how(rows),
     }
@@ -218,13 +219,33 @@ def _lost(old: Summary, new: Summary, seeds: list[str]) -> list[str]:
 
 
 def not_the_same(old: Summary, new: Summary) -> list[str]:
-    """In what settings, and in which common seed's plan, two rows differ."""
+    """In what settings, in what data, and in which common seed's plan, two rows differ."""
     common = sorted(old.plans.keys() & new.plans.keys())
-    return _differing(*(_whole(row.settings) for row in (old, new))) + [
-        f"plan of seed {seed} (images, split, balance, order or epochs)"
-        for seed in common
-        if old.plans[seed] != new.plans[seed]
-    ]
+    return (
+        _differing(*(_whole(row.settings) for row in (old, new)))
+        + _other_data(old, new)
+        + [
+            f"plan of seed {seed} (images, split, balance, order or epochs)"
+            for seed in common
+            if old.plans[seed] != new.plans[seed]
+        ]
+    )
+
+
+def _other_data(old: Summary, new: Summary) -> list[str]:
+    """What of the data changed under the same name, as far as both sides know it.
+
+    Labels are numbers of a table: equal on all machines. Images are others where both their files and their pixels are:
+    another version of the decoder may give other pixels of the same files, and files that were written anew without loss,
+    or with other metadata, give the same pixels.
+    """
+
+    def differ(what: str) -> bool:
+        a, b = old.context.get(what), new.context.get(what)
+        return bool(a and b and a != b)
+
+    found = ["labels (under the same name)"] if differ("labels") else []
+    return found + (["images (under the same name)"] if differ("images") and differ("pixels") else [])
 
 
 def _whole(settings: dict[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,9 @@ def environment(threads: int, device: str, policy: str = "") -> dict[str, str]:
     variables = with_policy(os.environ, policy) | {
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
         "PYTHONUNBUFFERED": "1",
+        # Logs and file names are UTF-8, whatever the locale.
+        "PYTHONUTF8": "1",
+        "PYTHONIOENCODING": "utf-8",
         "FRAMEWORK_BENCH_CHILD": str(os.getpid()),
         # The kernel's start time of a process is counted from a rounded boot time: it was .8 s off.
         STARTED: str(time.time()),
@@ -155,7 +158,7 @@ def ask(
         threads = threads or cores()
         process = {"device": device, "deterministic": deterministic, "threads": threads, "timeout_s": 0}
         said = {"framework": framework, "question": question, "process": process, "values": values}
-        request.write_text(json.dumps(said))
+        request.write_text(json.dumps(said), encoding="utf-8")
         with open(log, "wb") as stream:
             child = start("common.ask", [str(request), str(answer)], threads, device, stream)
             try:

@@ -11,6 +11,10 @@ class InputError(Exception):
     """Bad input. The message says what, where, the choices and the next step."""
 
 
+class ImageSizeError(InputError):
+    """A model does not take images of the asked side. The message names one that it takes."""
+
+
 class OtherSchema(InputError):
     """A file of another version of the harness: what it holds cannot be compared."""
 

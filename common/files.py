@@ -20,12 +20,13 @@ from common.words import size_text
 
 PROJECT = Path(__file__).resolve().parent.parent
 LEFT = re.compile(r"\..+\.[a-z0-9_]{8}(\.[^.]*)?")  # a temporary file's name, as mkstemp makes it
+CACHE = "FRAMEWORK_BENCH_CACHE"
 POLL_S = 2.0  # of a folder that another process has
 
 
 def cache_folder() -> Path:
     """Where data that can be made again lies (FRAMEWORK_BENCH_CACHE, or .cache in the project)."""
-    return Path(os.environ.get("FRAMEWORK_BENCH_CACHE") or PROJECT / ".cache")
+    return Path(os.environ.get(CACHE) or PROJECT / ".cache")
 
 
 @contextlib.contextmanager
@@ -48,7 +49,7 @@ _held: list[IO[str]] = []  # open, and so locked, until the process ends
 
 def hold(folder: Path, through_exec: bool = False) -> None:
     """Keep the folder to this process as long as it lives, or to what it execs into too. InputError where another has it."""
-    stream = open(folder / ".lock", "w")
+    stream = open(folder / ".lock", "w", encoding="utf-8")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -75,8 +76,32 @@ def cache_to_itself() -> Iterator[bool]:
 
 
 def _cache_lock() -> IO[str]:
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    return open(cache_folder() / ".in-use", "w")
+    """InputError where the cache cannot be written, e.g. on a read-only disk."""
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        return open(cache_folder() / ".in-use", "w", encoding="utf-8")
+    except OSError as error:
+        raise InputError(os_error_text(error)) from None
+
+
+def os_error_text(error: OSError) -> str:
+    """The system's own words; of the cache, with the variable that puts it elsewhere."""
+    names = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    if not any(name.absolute().is_relative_to(cache_folder().absolute()) for name in names):
+        return str(error)
+    return (
+        f"the cache folder '{cache_folder()}' cannot be written ({error.strerror}: '{names[0]}'); decoded images and converted "
+        f"weights go there: set {CACHE} to a folder that can be written"
+    )
+
+
+def check_writable(folder: Path, flag: str) -> None:
+    """InputError where the folder cannot be made, or cannot be written; it is not made here. flag: that names another."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"{flag} {folder}: Not a directory: '{there}'; name a folder that can be written")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{flag} {folder}: '{there}' cannot be written; name a folder that can be written")
 
 
 def sweep(folder: Path) -> None:
@@ -109,7 +134,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The file's value. UTF-8, or what Windows' editors and shells write: a byte order mark, UTF-16."""
+    return json.loads(path.read_bytes())
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
@@ -148,7 +174,7 @@ class Rows:
 def locked(folder: Path, waiting: Callable[[float], None] = lambda waited_s: None) -> Iterator[None]:
     """The folder, made if need be, to this process alone; others wait, and are told so at once and every few seconds."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as lock:
+    with open(folder / "lock", "w", encoding="utf-8") as lock:
         waited_s = 0.0
         while not _taken(lock):
             waiting(waited_s)

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from common.check import FLOOR, MACHINE, Baseline, Summary
+from common.clock import in_order
 from common.openmp import FACT
 from common.stats import WORTH, over_seeds
 
+DATA = ("labels", "images")  # of a row's context: a step may be theirs
 LEAST = 3  # runs before one that can be told from them
 LEVEL = 0.99  # of the interval in which a further run is expected
 HOW = (
@@ -58,7 +60,7 @@ def history(runs: Iterable[tuple[str, Baseline]]) -> list[Series]:
     """One series for each job, data, recipe and machine. runs: (when it started, its summary), in any order. Rows that did not
     finish are left out."""
     jobs: dict[tuple[str, ...], list[tuple[str, Baseline, Summary]]] = {}
-    for started, run in sorted(runs, key=lambda pair: (pair[0], pair[1].run)):
+    for started, run in sorted(runs, key=lambda pair: (in_order(pair[0]), pair[1].run)):
         here = ", ".join(run.context[name] for name in MACHINE if name in run.context)
         for row in run.rows:
             if row.finished:
@@ -104,7 +106,7 @@ def metrics_of(row: Summary) -> tuple[str, ...]:
 def _series(label: str, machine: str, found: list[tuple[str, Baseline, Summary]]) -> Series:
     points: dict[str, list[Point]] = {}
     for started, run, row in found:
-        context = run.context | {name: row.context[name] for name in (FACT,) if name in row.context}
+        context = run.context | {name: row.context[name] for name in (FACT, *DATA) if row.context.get(name)}
         for metric in metrics_of(row):
             values = np.array(list(row.metrics[metric].values.values()))
             interval = over_seeds(values)

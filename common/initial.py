@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from common.errors import InputError, listed
 from common.files import hash_weights, replacing
+from common.tensor_files import check_finite, read_tensors, under_model_names
 from common.types import ModelSpec, Preprocessing, WeightsSpec
 
 HEAD_STD = 0.01
@@ -43,12 +43,6 @@ def drawn(wanted: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
     return found
 
 
-def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """float32 arrays of a safetensors file."""
-    with safe_open(path, "np") as stream:
-        return {name: stream.get_tensor(name).astype(np.float32) for name in stream.keys()}  # noqa: SIM118 (no dict: it has no iterator)
-
-
 def initialise(
     adapter: Any, model: Any, weights: WeightsSpec, base: Path, odds: np.ndarray, seed: int, matched: bool = False
 ) -> dict[str, list[str]]:
@@ -67,7 +61,7 @@ def initialise(
     path = base / weights.path
     if hash_weights(path) != weights.sha256:
         raise InputError(f"{path.name} changed since the run was planned; start the run anew")
-    file = read_tensors(path)
+    file = under_model_names(read_tensors(path), wanted, path.name).tensors
     body = {name: array for name, array in wanted.items() if weights.head or name not in head}
     found = {name: file[name] for name in body if name in file}
     for name, array in found.items():
@@ -75,6 +69,7 @@ def initialise(
             raise InputError(
                 f"{path.name}: {name} has shape {list(array.shape)}, the model needs {list(body[name].shape)}"
             )
+    check_finite(found, path.name)
     missing, unexpected = sorted(body.keys() - file.keys()), sorted(file.keys() - wanted.keys())
     if matched and found and (missing or unexpected):
         raise InputError(
@@ -96,11 +91,14 @@ def initialise(
 
 
 def save_weights(
-    path: Path, tensors: dict[str, np.ndarray], model: ModelSpec, preprocessing: Preprocessing | None
+    path: Path, tensors: dict[str, np.ndarray], model: ModelSpec, preprocessing: Preprocessing | None, note: str = ""
 ) -> None:
-    """Canonical tensors with the metadata that a trial which starts from the file checks, as far as it is known."""
+    """Canonical tensors with the metadata that a trial which starts from the file checks, as far as it is known. note: what
+    was chosen when the tensors were read from another file."""
     known = preprocessing.model_dump_json() if preprocessing else ""
-    metadata = {"architecture": model.name, "variant": model.variant, "preprocessing": known}
+    metadata = {"architecture": model.name, "variant": model.variant, "preprocessing": known} | (
+        {"note": note} if note else {}
+    )
     with replacing(path) as temporary:
         save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, temporary, metadata)
 

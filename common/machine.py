@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from common.cgroups import quota
 from common.files import PROJECT
 from common.words import size_text
 
@@ -22,18 +23,62 @@ NOT_OF_A_TRIAL = (
 )  # fmt: skip
 AROUND = ("launchers", "trackers")  # rooms whose extras start trials, or tell of them, and compute nothing in them
 MISSING = "not installed"
+OMP = "OMP_NUM_THREADS"
 
 
 def cores() -> int:
-    """The cores this process may use."""
+    """The cores to compute on where nobody asks for a number: those allowed, or OMP_NUM_THREADS where that is fewer."""
+    return min(filter(None, (cores_allowed(), _omp_threads())))
+
+
+def cores_allowed() -> int:
+    """The cores of the affinity mask, or of a container's CPU quota where that is less: whole ones, at least one."""
+    group = quota()
+    return min(_mask(), max(1, int(group.cores))) if group else _mask()
+
+
+def limits() -> dict[str, str]:
+    """What leaves this process fewer cores than its affinity mask has, for the environment table."""
+    group, threads, found = quota(), _omp_threads(), {}
+    if group and group.cores < _mask():
+        found["CPU quota"] = f"{group.cores:.3g} of {_mask()} cores, set by the control group"
+    if threads and threads < cores_allowed():
+        found[OMP] = str(threads)
+    return found
+
+
+def limits_note(threads: int | None = None) -> str:
+    """The same in a sentence, before anything runs; "" where nothing limits the process. threads: those asked for."""
+    group, found = quota(), limits()
+    why = [f"its control group has a CPU quota of {group.cores:.3g} cores"] if group and "CPU quota" in found else []
+    why += [f"{OMP} is {found[OMP]}"] if OMP in found and not threads else []
+    if not why:
+        return ""
+    n = threads or cores()
+    asked = "--threads asks for that" if threads else "--threads N asks for another number"
+    slow = "; less than one core means that every thread has to wait" if group and group.cores < 1 else ""
+    return (
+        f"Trials compute with {n} thread{'s' if n > 1 else ''} ({asked}); this process may use {_mask()} "
+        f"core{'s' if _mask() > 1 else ''}, but {' and '.join(why)}{slow}."
+    )
+
+
+def _mask() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _omp_threads() -> int | None:
+    """OMP_NUM_THREADS, of which a list names the outermost level first; None where it is no number of threads."""
+    first = os.environ.get(OMP, "").split(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else None
 
 
 def machine() -> dict[str, str]:
     """Words for the environment table; nothing that names this very machine."""
     return {
         "processor": _processor(),
-        "cores": str(cores()),
+        "cores": str(cores_allowed()),
+        **limits(),
         "memory": size_text(psutil.virtual_memory().total),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -67,7 +112,7 @@ def made_by() -> dict[str, str]:
             name = file.relative_to(PROJECT).as_posix()
             if not name.startswith(NOT_OF_A_TRIAL):
                 digest.update(f"{name}\n".encode() + file.read_bytes())
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     found = {name: _version(name) for name in _names(project["dependencies"])}
     for extra, lines in project["optional-dependencies"].items():
         if not any((PROJECT / "common" / room / f"{extra}.py").exists() for room in AROUND):
@@ -89,7 +134,7 @@ def _version(name: str) -> str:
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
-        for line in info.read_text().splitlines():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()

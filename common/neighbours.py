@@ -6,7 +6,7 @@ import time
 
 import psutil
 
-from common.machine import cores
+from common.machine import cores_allowed
 
 IDLE = {"idle", "iowait", "guest", "guest_nice"}  # a guest's seconds are counted among user's already
 TICKS_S = 0.2  # the kernel counts CPU time in ticks of 10 ms, for each core and each process
@@ -46,7 +46,7 @@ def usable_cpus() -> tuple[int, ...] | None:
     """The numbers of the cores that this process may use. None where a quota gives it less time than these have."""
     count = psutil.cpu_count() or 1
     mine = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(count)
-    if cores() < len(mine) or not mine or mine[-1] >= count:
+    if cores_allowed() < len(mine) or not mine or mine[-1] >= count:
         return None
     return tuple(mine)
 

@@ -180,7 +180,10 @@ def fill(
     # Processes, not threads: Pillow's decoder holds the GIL (750 images/s on two threads, 810 on one).
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(cores(), context, _begin, (os.getpid(),)) as pool, open(journal, "a") as log:
+        with (
+            ProcessPoolExecutor(cores(), context, _begin, (os.getpid(),)) as pool,
+            open(journal, "a", encoding="utf-8") as log,
+        ):
             chunks = {s: paths[s : s + CHUNK].tolist() for s in starts}
             hashes = {s: [*map(bytes, contents[s : s + CHUNK])] for s in starts}
             where = str(file) if keep else ""
@@ -226,7 +229,7 @@ def _begin(parent: int) -> None:
 def _journalled(journal: Path) -> dict[int, tuple[str, list]]:
     """Chunks already decoded, with hash and bad rows; a half-written last line is not one of them."""
     done: dict[int, tuple[str, list]] = {}
-    for line in journal.read_text().splitlines() if journal.exists() else ():
+    for line in journal.read_text(encoding="utf-8").splitlines() if journal.exists() else ():
         with contextlib.suppress(ValueError):
             start, chunk_hash, bad = json.loads(line)
             done[start] = (chunk_hash, bad)

@@ -2,24 +2,26 @@
 
 import itertools
 import os
-import re
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from common import device, loading, plan, select, weights
+from common import clock, device, loading, plan, select, weights
 from common.bad_images import check_missing, without_bad
 from common.balance import audit
 from common.dataset import Dataset
 from common.decode import decode
 from common.errors import InputError
-from common.files import PROJECT, hash_arrays, hold, use_cache, write_arrays, write_json
-from common.machine import cores, machine, made_by
+from common.files import PROJECT, cache_folder, check_writable, hash_arrays, hold, use_cache, write_arrays, write_json
+from common.machine import cores, limits_note, machine, made_by
+from common.naming import check_free, new_folder, run_name, trial_name
 from common.pixels import read_contents, store
+from common.preflight import TryOuts, check_packages
 from common.reading import check
 from common.reading import described as reading_lines
 from common.results import RunRecord
@@ -27,7 +29,6 @@ from common.types import (
     Balance,
     FeedSpec,
     Job,
-    Lane,
     Plan,
     PlanSpec,
     ProcessSpec,
@@ -52,31 +53,46 @@ def make_run(
     """
     if Path(settings.name).name != settings.name or settings.name == "..":
         raise InputError(f"--name is one folder's name, not '{settings.name}'; take --results-dir for another place")
+    check_writable(Path(settings.results_dir), "--results-dir")
     if settings.name:
         check_free(Path(settings.results_dir) / settings.name)
     use_cache()
     jobs, notes = select.jobs(settings)
+    check_packages(jobs)
     device.check_several(settings, jobs)
     dataset = read_data(settings)
+    if settings.track:
+        loading.tracker(settings.track).check(dataset.name)
     for what, value in reading_lines(dataset, settings.percentiles):
         say(f"{what}: {value}")
     check_missing(settings, dataset)
     on, device_notes = device.choose(settings.device, [job.framework for job in jobs])
     # What can be refused without decoding is refused before it; which rows a run may start from is known only after.
     balances = tuple(dict.fromkeys(job.balance for job in jobs))
-    draw_plans(settings, dataset, balances, np.arange(len(dataset)), np.arange(0))
+    everyone = draw_plans(settings, dataset, balances, np.arange(len(dataset)), np.arange(0))
+    launching = process(settings, on, max(settings.devices))
+    loading.launcher(settings.launcher).check(launching, settings.address)
     initial = find_weights(settings, jobs, {}, dataset, say)
+    tried = TryOuts(settings, dataset.labels.shape[1], settings.image_size or dataset.default_side, say)
+    initial = tried.check_models(initial)
+    tried.check_batches(initial, everyone)
     pixels = decode_all(settings, dataset, say, progress)
     usable, test_rows, bad_notes = without_bad(settings, dataset, pixels.bad)
     plans = draw_plans(settings, dataset, balances, usable, test_rows)
     if settings.init_from:
         initial = find_weights(settings, jobs, plans, dataset, say)
+    tried.check_batches(initial, plans)  # images that cannot be decoded may be gone
     folder = new_folder(Path(settings.results_dir), settings.name, run_name(settings, jobs, dataset))
     try:
         hold(folder)
         feeds = write_data(folder, settings, dataset, plans, pixels)
         specs = write_specs(folder, settings, jobs, feeds, initial, on)
-        notes += [*device_notes, *bad_notes, *loading.recipe(settings.recipe).NOTES]
+        notes += [
+            *filter(None, [limits_note(settings.threads)]),
+            *device_notes,
+            *bad_notes,
+            *loading.recipe(settings.recipe).NOTES,
+        ]
         run = record(folder, settings, dataset, plans, pixels, specs, notes)
         write_json(folder / "run.json", run.model_dump())
     except BaseException:  # a full disk, Ctrl-C: no half-written run keeps the name
@@ -245,19 +261,23 @@ def write_specs(
             seed = settings.seed + repeat
             found = initial[seed, job]
             path = below(folder, Path(found.path)) if found.path else ""
-            process = ProcessSpec(
-                device=on, deterministic=settings.deterministic, threads=settings.threads or cores(), devices=devices,
-                timeout_s=settings.timeout_s, stall_s=settings.stall_s, wait_for_quiet_s=settings.wait_for_quiet_s,
-            )  # fmt: skip
             spec = TrialSpec(
                 name=trial_name(len(specs) + 1, job, lane, devices, seed), lane=lane, features=settings.features,
                 ceilings=settings.ceilings, peaks_of=others if settings.ceilings and not specs else (), framework=job.framework, model=job.model,
                 weights=found.model_copy(update={"path": path}), recipe=recipe(settings, job, found),
-                feed=feeds[seed, job.balance], process=process, seed=seed, repeat=repeat,
+                feed=feeds[seed, job.balance], process=process(settings, on, devices), seed=seed, repeat=repeat,
             )  # fmt: skip
             write_json(folder / "trials" / spec.name / "spec.json", spec.model_dump())
             specs.append(spec)
     return specs
+
+
+def process(settings: Settings, on: str, devices: int) -> ProcessSpec:
+    """How a trial's process is set up."""
+    return ProcessSpec(
+        device=on, deterministic=settings.deterministic, threads=settings.threads or cores(), devices=devices,
+        timeout_s=settings.timeout_s, stall_s=settings.stall_s, wait_for_quiet_s=settings.wait_for_quiet_s,
+    )  # fmt: skip
 
 
 def record(
@@ -274,15 +294,23 @@ def record(
     drawn = next(iter(plans.values()))
     first = np.union1d(drawn.train_rows, drawn.validation_rows)[:FIRST]
     return RunRecord(
-        name=folder.name, suite=settings.suite, command=settings.command, dataset=dataset.name,
-        published=dataset.published, started=time.strftime("%Y-%m-%d %H:%M"), class_names=dataset.class_names,
+        id=uuid.uuid4().hex, name=folder.name, suite=settings.suite, command=settings.command, dataset=dataset.name,
+        published=dataset.published, started=clock.now(), class_names=dataset.class_names,
         rows=len(dataset), image_side=pixels.side, percentiles=settings.percentiles, predict_at=settings.predict_at,
         labels="labels.npz", splits=splits, audits=audits, machine=machine(), folder=below(PROJECT, folder),
         trials=tuple(spec.name for spec in specs), notes=tuple(notes), asked_device=settings.device,
         reading=dataset.reading, class_numbers=dataset.class_numbers,
-        pixels_hash=pixels.hash, decoded=pixels.decoded, decode_s=pixels.seconds, first_rows={str(dataset.ids[row]): tuple(map(int, dataset.labels[row])) for row in first},
+        pixels_hash=pixels.hash, images_hash=images_hash(dataset, pixels), decoded=pixels.decoded, decode_s=pixels.seconds, first_rows={str(dataset.ids[row]): tuple(map(int, dataset.labels[row])) for row in first},
         settings=settings.model_dump(), made_by=made_by(),
     )  # fmt: skip
+
+
+def images_hash(dataset: Dataset, pixels: Pixels) -> str:
+    """Of the labelled images' files, in order. Empty for images that the harness draws itself: their bytes change with the
+    version of the library that draws them, and what that changes is for `check` to show."""
+    if Path(dataset.folder).is_relative_to(cache_folder().resolve()):
+        return ""
+    return hash_arrays(read_contents(pixels.folder)[: len(dataset)])
 
 
 def described(dataset: Dataset, plans: dict[Key, Plan]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -298,41 +326,6 @@ def described(dataset: Dataset, plans: dict[Key, Plan]) -> tuple[dict[str, Any],
     return splits, audits
 
 
-def new_folder(parent: Path, name: str, otherwise: str) -> Path:
-    """A folder that was not there before: no run overwrites another. Without a name: the other one, numbered where two
-    runs begin in the same second."""
-    for number in itertools.count(1):
-        folder = parent / (name or otherwise + (f"-{number}" if number > 1 else ""))
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            if name:
-                check_free(folder)
-        except OSError as error:
-            raise InputError(f"--results-dir {parent}: {error.strerror}; name a folder that can be written") from None
-    raise AssertionError
-
-
-def check_free(folder: Path) -> None:
-    """InputError where there is a run of that name."""
-    if folder.exists():
-        raise InputError(f"the run '{folder}' exists; take another --name, or remove it")
-
-
 def below(folder: Path, path: Path) -> str:
     """`path` as seen from the run folder, so that a run says nothing about the machine it ran on."""
     return os.path.relpath(os.path.abspath(path), folder.resolve())  # a link stays the name that the user gave
-
-
-def run_name(settings: Settings, jobs: list[Job], dataset: Dataset) -> str:
-    what = settings.suite or "-".join(dict.fromkeys(job.framework for job in jobs))
-    return f"{time.strftime('%Y-%m-%d-%H%M%S')}-{what}-{dataset.name}"
-
-
-def trial_name(number: int, job: Job, lane: Lane, devices: int, seed: int) -> str:
-    words = [f"{number:02}", job.framework, str(job.model), job.train]
-    words += [job.balance] if job.balance != "none" else []
-    words += [lane] if lane != "default" else []
-    words += [f"{devices}devices"] if devices > 1 else []
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join([*words, f"seed{seed}"]))

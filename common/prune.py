@@ -84,7 +84,7 @@ def _held(lock: Path) -> bool:
     """Whether another process has the lock."""
     if not lock.exists():
         return False
-    with open(lock) as stream:
+    with open(lock, encoding="utf-8") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -9,7 +9,7 @@ import numpy as np
 
 from common import ceilings, lane
 from common.feed import Feed
-from common.machine import cores
+from common.machine import cores_allowed
 from common.trace import Held
 from common.types import BuildSpec
 from common.watch import unwatched
@@ -84,7 +84,7 @@ def moved_bytes(adapter: Any, model: Any, side: int) -> tuple[float, float]:
 
 def copied_bytes_s(size: int) -> float:
     """Bytes/s read and written by copying blocks of that many bytes, one block a core, again and again: the fastest call."""
-    blocks = [np.ones((2, max(size // 2, 1)), np.uint8) for _ in range(cores())]
+    blocks = [np.ones((2, max(size // 2, 1)), np.uint8) for _ in range(cores_allowed())]
     with ThreadPoolExecutor(len(blocks)) as pool:  # NumPy lets go of the GIL
 
         def run() -> None:
@@ -114,7 +114,7 @@ def frozen_pass(adapter: Any, spec: dict, images: int) -> dict[str, Any]:
     return {
         "way": way, "tried": tried, "tuned": tuned, "bare": bare, "gflop": 2 * (facts["gmac"] - facts["gmac_trained"]),
         "peak": max(ceilings.peaks(adapter, str(way["precision"])).values()), "mb": image_bytes / 1e6,
-        "copy": copied_bytes_s(int(layer_bytes * size / cores())) / 1e9,
+        "copy": copied_bytes_s(int(layer_bytes * size / cores_allowed())) / 1e9,
     }  # fmt: skip
 
 

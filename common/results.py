@@ -85,10 +85,11 @@ class RunRecord(Value):
     """What a run is about, written before its first trial."""
 
     schema_version: int = SCHEMA_VERSION
+    id: str = ""  # no other run has it; empty in records that are older than it
     name: str
     suite: str
     command: str
-    started: str
+    started: str  # common/clock.py
     dataset: str
     published: dict[str, dict[str, dict[str, float]]] = {}  # others' rows on this data, by percentile
     class_names: tuple[str, ...]
@@ -108,6 +109,7 @@ class RunRecord(Value):
     folder: str = ""  # from the project's folder: the commands that repeat a trial name it so
     asked_device: str = "auto"
     pixels_hash: str = ""
+    images_hash: str = ""  # of what the image files hold; empty: drawn by the harness, or of an older run
     predict_at: float = 90.0
     first_rows: dict[str, tuple[int, ...]] = {}  # a few images' 0/1 rows
     settings: dict[str, Any] = {}  # what the user asked for, to make the same run again

@@ -5,16 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from common import checkpoint, prepare
+from common import checkpoint, loading, prepare
 from common.dataset import Dataset
 from common.errors import InputError, readable
 from common.feed import read_plan
 from common.files import hash_arrays, hold, read_json, sweep, use_cache, write_json
-from common.machine import cores, machine, made_by
+from common.machine import OMP, cores, machine, made_by
 from common.records import read_run
 from common.results import GATES, RunRecord
 from common.runner import disown, finished
 from common.types import Job, Settings, TrialSpec
+from common.words import command
 
 
 def reopen(
@@ -32,6 +33,7 @@ def reopen(
         )
     hold(folder)
     use_cache()
+    _try_tracker(folder, run, say)
     sweep(folder)
     with readable(f"the run '{folder}'"):
         specs = _specs(folder, run)
@@ -55,6 +57,15 @@ def reopen(
     return run, specs
 
 
+def _try_tracker(folder: Path, run: RunRecord, say: Callable[[str], None]) -> None:
+    """Say where the records cannot be sent now. The run goes on all the same: they can be sent when it is done."""
+    if name := run.settings.get("track"):
+        try:
+            loading.tracker(name).check(run.dataset)
+        except InputError as error:
+            say(f"{error}; to send the records later, run: {command('report', folder, '--track', name)}")
+
+
 def _specs(folder: Path, run: RunRecord) -> list[TrialSpec]:
     return [TrialSpec.model_validate(read_json(folder / "trials" / name / "spec.json")) for name in run.trials]
 
@@ -70,8 +81,8 @@ def on_this_node(folder: Path, name: str) -> TrialSpec:
 
 
 def _made_by(made: dict[str, str], machine: dict[str, str]) -> dict[str, str]:
-    """Without the size of the memory, which moves a little from start to start."""
-    return made | {key: value for key, value in machine.items() if key != "memory"}
+    """Without the size of the memory, which moves a little from start to start, and a variable: trials keep their threads."""
+    return made | {key: value for key, value in machine.items() if key not in ("memory", OMP)}
 
 
 def _on_this_machine(folder: Path, spec: TrialSpec) -> TrialSpec:

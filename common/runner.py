@@ -28,6 +28,10 @@ from common.words import size_text
 LOOK_S = 0.1
 UNLOAD_S = 10.0  # a child that has said its last word and does not end is ended
 LOG_LINES = 8
+ENDED_BY = {
+    signal.SIGKILL: " (often: the system ran out of memory)",
+    signal.SIGBUS: " (often: shared memory in /dev/shm is full; --workers 0 needs none)",
+}
 
 
 class Display(Protocol):
@@ -218,8 +222,7 @@ def outcome(exit_code: int, last: dict[str, Any]) -> tuple[str, str]:
         return "ok", ""  # all is written; a library that falls over while it is unloaded changes nothing
     if exit_code < 0:
         name = signal.Signals(-exit_code).name
-        hint = " (often: the system ran out of memory)" if exit_code == -signal.SIGKILL else ""
-        return "killed", f"ended by {name}{hint}, {_last_words(last)}"
+        return "killed", f"ended by {name}{ENDED_BY.get(-exit_code, '')}, {_last_words(last)}"
     return "failed", f"ended with exit code {exit_code} and without a word, {_last_words(last)}"
 
 

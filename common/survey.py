@@ -9,7 +9,7 @@ from common import prepare
 from common.bad_images import check_missing, without_bad
 from common.dataset import Dataset
 from common.decode import ImageError, decode
-from common.files import write_text
+from common.files import check_writable, write_text
 from common.pixels import Progress, Say
 from common.reading import described
 from common.records import image_words, reference_scores
@@ -24,6 +24,7 @@ BALANCES: tuple[Balance, ...] = ("none", "oversample", "undersample")  # those t
 
 def write_survey(settings: Settings, dataset: Dataset) -> tuple[Path, list[Table]]:
     """The page's file and its tables. InputError where the data cannot be used."""
+    check_writable(Path(settings.results_dir), "--results-dir")
     folder = Path(settings.results_dir) / f"data-{dataset.name}"
     everyone, tests = np.arange(len(dataset)), np.arange(len(dataset), len(dataset) + len(dataset.test_ids))
     plans = prepare.draw_plans(settings.model_copy(update={"epochs": 1}), dataset, BALANCES, everyone, tests)

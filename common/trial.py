@@ -6,7 +6,6 @@ repeats that trial alone, in its folder.
 """
 
 import os
-import re
 import sys
 import time
 import traceback
@@ -21,6 +20,7 @@ from common.balance import positive_weights
 from common.child import RECEIPTS, RESUME, STARTED, clear, die_with_parent, environment
 from common.decode import ImageError
 from common.errors import InputError, readable
+from common.failures import reason
 from common.feed import Decoded, Feed, Stored, changed_images, image_contents, image_paths, read_plan
 from common.files import hash_arrays, hold, read_json, use_cache, write_arrays
 from common.initial import initialise, save_weights, smoothed_odds
@@ -32,7 +32,6 @@ from common.types import BuildSpec, TrialSpec
 from common.watch import Events, Lie, Watch, check_loss, last, load_average
 
 AFTER_S = 1.0  # a rank whose failure is the cause of this one's has failed by then
-NO_MEMORY = re.compile(r"out of memory|can't allocate memory|\bOOM\b")  # as the frameworks' own errors say it
 
 
 class Trial:
@@ -211,16 +210,12 @@ def run(folder: Path, resume: bool) -> int:
         trial.finish()
     except Exception as error:
         traceback.print_exc()
-        plain = isinstance(error, InputError | ImageError | Lie | FloatingPointError)
-        text = str(error) if plain else f"{type(error).__name__}: {error}"
+        changed = ""
         if isinstance(error, ImageError) and spec.feed.files:  # a loader's worker wraps it into a traceback
-            text = changed_images(folder.parent.parent / spec.feed.files) or text
-        if isinstance(error, MemoryError) or NO_MEMORY.search(text):
-            text = f"out of memory; a smaller --batch-size or --image-size may help ({text.strip()[:300]})"
-        text = (
-            ranks.lost(folder, AFTER_S if ranks.several() else 0.0) or text
-        )  # what it died of, and not of what it heard
-        events.write("failed", reason=text.strip()[:2000])
+            changed = changed_images(folder.parent.parent / spec.feed.files)
+        # What it died of, and not of what it heard.
+        lost = ranks.lost(folder, AFTER_S if ranks.several() else 0.0)
+        events.write("failed", reason=lost or changed or reason(error))
         return 1
     return 0
 

@@ -7,18 +7,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from common import loading
 from common.child import ask
 from common.errors import InputError, readable, unknown
 from common.files import cache_folder, hash_file, hash_weights, read_json
+from common.tensor_files import check_forms
 from common.types import Job, ModelSpec, Preprocessing, WeightsSpec
 from common.words import shortened
 from frameworks.contract import HALF, NAMED, UNCHANGED, ModelCard
 
 CHOICES = ("auto", "imagenet", "random")
-CONVERSION = 1  # of another form of weights; raised where a mapping of names is mended, so that no old file is taken
+CONVERSION = 2  # of another form of weights; raised where a mapping of names is mended, so that no old file is taken
 
 
 def choice_for(model: ModelSpec, asked: tuple[str, ...]) -> str:
@@ -84,11 +83,7 @@ def from_file(path: Path, model: ModelSpec, usual: Preprocessing, source: str = 
         raise InputError(
             f"no weights file '{path}'; --weights takes {', '.join(CHOICES)} or a .safetensors, .pth or .weights.h5 file"
         )
-    try:
-        with safe_open(path, "np") as stream:
-            said = stream.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a safetensors file ({error}); give it its own ending") from error
+    said = check_forms(path)
     for field, wanted in (("architecture", model.name), ("variant", model.variant)):
         if said.get(field) and wanted and said[field] != wanted:
             fitting = f"--models {said.get('architecture', model.name)}"
@@ -101,10 +96,16 @@ def from_file(path: Path, model: ModelSpec, usual: Preprocessing, source: str = 
     note = (
         f"{source or path.name} does not name its {' and '.join(lacks)}: the model's usual was taken" if lacks else ""
     )
+    note = joined(said.get("note", ""), note)
     return WeightsSpec(
         source=source or path.name, path=str(path.absolute()), sha256=hash_weights(path), note=note, assumed=bool(lacks),
         preprocessing=_preprocessing(said.get("preprocessing", ""), path, usual),
     )  # fmt: skip
+
+
+def joined(*notes: str) -> str:
+    """The notes that say something, as one."""
+    return "; ".join(filter(None, notes))
 
 
 def _readable(path: Path, model: ModelSpec) -> Path:

@@ -4,7 +4,8 @@ A folder `frameworks/<folder>/` is a framework:
 - `__init__.py`, the card, is light: NAME, ALIASES, ABOUT, MODELS (name -> ModelCard), DEFAULT_MODELS (empty:
   never run unless named), OTHER_MODELS (what else `Adapter.models` lists, in words; empty: nothing), READS (file
   endings that `Adapter.export` turns into canonical tensors), BARE (the model that `bare.py`, a loop without the
-  harness, trains for `self overhead`; empty: there is none), and PARALLEL (how a trial uses several devices; "ranks": a
+  harness, trains for `self overhead`; empty: there is none), NEEDS (the packages that its adapter imports), EXTRA (the
+  extra of pyproject.toml that brings them; empty: none), and PARALLEL (how a trial uses several devices; "ranks": a
   process for each, see common/ranks.py, that takes its part of every batch, and all come to the same weights and logits;
   "devices": one process that spreads every batch itself; empty: not at all).
 - `adapter.py` has a class `Adapter` that fulfils the protocol below. Only a child process imports it.
@@ -38,6 +39,7 @@ class ModelCard:
     variants: tuple[str, ...] = ()  # the first is the default
     own_variant: str = ""  # the one that the library's own weights files hold, where it is always the same
     packaged: tuple[str, str] | None = None  # a Python package that carries weights, and the file in it
+    smallest_side: int = 1  # pixels of an image that it takes on this framework
     pretrained: bool = True  # whether the library offers ImageNet weights to download
     about: str = ""
 
@@ -49,6 +51,9 @@ EFFICIENTNET_LITE0 = ModelCard(
     pretrained=False,
     about="real ImageNet weights from a package, no download",
 )
+
+
+Noted = tuple[dict[str, np.ndarray], Preprocessing, str]  # what `Adapter.export` returns, with a note for the user
 
 
 class Adapter(Protocol):
@@ -128,9 +133,9 @@ class Adapter(Protocol):
     def preprocessing(self, model: ModelSpec) -> Preprocessing:
         """What the library does to an image before the model with the library's own weights."""
 
-    def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
+    def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing] | Noted:
         """Canonical tensors of `source` ('imagenet': the library's own loader; else a file that READS names),
-        and the preprocessing that belongs to them."""
+        and the preprocessing that belongs to them; with a sentence where something had to be chosen, e.g. of two copies."""
 
 
 class Tunable(Protocol):
@@ -155,6 +160,14 @@ class Tunable(Protocol):
     def run_as(self, model: Any, way: Way, example: np.ndarray | None) -> None:
         """From now on `train_epoch` and `predict` run in this way ({}: as in the default lane), on batches of features like
         the example [1, ...] (None: of pixels). Weights, optimiser and names stay as they are."""
+
+
+class Normalising(Protocol):
+    """What an adapter may offer beside `Adapter`, where its networks have batch norm."""
+
+    def fewest_normalised(self, model: Any) -> int:
+        """Over how few values in each channel a batch norm normalises in a training step with one image, at the side that the
+        model was built for: the fewest of all those that normalise by the batch; 0 where none does."""
 
 
 class Measurable(Protocol):

@@ -1,12 +1,15 @@
 """All runs against time: series are of one job, steps are found where they were planted, and nowhere else."""
 
 import json
+import os
 import shutil
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from common.check import summarise
+from common.clock import in_order, start_text
 from common.history import Point, Series, history, steps
 from common.records import read_results
 from common.report.history import steps_table
@@ -87,6 +90,32 @@ def test_rows_of_another_recipe_are_another_series(folder):
     assert labels == [["batch_size 32"], ["batch_size 64"]]
     (series,) = history([("b", one), ("a", one)])
     assert [point.started for point in series.points["epoch s"]] == ["a", "b"]
+
+
+def test_runs_are_in_the_order_of_their_starts(folder):
+    """To the second, in UTC, whatever their names are; old records have a local minute, read as UTC."""
+    run = summarise(read_results(folder / "run0"))
+    starts = {"n9": "2026-11-28T00:59:01Z", "n10": "2026-11-28T00:59:08Z", "old": "2026-11-28 00:59"}
+    (series,) = history([(started, run.model_copy(update={"run": name})) for name, started in starts.items()])
+    assert [point.run for point in series.points["epoch s"]] == ["old", "n9", "n10"]
+
+
+def test_a_start_is_readable():
+    assert start_text("2026-11-28T00:42:20Z") == "2026-11-28 00:42:20 UTC"
+    assert start_text("2026-11-28 00:42") == "2026-11-28 00:42"
+    assert in_order("no time") < in_order("2026-11-28 00:42") < in_order("2026-11-28T00:42:20+00:00")
+
+
+def test_the_zone_of_the_machine_is_no_part_of_the_order(bench, tmp_path):
+    for zone, name in (("America/Los_Angeles", "b-first"), ("Asia/Tokyo", "a-second")):
+        words = ("--frameworks", "fake", "--limit", "60", "--image-size", "32", "--epochs", "1")
+        done = bench(*words, "--results-dir", tmp_path, "--name", name, env=os.environ | {"TZ": zone})
+        assert done.returncode == 0, done.stderr
+    started = read_results(tmp_path / "a-second").run.started
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds()) < 600
+    assert f"Started {start_text(started)} with" in (tmp_path / "a-second" / "results.md").read_text(encoding="utf-8")
+    runs = json.loads(bench("history", tmp_path, "--json").stdout)["tables"][1]["rows"]
+    assert [row[3] for row in runs] == ["b-first", "a-second"] and runs[0][2].endswith(" UTC")
 
 
 @pytest.mark.parametrize(

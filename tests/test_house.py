@@ -11,6 +11,7 @@ from common import loading
 
 # Layers: a module imports those below its own and none of its own or above. Data, so that a change is a line here.
 LAYERS = [
+    {"common.cgroups", "common.clock", "common.encoding"},
     {"common.colours", "common.not_images"},
     {"common.errors", "common.types", "common.decode", "common.signals", "common.words"},
     {"common.dataset"},
@@ -24,7 +25,7 @@ LAYERS = [
         "common.folders",
         "common.bad_images",
     },
-    {"common.receipts", "common.features", "common.options"},
+    {"common.receipts", "common.features", "common.naming", "common.tensor_files", "common.options", "common.rescue"},
     {
         "common.machine",
         "common.scores",
@@ -34,7 +35,15 @@ LAYERS = [
         "common.check",
         "common.tables.cells",
     },
-    {"common.pixels", "common.child", "common.plan", "common.baselines", "common.reading", "common.tables.text"},
+    {
+        "common.pixels",
+        "common.child",
+        "common.failures",
+        "common.plan",
+        "common.baselines",
+        "common.reading",
+        "common.tables.text",
+    },
     {"common.tables.files", "common.tables.image_column"},
     {"common.tables.columns"},
     {"common.tables.labels"},
@@ -52,10 +61,10 @@ LAYERS = [
     {"benchmarks.<suite>", "benchmarks.recipes.<one>", "frameworks.<shared>"},
     {"frameworks.<folder>"},
     {"common.loading"},
-    {"common.trace"},
+    {"common.trace", "common.tryout"},
     {"common.ceilings", "common.lane", "common.select", "common.weights", "common.device"},
     {"common.trial", "common.rates"},
-    {"common.proof"},
+    {"common.proof", "common.preflight"},
     {"common.parity"},
     {"common.ask", "common.prepare", "common.runner", "common.notices"},
     {"common.gate", "common.groups", "common.timing"},
@@ -63,6 +72,7 @@ LAYERS = [
     {"common.records", "common.report.table"},
     {
         "common.resume",
+        "common.report.canvas",
         "common.report.differences",
         "common.report.timing",
         "common.report.data",

@@ -57,9 +57,11 @@ def test_rows_over_which_a_ratio_is_taken_apart_run_on_one_node_too():
 def test_a_trial_that_no_node_could_ever_take_is_refused(cpus, memory, alive):
     """Ray would wait for such a node for ever."""
     good = {"Alive": True, "Resources": {"CPU": 2.0, "memory": 1e12}}
-    launcher._check_room([good], specs("x"))
+    launcher._check_room([good], [s.process for s in specs("x")])
     with pytest.raises(InputError, match=r"no node has what a trial asks for \(2 CPU, 0 GPU, .*take fewer --threads"):
-        launcher._check_room([{"Alive": alive, "Resources": {"CPU": cpus, "memory": memory}}], specs("x"))
+        launcher._check_room(
+            [{"Alive": alive, "Resources": {"CPU": cpus, "memory": memory}}], [s.process for s in specs("x")]
+        )
 
 
 def on(machine, found, framework=""):

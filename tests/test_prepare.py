@@ -1,9 +1,13 @@
 """Settings to specs: learning rates, one device for all, the paper's suite."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from common import device, loading, prepare
 from common.errors import InputError
+from common.formats import demo
 from common.types import Job, ModelSpec, Settings, WeightsSpec
 
 JOB = Job(framework="f", model=ModelSpec(name="m"), train="head")
@@ -74,3 +78,13 @@ def test_the_papers_suite_is_the_papers():
         ("torch", "vgg19", "head", "none"),  # crossed: what `compare` parts framework and architecture by
         ("tf", "resnet50:v1", "last-block", "none"),
     ]
+
+
+def test_the_demo_is_known_by_its_labels_alone(tmp_path, monkeypatch):
+    """Its files change with the version of the library that draws them: no reason to refuse a comparison."""
+    (tmp_path / "contents.u8").write_bytes(bytes(32))
+    pixels = prepare.Pixels(tmp_path, "", 16, True, {}, 0, 0.0)
+    data = replace(demo.read(Path("demo")).first(2), folder=str(tmp_path / "cache" / "demo"))
+    monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(tmp_path / "cache"))
+    assert prepare.images_hash(data, pixels) == ""
+    assert len(prepare.images_hash(replace(data, folder=str(tmp_path / "photos")), pixels)) == 16

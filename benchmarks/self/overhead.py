@@ -27,14 +27,14 @@ LIMIT = 1.02
 
 def bare_seconds(spec: TrialSpec, run: Path, folder: str) -> list[float]:
     """Seconds of each epoch of the folder's bare.py on the trial's own files."""
-    meta = json.loads((run / spec.feed.pixels / "store.json").read_text())
+    meta = json.loads((run / spec.feed.pixels / "store.json").read_text(encoding="utf-8"))
     job = {
         "pixels": str((run / spec.feed.pixels / "pixels.u8").resolve()), "images": meta["images"], "side": meta["side"],
         "classes": spec.feed.classes, "labels": str(run / spec.feed.labels), "plan": str(run / spec.feed.plan),
         "weights": str((run / spec.weights.path).resolve()), "batch_size": spec.recipe.batch_size,
         "learning_rate": spec.recipe.learning_rate, "threads": spec.process.threads,
     }  # fmt: skip
-    (run / "job.json").write_text(json.dumps(job))
+    (run / "job.json").write_text(json.dumps(job), encoding="utf-8")
     script = PROJECT / folder.replace(".", "/") / "bare.py"
     variables = environment(spec.process.threads, spec.process.device)
     answer = subprocess.run([sys.executable, script, run / "job.json"], capture_output=True, text=True, env=variables)

@@ -8,10 +8,14 @@ from common.progress import Display
 from common.quiet import wait_for_quiet
 from common.results import QuietWait
 from common.runner import finished, run_trial
-from common.types import TrialSpec
+from common.types import ProcessSpec, TrialSpec
 
 ABOUT = "on this machine, one trial at a time"
 NO_WAIT = ""
+
+
+def check(process: ProcessSpec, address: str) -> None:
+    """Nothing: this machine is there."""
 
 
 def run_trials(folder: Path, specs: list[TrialSpec], console: Any, resume: bool = False, address: str = "") -> None:

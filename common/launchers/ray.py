@@ -14,7 +14,7 @@ from common.progress import Display, Silent, bars
 from common.resume import on_this_node
 from common.runner import Tail, finished, run_trial, said_before
 from common.signals import listen
-from common.types import TrialSpec
+from common.types import ProcessSpec, TrialSpec
 from common.words import size_text
 
 ABOUT = "on a Ray cluster (--address); all its nodes see the project, the data and the results at the same place"
@@ -29,6 +29,12 @@ MEMORY_BYTES = 4 * 2**30  # that a trial asks its node for
 END_S = 15.0  # what stopped trials have to end in
 
 
+def check(process: ProcessSpec, address: str) -> None:
+    """InputError, before anything is computed, where there is no cluster, or no node for a trial of such a process."""
+    with _cluster(address) as ray:
+        _check_room(ray.nodes(), [process])
+
+
 def run_trials(folder: Path, specs: list[TrialSpec], console: Any, resume: bool = False, address: str = "") -> None:
     """Each trial is a task that asks its node for threads, a GPU where it uses one, and memory. One whose node died goes on
     elsewhere after its last finished epoch.
@@ -38,7 +44,7 @@ def run_trials(folder: Path, specs: list[TrialSpec], console: Any, resume: bool 
     not be carried out.
     """
     with _cluster(address) as ray:
-        _check_room(ray.nodes(), specs)
+        _check_room(ray.nodes(), [spec.process for spec in specs])
         failures = _carry_out_all(ray, folder.resolve(), specs, console)
     if failures:
         raise InputError("; ".join(failures))
@@ -60,11 +66,11 @@ def bundles(specs: list[TrialSpec]) -> list[list[TrialSpec]]:
     return list(found.values())
 
 
-def wanted(spec: TrialSpec) -> dict[str, float]:
+def wanted(process: ProcessSpec) -> dict[str, float]:
     """What the trial asks a node for, in Ray's words."""
     return {
-        "num_cpus": spec.process.threads,
-        "num_gpus": spec.process.devices * (spec.process.device == "cuda"),
+        "num_cpus": process.threads,
+        "num_gpus": process.devices * (process.device == "cuda"),
         "memory": MEMORY_BYTES,
     }
 
@@ -98,7 +104,7 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), KNOCK_S).close()
 
 
-def _check_room(nodes: list[dict[str, Any]], specs: list[TrialSpec]) -> None:
+def _check_room(nodes: list[dict[str, Any]], processes: list[ProcessSpec]) -> None:
     """InputError for a trial that no node could ever take: Ray would wait for one for ever."""
     names = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
     offered = [node["Resources"] for node in nodes if node["Alive"]]
@@ -108,8 +114,8 @@ def _check_room(nodes: list[dict[str, Any]], specs: list[TrialSpec]) -> None:
             f"{resources.get('CPU', 0):g} CPU, {resources.get('GPU', 0):g} GPU, {size_text(resources.get('memory', 0))}"
         )
 
-    for spec in specs:
-        asked = {names[key]: value for key, value in wanted(spec).items()}
+    for process in processes:
+        asked = {names[key]: value for key, value in wanted(process).items()}
         if not any(all(node.get(name, 0) >= value for name, value in asked.items()) for node in offered):
             raise InputError(
                 f"no node has what a trial asks for ({words(asked)}); they have: {'; '.join(map(words, offered))}; "
@@ -149,7 +155,7 @@ def _carry_out_all(ray: Any, folder: Path, specs: list[TrialSpec], console: Any)
             else:
                 return
             tail = Tail(trial / "events.jsonl")
-            task = ray.remote(carry_out).options(max_retries=RETRIES, **wanted(spec), **_on(node))
+            task = ray.remote(carry_out).options(max_retries=RETRIES, **wanted(spec.process), **_on(node))
             running[task.remote(str(folder), spec.name, os.getcwd())] = _Running(spec, rest, display, tail)
 
         for bundle in bundles(specs):

@@ -4,14 +4,11 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 
 from common.files import replacing
 from common.groups import MARK, Group, groups
+from common.report.canvas import plt
 from common.report.table import figures, percentile_names
 from common.report.timing import by_part, shown
 from common.results import Results

@@ -3,16 +3,13 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
 from common.check import summarise
+from common.clock import start_text
 from common.errors import InputError
 from common.files import write_text
 from common.history import LEAST, Point, Series, history
 from common.records import read_results
+from common.report.canvas import plt
 from common.report.figures import save
 from common.report.html import html_page
 from common.report.markdown import linked, table
@@ -63,7 +60,7 @@ def runs_table(found: list[Series], unread: list[str]) -> Table:
         metrics = list(series.points)
         for points in zip(*series.points.values()):
             cells = [_value(metric, point) for metric, point in zip(metrics, points)]
-            rows.append((series.label, series.machine, points[0].started, points[0].run, *cells))
+            rows.append((series.label, series.machine, start_text(points[0].started), points[0].run, *cells))
     note = "F1, seconds of an epoch (of later ones), memory: means over a run's seeds, from three seeds on with the 95 % interval."
     header = ("row", "machine", "started", "run", "F1", "epoch s", "peak memory MiB")
     return Table("Runs", header, tuple(rows), (note, *unread))

@@ -2,6 +2,7 @@
 
 import re
 
+from common.clock import start_text
 from common.reading import read_as
 from common.report import compared
 from common.report.ceilings import asked, ceilings_table
@@ -57,7 +58,7 @@ def page(results: Results) -> str:
     head = [
         f"# {plain(run.name)}",
         "",
-        f"{plain(run.dataset)}: {images_words(run)}. Started {run.started} with",
+        f"{plain(run.dataset)}: {images_words(run)}. Started {start_text(run.started)} with",
         "",
         *(f"    {line}" for line in run.command.splitlines()),
     ]

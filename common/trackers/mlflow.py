@@ -1,5 +1,8 @@
 """A run's records in MLflow: one of its runs for the whole, with one below it for every trial."""
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,40 +10,100 @@ from common.errors import InputError
 from common.results import Results, Row, RunRecord
 
 ABOUT = "MLflow, at MLFLOW_TRACKING_URI"
+NEEDS = "--track mlflow needs the package mlflow; install it with: uv sync --extra mlflow"
 ARTIFACTS = ("results.md", "index.html", "results.json", "results.csv")
 OURS = "framework_bench.run"  # the tag by which a run that was sent before is found
+PARENT = "mlflow.parentRunId"
 AT_ONCE = 100  # parameters of a call, at the most
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}  # while a server is tried out
+
+
+def check(dataset: str) -> None:
+    """Find or make the experiment of the data set, before anything is computed. InputError where MLflow is not installed,
+    or its store cannot be reached or written."""
+    left_open = [name for name in IMPATIENT if name not in os.environ]
+    os.environ.update({name: IMPATIENT[name] for name in left_open})
+    try:
+        with _reachable() as mlflow:
+            client = mlflow.MlflowClient()
+            client.set_experiment_tag(_experiment(client, dataset), "framework_bench", "checked")  # it can be written
+    finally:
+        for name in left_open:
+            del os.environ[name]
 
 
 def send(results: Results, folder: Path) -> str:
     """Replaces what was sent of this run before. InputError where MLflow is not installed, or its store cannot be reached."""
+    with _reachable() as mlflow:
+        return _send(mlflow, results, folder)
+
+
+@contextlib.contextmanager
+def _reachable() -> Iterator[Any]:
+    """The package. Its errors, and those of what it stores in, become one sentence."""
     try:
         import mlflow
-    except ImportError:
-        raise InputError("--track mlflow needs the package mlflow; install it with: uv sync --extra mlflow") from None
+    except ImportError as error:
+        raise InputError(NEEDS if error.name == "mlflow" else f"{NEEDS} ({error})") from None
     try:
-        return _send(mlflow, results, folder)
-    except mlflow.exceptions.MlflowException as error:
-        raise InputError(f"MLflow at {mlflow.get_tracking_uri()}: {str(error).splitlines()[0]}") from error
+        yield mlflow
+    except InputError:
+        raise
+    except Exception as error:  # MlflowException, and what its stores raise: OSError, SQLAlchemy's, requests' ...
+        said = " ".join((str(error) or type(error).__name__).split("\n")[0].split())
+        where = f"MLflow at {mlflow.get_tracking_uri()} (MLFLOW_TRACKING_URI)"
+        raise InputError(f"{where} cannot be used: {said.rstrip('.')}") from error
+
+
+def _experiment(client: Any, dataset: str) -> str:
+    """The id of the data set's experiment, made where it is not there yet."""
+    name = _name(dataset)
+    there = client.get_experiment_by_name(name)
+    if there and there.lifecycle_stage != "active":
+        raise InputError(f"the MLflow experiment '{name}' was deleted; restore it, or remove it for good")
+    return there.experiment_id if there else client.create_experiment(name)
+
+
+def _name(dataset: str) -> str:
+    return f"framework-bench {dataset}"
+
+
+def identity(run: RunRecord) -> str:
+    """What tells the run from all others. Records older than the id have their name and start alone."""
+    return run.id or f"{run.name} {run.started}"
 
 
 def _send(mlflow: Any, results: Results, folder: Path) -> str:
     client, run = mlflow.MlflowClient(), results.run
-    name = f"framework-bench {run.dataset}"
-    there = client.get_experiment_by_name(name)
-    experiment = there.experiment_id if there else client.create_experiment(name)
-    mine = f"{run.name} {run.started}"
-    for old in client.search_runs([experiment], f"tags.`{OURS}` = '{mine}'"):
-        client.delete_run(old.info.run_id)
+    experiment = _experiment(client, run.dataset)
+    mine = identity(run)
+    before = _sent_before(client, experiment, run)
     whole = client.create_run(experiment, run_name=run.name, tags={OURS: mine} | _words(run))
     for file in ARTIFACTS:
         client.log_artifact(whole.info.run_id, str(folder / file))
     for row in results.rows:
-        _trial(mlflow, client, experiment, row, {OURS: mine, "mlflow.parentRunId": whole.info.run_id})
+        _trial(mlflow, client, experiment, row, {OURS: mine, PARENT: whole.info.run_id})
     client.set_terminated(
         whole.info.run_id, "FINISHED" if all(r.record.status == "ok" for r in results.rows) else "FAILED"
     )
-    return f"{mlflow.get_tracking_uri()}, experiment '{name}'"
+    for old in before:  # last: a server that fails meanwhile loses nothing
+        client.delete_run(old)
+    return f"{mlflow.get_tracking_uri()}, experiment '{_name(run.dataset)}'"
+
+
+def _sent_before(client: Any, experiment: str, run: RunRecord) -> list[str]:
+    """Ids of the MLflow runs that hold this run already. Two runs whose records have no id may share name and minute, so
+    that their command has to be the same too."""
+    found, page = [], None
+    while page is None or page.token:
+        page = client.search_runs(
+            [experiment], f"tags.`{OURS}` = '{identity(run)}'", page_token=page.token if page else None
+        )
+        found += page
+    wholes = {r.info.run_id for r in found if PARENT not in r.data.tags}
+    if not run.id:
+        wholes &= {r.info.run_id for r in found if r.data.tags.get("command") == run.command}
+    return [r.info.run_id for r in found if r.info.run_id in wholes or r.data.tags.get(PARENT) in wholes]
 
 
 def _words(run: RunRecord) -> dict[str, str]:

@@ -6,19 +6,25 @@ NAME = "fake"
 ALIASES = ("numpy",)
 ABOUT = "a NumPy logistic regression on mean colours (on the demo it stays at the prior), and planted faults: for tests"
 MODELS = {
-    "logistic": ModelCard(UNCHANGED, pretrained=False, about="one linear layer"),
-    "crash": ModelCard(UNCHANGED, pretrained=False, about="fault: raises in the third step"),
-    "kill": ModelCard(UNCHANGED, pretrained=False, about="fault: is killed in the third step, as by the kernel"),
-    "nan": ModelCard(UNCHANGED, pretrained=False, about="fault: its loss is not a number"),
-    "hang": ModelCard(UNCHANGED, pretrained=False, about="fault: stops in the third step and never ends"),
-    "lie": ModelCard(UNCHANGED, pretrained=False, about="fault: predicts one row too few"),
-    "linger": ModelCard(UNCHANGED, pretrained=False, about="fault: raises in the third step and does not end"),
-    "worse": ModelCard(UNCHANGED, pretrained=False, about="gets worse with every epoch: its first weights are kept"),
-    "untrue": ModelCard(UNCHANGED, pretrained=False, about="fault: its tuned lane computes something else"),
-    "skip": ModelCard(UNCHANGED, pretrained=False, about="fault: trains on one batch too few"),
+    name: ModelCard(UNCHANGED, smallest_side=4, pretrained=False, about=about)
+    for name, about in {
+        "logistic": "one linear layer",
+        "crash": "fault: raises in the third step",
+        "kill": "fault: is killed in the third step, as by the kernel",
+        "nan": "fault: its loss is not a number",
+        "hang": "fault: stops in the third step and never ends",
+        "lie": "fault: predicts one row too few",
+        "linger": "fault: raises in the third step and does not end",
+        "worse": "gets worse with every epoch: its first weights are kept",
+        "untrue": "fault: its tuned lane computes something else",
+        "skip": "fault: trains on one batch too few",
+        "norm": "as with batch norm, a batch of one image is refused before anything is decoded",
+    }.items()
 }
 DEFAULT_MODELS = ()
 OTHER_MODELS = ""
 READS = ()
 BARE = ""
+NEEDS = ()
+EXTRA = ""
 PARALLEL = ""

@@ -188,6 +188,9 @@ class Adapter:
     def layer_facts(self, model: Logistic) -> dict[str, str]:
         return {"input": f"mean colours of a {GRID} x {GRID} grid", "head": "linear, bias"}
 
+    def fewest_normalised(self, model: Logistic) -> int:
+        return int(model.kind == "norm")
+
     def facts(self, model: Logistic) -> dict[str, Any]:
         parameters = model.weight.size + model.bias.size
         return {

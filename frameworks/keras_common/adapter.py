@@ -196,6 +196,9 @@ class KerasAdapter:
     def layer_facts(self, model: Model) -> dict[str, str]:
         return models.layer_facts(model.network, model.name_of)
 
+    def fewest_normalised(self, model: Model) -> int:
+        return models.fewest_normalised(model.network)
+
     def facts(self, model: Model) -> dict[str, Any]:
         network = model.network
         leaves = models.leaves(network)

@@ -175,6 +175,12 @@ def moving_norms(network: keras.Model) -> int:
     return sum(layer.trainable for layer in leaves(network) if isinstance(layer, layers.BatchNormalization))
 
 
+def fewest_normalised(network: keras.Model) -> int:
+    """Values in each channel of one image at the batch norms that normalise by the batch: the fewest; 0 where none does."""
+    norms = [layer for layer in leaves(network) if isinstance(layer, layers.BatchNormalization) and layer.trainable]
+    return min((math.prod(layer.output.shape[1:-1]) for layer in norms), default=0)
+
+
 def norm_words(layer: layers.BatchNormalization) -> str:
     form = "unbiased" if isinstance(layer, remade.UnbiasedNorm) else "biased"
     return f"eps {layer.epsilon:g}, momentum {1 - layer.momentum:g} of the new value, running variance {form}"

@@ -10,4 +10,6 @@ DEFAULT_MODELS = ()
 OTHER_MODELS = "any keras.applications model"
 READS = ()
 BARE = ""
+NEEDS = ("jax", "keras")
+EXTRA = "jax"
 PARALLEL = "devices"

@@ -10,8 +10,10 @@ if importlib.util.find_spec("jax") is None:
     raise InputError("this framework needs the package jax, which is optional; run: uv sync --extra jax")
 os.environ["KERAS_BACKEND"] = "jax"
 
+from frameworks.keras_common.settings import keras
+
+# isort: split
 import jax
-import keras
 import numpy as np
 from jax import numpy as jnp
 from jax.experimental import io_callback

@@ -5,7 +5,9 @@ from typing import Any
 
 os.environ["KERAS_BACKEND"] = "torch"
 
-import keras
+from frameworks.keras_common.settings import keras
+
+# isort: split
 import numpy as np
 import torch
 

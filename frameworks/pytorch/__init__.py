@@ -12,11 +12,15 @@ MODELS = {
         about="torchvision; v1.5 strides in the 3x3, v1 in the first 1x1 (as Keras)",
     ),
     "resnext50_32x4d": ModelCard(TORCHVISION, about="torchvision; the one the paper's authors never got to run"),
-    "vgg19": ModelCard(TORCHVISION, about="torchvision's convolutions, average pool, one linear layer"),
+    "vgg19": ModelCard(
+        TORCHVISION, smallest_side=32, about="torchvision's convolutions, average pool, one linear layer"
+    ),
     "efficientnet_lite0": EFFICIENTNET_LITE0,
 }
 DEFAULT_MODELS = ("resnet50", "efficientnet_lite0")
 OTHER_MODELS = "any timm model"
-READS = (".pth",)
+READS = (".pth", ".pt", ".bin", ".ckpt")
 BARE = "efficientnet_lite0"
+NEEDS = ("torch", "torchvision", "timm")
+EXTRA = ""
 PARALLEL = "ranks"

@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 from common.feed import Feed
 from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
 from common.watch import FORWARD, FROZEN, RECEIPT, TRAINED, Watch
-from frameworks.pytorch import MODELS, models, tuned
+from frameworks.contract import Noted
+from frameworks.pytorch import MODELS, checkpoints, models, tuned
 from frameworks.pytorch.data import loader
 from frameworks.pytorch.parallel import Ranks
 from frameworks.torch_common import process as torch_process
@@ -230,6 +231,10 @@ class Adapter:
         models.train_mode(model.built, model.spec.frozen_norm)
         return models.layer_facts(model.network) | {"input": str(model.preprocess)}
 
+    def fewest_normalised(self, model: Model) -> int:
+        models.train_mode(model.built, model.spec.frozen_norm)
+        return models.fewest_normalised(model.network, model.spec.side)
+
     def facts(self, model: Model) -> dict[str, Any]:
         parameters = list(model.network.parameters())
         cut = partial(tuned.at_the_cut, model.parts) if model.parts else None
@@ -270,10 +275,11 @@ class Adapter:
     def preprocessing(self, model: ModelSpec) -> Preprocessing:
         return models.library_preprocessing(model)
 
-    def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
-        state = models.pretrained(model) if source == "imagenet" else models.from_file(model, source)
-        tensors = {n: t.detach().cpu().numpy().astype(np.float32) for n, t in state.items() if t.is_floating_point()}
-        return tensors, MODELS[model.name].preprocessing if model.name in MODELS else self.preprocessing(model)
+    def export(self, model: ModelSpec, source: str) -> Noted:
+        state, note = (models.pretrained(model), "") if source == "imagenet" else checkpoints.from_file(model, source)
+        tensors = {n: t.detach().cpu().float().numpy() for n, t in state.items() if t.is_floating_point()}
+        usual = MODELS[model.name].preprocessing if model.name in MODELS else self.preprocessing(model)
+        return tensors, usual, note
 
 
 def _features(dtype: torch.dtype, x: torch.Tensor) -> torch.Tensor:

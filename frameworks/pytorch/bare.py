@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch.utils.data import DataLoader, Dataset
 
-job = json.load(open(sys.argv[1]))
+job = json.load(open(sys.argv[1], encoding="utf-8"))
 torch.set_num_threads(job["threads"])
 torch.manual_seed(0)
 n, side, classes = job["images"], job["side"], job["classes"]

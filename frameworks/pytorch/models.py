@@ -1,7 +1,6 @@
 """The networks: torchvision's and timm's own, with a new head, and which of their parts trains."""
 
 import os
-import pickle
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ import torch
 import torchvision
 from torch import nn
 
-from common.errors import InputError
+from common.errors import ImageSizeError, InputError
 from common.types import FrozenNorm, ModelSpec, Preprocessing, Train
 from frameworks.contract import TORCHVISION
 
@@ -63,7 +62,7 @@ def build(model: ModelSpec, classes: int, side: int, dropout: bool = True) -> Bu
     network = timm.create_model(model.name, num_classes=classes)
     wanted = network.default_cfg.get("input_size", (3, side, side))[-1]
     if network.default_cfg.get("fixed_input_size") and wanted != side:
-        raise InputError(f"timm's {model.name} takes images of {wanted} pixels alone; take --image-size {wanted}")
+        raise ImageSizeError(f"timm's {model.name} takes images of {wanted} pixels alone; take --image-size {wanted}")
     head = network.default_cfg.get("classifier")
     if not isinstance(head, str) or not isinstance(network.get_submodule(head), nn.Linear):
         raise InputError(
@@ -94,7 +93,7 @@ def _vgg19(classes: int) -> Built:
     return Built(network, "head", ("block5_", "head."))
 
 
-def _vgg19_names(tensors: dict[str, Any]) -> dict[str, Any]:
+def vgg19_names(tensors: dict[str, Any]) -> dict[str, Any]:
     """torchvision's tensors of the convolutions under our names: they stand in the same order. Its classifier is not
     used; a file that has our names stays as it is."""
     names = [f"{n}.{part}" for n, layer in _vgg19(1).network.named_children() if isinstance(layer, nn.Conv2d) for part in ("weight", "bias")]  # fmt: skip
@@ -142,6 +141,24 @@ def train_mode(built: Built, frozen_norm: FrozenNorm) -> None:
             module.train()
     if built.dropout is not None:
         built.dropout.train(all(p.requires_grad for p in built.network.layer4.parameters()))
+
+
+def fewest_normalised(network: nn.Module, side: int) -> int:
+    """Values in each channel of one image at the batch norms that are in training mode: the fewest; 0 where none is."""
+    found: list[int] = []
+
+    def look(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        found.append(inputs[0].numel() // inputs[0].shape[1])
+
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    hooks = [norm.register_forward_pre_hook(look) for norm in norms]
+    like = next(network.parameters())
+    network.eval()
+    with torch.no_grad():
+        network(torch.zeros(1, 3, side, side, dtype=like.dtype, device=like.device))
+    for hook in hooks:
+        hook.remove()
+    return min(found, default=0)
 
 
 class Preprocess(nn.Module):
@@ -232,26 +249,6 @@ def gmac(network: nn.Module, side: int, at_the_cut: Any = None) -> tuple[float, 
     return total / 2e9, (total - before[-1]) / 2e9
 
 
-def from_file(model: ModelSpec, path: str) -> dict[str, Any]:
-    """The tensors of a .pth file, by torch's weights_only reader alone: a pickle may hold code, which is not run."""
-    try:
-        file = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        said = (str(error) or type(error).__name__).splitlines()[0][:160]
-        raise InputError(f"{path} is not a file of tensors alone: {said}; save the model's state_dict() anew") from None
-    for key in ("state_dict", "model_state_dict", "model"):
-        file = file[key] if isinstance(file, dict) and isinstance(file.get(key), dict) else file
-    if not isinstance(file, dict) or not all(isinstance(t, torch.Tensor) for t in file.values()):
-        raise InputError(f"{path} holds no state_dict (names and tensors); save the model's state_dict() anew")
-    tensors = {name.removeprefix("module."): tensor for name, tensor in file.items()}  # DataParallel's prefix
-    if model.name == "efficientnet_lite0":
-        ours = timm.create_model("tf_efficientnet_lite0").state_dict()
-        # The package has another project's names, but timm's order, tensor by tensor.
-        if not tensors.keys() & ours.keys() and [t.shape for t in tensors.values()] == [t.shape for t in ours.values()]:
-            return dict(zip(ours, tensors.values()))
-    return _vgg19_names(tensors) if model.name == "vgg19" else tensors
-
-
 def pretrained(model: ModelSpec) -> dict[str, Any]:
     """The library's own ImageNet weights, downloaded."""
     if model.name in TORCHVISIONS:
@@ -259,7 +256,7 @@ def pretrained(model: ModelSpec) -> dict[str, Any]:
             raise InputError("torchvision's ImageNet weights are of the variant v1.5")
         weights = torchvision.models.get_model_weights(model.name)["IMAGENET1K_V1"]
         state = weights.get_state_dict(progress=False, check_hash=True)
-        return _vgg19_names(state) if model.name == "vgg19" else state
+        return vgg19_names(state) if model.name == "vgg19" else state
     return timm.create_model(model.name, pretrained=True).state_dict()
 
 

@@ -10,4 +10,6 @@ DEFAULT_MODELS = ("vgg19", "efficientnet_lite0")
 OTHER_MODELS = "any keras.applications model"
 READS = (".h5",)
 BARE = "mobilenetv2"
+NEEDS = ("tensorflow", "keras")
+EXTRA = ""
 PARALLEL = "devices"

@@ -6,7 +6,9 @@ from contextlib import AbstractContextManager, nullcontext
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
-import keras
+from frameworks.keras_common.settings import keras
+
+# isort: split
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.config import is_op_determinism_enabled

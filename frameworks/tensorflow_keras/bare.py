@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-job = json.load(open(sys.argv[1]))
+job = json.load(open(sys.argv[1], encoding="utf-8"))
 tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
 tf.config.threading.set_inter_op_parallelism_threads(job["threads"])
 keras.utils.set_random_seed(0)

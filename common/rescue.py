@@ -1,0 +1,32 @@
+"""What fails once trials have run loses none of their results: one sentence, with the command to go on with."""
+
+import contextlib
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from common.errors import InputError
+from common.files import os_error_text, write_text
+
+TRACEBACK = "error.txt"  # in the run's folder: of an error that nobody foresaw
+
+
+@contextlib.contextmanager
+def go_on_with(again: str, folder: Path) -> Iterator[None]:
+    """InputError for whatever is raised in the block. again: the command that goes on; folder: the run's."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(_sentence(os_error_text(error), again)) from error
+    except InputError as error:
+        raise InputError(_sentence(str(error), again)) from error
+    except Exception as error:
+        where = folder / TRACEBACK
+        with contextlib.suppress(OSError):
+            write_text(where, traceback.format_exc())
+        text = f"the harness failed with {type(error).__name__}: {error} (its traceback is in {where})"
+        raise InputError(_sentence(text, again)) from error
+
+
+def _sentence(text: str, again: str) -> str:
+    return f"{text.rstrip('.')}; the trials' results are kept: when that is mended, run: {again}"
