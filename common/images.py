@@ -214,6 +214,12 @@ class Images:
                 f"a file {tail} lies in {self._shown(posixpath.dirname(there[0]))}: write the paths from the data folder on, "
                 "or the file names alone"
             )
+        beside = self.data / names[0]
+        if not os.path.isabs(names[0]) and os.path.isfile(beside):
+            return (
+                text
+                + f"if these files are the right ones, name their folder: --images '{os.path.normpath(beside.parent)}'"
+            )
         return text + (
             "a table may only name images below its own folder, or below --images FOLDER: correct these rows, take them "
             "out, or name the folder that holds them"

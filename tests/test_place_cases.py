@@ -68,7 +68,7 @@ FOLDERS = [
     Case("own_name", table("image,labels", lambda i: f"set/images/{i}.jpg,{labels(i)}"),
          Read(CAT_DOG, (5, 10), "images/0.jpg", ("begin with the name of the data folder",))),
     Case("deep_tree", table("image,labels", lambda i: f"../images/{i}.jpg,{labels(i)}", name="labels/train.csv"),
-         Refused(("lie outside", "--images FOLDER")), at="labels"),
+         Refused(("lie outside", "name their folder: --images '")), at="labels"),
     Case("zero_padded", table("image,labels", lambda i: f"{i}.jpg,{labels(i)}", images="images/{:06}.jpg"),
          Refused(("were not found", "there is images/000000.jpg: did a program take the leading zeros?", "looked for in"))),
     Case("other_ending", table("image,labels", lambda i: f"{i}.png,{labels(i)}"), Refused(("images/0.jpg, which has another ending than '.png'",))),
@@ -135,9 +135,10 @@ def test_images_may_be_links_to_a_store_elsewhere(tmp_path):
     assert Images(tmp_path / "set").locate([f"{i}.jpg" for i in range(10)]).missing == {}
 
 
-def test_a_folder_that_the_user_names_may_lie_above_the_table(tmp_path):
+@pytest.mark.parametrize("named", [".", "images"])
+def test_a_folder_that_the_user_names_may_lie_above_the_table(tmp_path, named):
     table("image,labels", lambda i: f"../images/{i}.jpg,{labels(i)}", name="labels/train.csv")(tmp_path)
-    case = Case("deep", lambda d: None, Read(CAT_DOG, flags=(("images", str(tmp_path)),)), at="labels")
+    case = Case("deep", lambda d: None, Read(CAT_DOG, flags=(("images", str(tmp_path / named)),)), at="labels")
     data, text = read(case, tmp_path)
     assert (data.paths[0] == str(tmp_path / "images" / "0.jpg") and "images in: ../images" in text) or str(
         tmp_path
