@@ -3,6 +3,7 @@
 It needs a process of its own for each framework, so that pytest finds it only where it is named (test_contract.py).
 """
 
+import importlib.util
 import math
 import os
 import time
@@ -100,6 +101,7 @@ def drawn_norms(adapter, model):
 def test_the_card_names_models_that_the_adapter_has(card, adapter):
     assert set(card.MODELS) <= set(adapter.models())
     assert set(card.DEFAULT_MODELS) <= set(card.MODELS)
+    assert all(importlib.util.find_spec(package) for package in card.NEEDS) and isinstance(card.EXTRA, str)
 
 
 def test_the_environment_is_in_words(adapter):
