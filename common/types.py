@@ -39,7 +39,7 @@ class ReadOptions(Value):
     images: str = ""  # the folder that holds the images, seen from here or from the data folder
     image_column: str = ""
     label_columns: tuple[str, ...] = ()  # several: 0/1 columns; one: whatever form its cells have
-    label_separator: str = ""  # each character separates; or "space", "none"
+    label_separator: tuple[str, ...] = ()  # each separates; "space", or "none" alone
     ignore_columns: tuple[str, ...] = ()
     group_column: str = ""  # e.g. a patient: no group on both sides of the split
     delimiter: str = ""  # between the cells of a table; or "tab"

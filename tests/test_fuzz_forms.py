@@ -49,7 +49,7 @@ FORMS = {
 }  # fmt: skip
 CHOICES = {
     "image_column": ("", "", "", "image", "Id", "nothing"), "label_columns": ((), (), (), ("sea",), ("labels",), ("sea", "boat")),
-    "label_separator": ("", "", ";", ",", "space", "none", ";|", "]"), "ignore_columns": ((), (), ("boat",), ("Confidence",)),
+    "label_separator": ((), (), (";",), (",",), ("space",), ("none",), (";", "|"), ("]",), ("none", ";")), "ignore_columns": ((), (), ("boat",), ("Confidence",)),
     "group_column": ("", "", "", "Patient ID"), "delimiter": ("", "", "", ";", "tab"), "encoding": ("", "", "", "latin-1", "utf-16", "none"),
     "unknown": ("fail", "absent", "drop"), "split": ("random", "random", "given"), "images": ("", "", "images", "nowhere"),
 }  # fmt: skip

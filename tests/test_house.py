@@ -44,8 +44,8 @@ LAYERS = [
         "common.reading",
         "common.tables.text",
     },
-    {"common.tables.files", "common.tables.image_column"},
-    {"common.tables.columns"},
+    {"common.tables.files", "common.tables.image_column", "common.tables.label_columns"},
+    {"common.tables.columns", "common.tables.separators"},
     {"common.tables.labels"},
     {"common.tables.rows"},
     {

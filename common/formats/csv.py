@@ -64,7 +64,9 @@ def dataset_of(
     check_one_line(table, [image, *([columns.labels] if columns.labels else [])])
     rows.check_images(table, image)
     labels = (
-        from_cells(table, columns.labels, options) if columns.labels else from_columns(table, columns.matrix, options)
+        from_cells(table, columns.labels, options, columns.also)
+        if columns.labels
+        else from_columns(table, columns.matrix, options)
     )
     table, labels, notes = rows.one_row_an_image(table, image, columns, labels, options)
     parts = rows.author_parts(table, columns, found, options)
@@ -87,7 +89,7 @@ def _assembled(
     reading = Reading(
         format=form, table=_below(found.train, folder), encoding=table.encoding, delimiter=table.delimiter,
         image_column=columns.image, image_folders=located.folders, label_form=labels.form,
-        label_columns=columns.matrix or (columns.labels,), label_separator=labels.separator, unused_columns=columns.unused,
+        label_columns=columns.matrix or (columns.labels, *columns.also), label_separator=labels.separator, unused_columns=columns.unused,
         notes=(*table.notes, *columns.notes, *labels.notes, *notes, *located.notes, *more),
     )  # fmt: skip
     groups = np.array(table.column(columns.group), str) if columns.group else np.empty(0, str)

@@ -3,13 +3,15 @@
 import ast
 import json
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 # What pandas reads as missing, and what programs write for an empty list.
 MISSING = set("#n/a|#n/a n/a|#na|-nan|<na>|n/a|na|null|nan|none|nil|[]|()|{}|set()|['']|[\"\"]".split("|")) | {""}
 NUMBER = re.compile(r"[+-]?\d{1,18}(?:\.0*)?(?:[eE][+-]?0+)?")
-WORDS = {"true": 1, "false": 0, "yes": 1, "no": 0}
+WORDS = {"true": 1, "false": 0, "yes": 1, "no": 0, "wahr": 1, "falsch": 0, "ja": 1, "nein": 0, "vrai": 1, "faux": 0, "oui": 1, "non": 0,
+         "verdadero": 1, "falso": 0}  # fmt: skip
 LETTERS = ({"t": 1, "f": 0}, {"y": 1, "n": 0})
 BLANK = -2  # beside 1, 0 and the cell's own -1
 
@@ -46,6 +48,17 @@ def _code(cell: str, words: dict[str, int]) -> int | None:
     return None
 
 
+WRAPPED = re.compile(
+    r"(?:np\.)?(?:array|tensor|frozenset|set|list|tuple|Index)\((.*?)(?:,\s*dtype=[^)]*)?\)", re.DOTALL
+)
+
+
+def unwrapped(cell: str) -> str:
+    """array(['a'], dtype=object) and tensor([1., 0.]) without what stands around the list."""
+    found = WRAPPED.fullmatch(cell)
+    return found[1] if found else cell
+
+
 def is_list(cell: str) -> bool:
     return cell.startswith(("[", "(", "{")) and cell.endswith(("]", ")", "}"))
 
@@ -56,7 +69,8 @@ def parse_list(cell: str) -> list[Any] | None:
         return found  # before Python's reader, to which two texts without a comma between them are one
     for read in (json.loads, ast.literal_eval):
         try:
-            found = read(cell)
+            with warnings.catch_warnings(action="ignore"):  # Python's reader warns of odd escapes
+                found = read(cell)
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             continue
         if isinstance(found, list | tuple | set) and all(isinstance(item, str | int | float) for item in found):

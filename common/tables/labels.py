@@ -1,25 +1,29 @@
 """Cells -> class names and a 0/1 matrix, by the form that the cells have. What can be read in two ways is refused."""
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from common.dataset import LabelForm
 from common.errors import InputError, listed
-from common.tables.cells import BLANK, coded, is_list, is_missing, parse_list
-from common.tables.columns import ONE_NAME
-from common.tables.text import NAMES, SHOWN, Table, plain
+from common.tables.cells import BLANK, coded, is_list, is_missing, parse_list, unwrapped
+from common.tables.separators import INTEGER, choose, shown, split
+from common.tables.text import SHOWN, Table
 from common.types import ReadOptions
 
 MOST_CLASSES = 10_000
-HARD = (";", "|", ",")  # white space separates only where nothing else does
-INTEGER = re.compile(r"-?\d{1,18}(?:\.0*)?")
+FEW = 10  # rows from which on a class for each row is remarkable
 VECTOR = re.compile(r"[01](?:\.0*)?(?:[\s,;|]+[01](?:\.0*)?)+")
 SOLID = re.compile(r"[01]{3,}")
-FREE = 0.5  # of the words of cells with spaces that stand alone in others: then spaces separate labels
+DECIMAL_COMMA = re.compile(r"\d{1,18},0+")
+NO_NAME = re.compile(r"[!-/:-@\[-`{-~\s]+")
+PAIR = re.compile(r".+[:=]\s*[01](?:\.0*)?")
+FRACTION = re.compile(r"-?\d*\.\d*[1-9]\d*(?:[eE][+-]?\d+)?")
+WIDTHLESS = re.compile("[\u200b\u2060\ufeff\u00ad]")
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,9 @@ def from_columns(table: Table, columns: Sequence[str], options: ReadOptions) -> 
                          "out with --ignore-columns NAME")  # fmt: skip
     values = np.array([coded(table.column(name)) for name in columns], np.int8).T.reshape(len(table), len(columns))
     notes = []
-    if (values == -1).any() and not np.isin(values, (0, BLANK)).any():
-        notes.append("Every cell is 1 or -1: -1 is read as absent.")
+    minus, blank = int((values == -1).sum()), int((values == BLANK).sum())
+    if minus > blank and not (values == 0).any():
+        notes.append("No cell is 0, and some are -1: -1 is read as absent.")
         values[values == -1] = 0
     rows, more = _without_unknown(table, values < 0, options, columns)
     return Labels(tuple(columns), (values[rows] == 1).astype(np.uint8), rows, "0/1 columns", notes=(*notes, *more))
@@ -80,39 +85,35 @@ def _without_unknown(
     )
 
 
-def from_cells(table: Table, column: str, options: ReadOptions) -> Labels:
-    """One column of labels, in whichever form its cells have. InputError where they can be read in two ways."""
-    cells = [("" if is_missing(cell) else cell) for cell in table.column(column)]
-    notes = _missing_notes(table.column(column))
+def from_cells(table: Table, column: str, options: ReadOptions, also: Sequence[str] = ()) -> Labels:
+    """One column of labels, in whichever form its cells have, or several whose cells are joined. InputError where they can be
+    read in two ways."""
+    cells = [("" if is_missing(cell) else unwrapped(cell)) for cell in table.column(column)]
+    notes = _missing_notes(cell for name in (column, *also) for cell in table.column(name))
     if all(coded([cell]) == (-1,) for cell in cells if cell) and any(cells):
         raise InputError(f"{table.path} has no label in the column '{column}': every cell is -1")
+    if table.delimiter == ";" and all(DECIMAL_COMMA.fullmatch(cell) for cell in cells if cell):
+        cells = [cell.partition(",")[0] for cell in cells]
+    if also:
+        further = [table.column(name) for name in also]
+        words = [[c for c in row if not is_missing(c)] for row in zip(cells, *further)]
+        return _from_words(table, column, words, "lists", "", options, notes)
     if any(map(is_list, cells)):
-        words, form, separator = _lists(table, column, cells), "lists", ""
-    elif not options.label_separator and _are_vectors(cells):
-        words, form, separator = (
-            [re.split(r"[\s,;|]+", c) if not SOLID.fullmatch(c) else [*c] for c in cells],
-            "0/1 vectors",
-            "",
-        )
-    else:
-        separator = _separator(table, column, cells, options)
-        words = [_split(cell, separator) for cell in cells]
-        form = "one name" if separator == "none" else "lists"
-    if form == "0/1 vectors" or (form == "lists" and any(map(is_list, cells)) and _are_bits(words)):
-        return _from_vectors(table, column, words, notes)
-    return _from_words(table, column, words, form, separator, options, notes)
+        words = _lists(table, column, cells)
+        if _are_bits(words):
+            return _from_vectors(table, column, words, notes)
+        return _from_words(table, column, words, "lists", "", options, notes)
+    if not options.label_separator and _are_vectors(table, column, cells):
+        bits = [[*c] if SOLID.fullmatch(c) else re.split(r"[\s,;|]+", c) for c in cells]
+        return _from_vectors(table, column, bits, notes)
+    signs = choose(table, column, cells, options)
+    words = [split(cell, signs) for cell in cells]
+    return _from_words(table, column, words, "lists" if signs else "one name", shown(signs), options, notes)
 
 
-def _missing_notes(cells: Sequence[str]) -> list[str]:
+def _missing_notes(cells: Iterable[str]) -> list[str]:
     counts = Counter(cell for cell in cells if cell and is_missing(cell))
     return [f"{n:,} cells '{cell}' are read as: no label." for cell, n in counts.items()]
-
-
-def _split(cell: str, separator: str) -> list[str]:
-    if separator == "none":
-        return [cell] if cell else []
-    pieces = cell.split() if separator == "space" else re.split(f"[{re.escape(separator)}]", cell)
-    return [piece.strip() for piece in pieces if piece.strip()]
 
 
 def _lists(table: Table, column: str, cells: list[str]) -> list[list[str]]:
@@ -124,7 +125,7 @@ def _lists(table: Table, column: str, cells: list[str]) -> list[list[str]]:
             f"{table.path}: the column '{column}' has lists, and cells that are no list of names: {listed(wrong)}; write "
             "all of them as lists, or as names separated by ;"
         )
-    return [[_word(item) for item in items or () if not is_missing(str(item).strip())] for items in parsed]
+    return [[_word(item) for item in items or ()] for items in parsed]
 
 
 def _word(item: str | int | float | bool) -> str:
@@ -133,10 +134,21 @@ def _word(item: str | int | float | bool) -> str:
     return str(item).strip()
 
 
-def _are_vectors(cells: Sequence[str]) -> bool:
+def _cleaned(word: str) -> str:
+    """One spelling of what looks the same: composed accents, and no characters without width."""
+    return unicodedata.normalize("NFC", WIDTHLESS.sub("", word)).strip()
+
+
+def _are_vectors(table: Table, column: str, cells: Sequence[str]) -> bool:
+    """Whether every cell has equally many zeros and ones. InputError where they may be numbers instead, such as 101 and 110."""
     full = [cell for cell in cells if cell]
     if full and all(map(SOLID.fullmatch, full)):
-        return len({*map(len, full)}) == 1
+        if len({*map(len, full)}) > 1 or not any(cell.startswith("0") for cell in full):
+            raise InputError(
+                f"{table.path}: the cells of the column '{column}' may be numbers of classes or zeros and ones, such as "
+                f"'{full[0]}'; for numbers take --label-separator none, for zeros and ones write them apart: '{' '.join(full[0])}'"
+            )
+        return True
     return bool(full) and all(map(VECTOR.fullmatch, full)) and len({len(re.split(r"[\s,;|]+", c)) for c in full}) == 1
 
 
@@ -164,59 +176,25 @@ def _from_vectors(table: Table, column: str, words: list[list[str]], notes: list
     return Labels(names, matrix, np.arange(len(table)), "0/1 vectors", notes=tuple(notes))
 
 
-def _separator(table: Table, column: str, cells: list[str], options: ReadOptions) -> str:
-    """What separates the labels of a cell: characters, "space", or "none" where a cell is one name."""
-    asked = options.label_separator
-    if asked:
-        signs = {name: sign for sign, name in NAMES.items() if sign != " "}
-        return asked if asked in ("space", "none") else signs.get(asked, asked)
-    there = [sign for sign in HARD if any(sign in cell for cell in cells)]
-    if there:
-        return _checked(table, column, cells, there)
-    spaced = [cell for cell in cells if len(cell.split()) > 1]
-    if not spaced:
-        return "none"
-    if all(INTEGER.fullmatch(word) for cell in cells for word in cell.split()):
-        return "space"
-    if plain(column) in ONE_NAME:
-        return "none"
-    alone = {cell for cell in cells if len(cell.split()) == 1}
-    words = {word for cell in spaced for word in cell.split()}
-    if plain(column) in ("tags", "tag") or len(words & alone) >= FREE * len(words):
-        return "space"
-    raise InputError(_two_ways(table, column, cells, " ", ["space", "none"]))
+def _check_names(table: Table, column: str, words: list[list[str]]) -> None:
+    """InputError that lists the labels which cannot be names: signs alone, parts of a list or a text, pairs, fractions."""
+    names = {word for row in words for word in row}
+    kinds = {
+        "are signs without a letter or digit; leave a cell empty for no label, or see --label-separator": [n for n in names if NO_NAME.fullmatch(n)],
+        "have brackets or quotes of which one is missing, so they look like parts of a longer text": [n for n in names if _is_part(n)],
+        "are pairs of a name and a value; write a 0/1 column for each class instead": [n for n in names if PAIR.fullmatch(n)],
+        "are numbers that are not whole; labels are names or whole numbers": [n for n in names if FRACTION.fullmatch(n)],
+    }  # fmt: skip
+    for why, wrong in kinds.items():
+        partial = why.startswith("are pairs") or why.startswith("are numbers")
+        if wrong and (not partial or len(wrong) * 2 > len(names)):
+            rows = [f"{table.row(i)}: '{w[:SHOWN]}'" for i, row in enumerate(words) for w in row if w in wrong]
+            raise InputError(f"{table.path}: labels in the column '{column}' {why}: {listed(rows)}")
 
 
-def _checked(table: Table, column: str, cells: list[str], there: list[str]) -> str:
-    """The sign that every cell with several labels has. InputError where no sign or several are such, or where another sign or
-    a space within a name looks like a slip: it then stands between names of other classes."""
-    several = [cell for cell in cells if any(sign in cell for sign in there)]
-    fitting = [sign for sign in there if all(sign in cell for cell in several)]
-    if len(fitting) != 1:
-        odd = min(there, key=lambda sign: sum(sign in cell for cell in several))
-        raise InputError(_two_ways(table, column, cells, odd, [*there, "".join(there)]))
-    sign = fitting[0]
-    names = {word for cell in cells for word in _split(cell, sign)}
-    for other in (*(s for s in there if s != sign), " "):
-        slips = [
-            name for name in names if other in name and {*_split(name, "space" if other == " " else other)} <= names
-        ]
-        if slips:
-            raise InputError(_two_ways(table, column, cells, other, [sign, sign + other]))
-    return sign
-
-
-def _two_ways(table: Table, column: str, cells: list[str], odd: str, choices: list[str]) -> str:
-    rows = [f"{table.row(i)}: '{cell[:SHOWN]}'" for i, cell in enumerate(cells) if odd in cell]
-    readings = []
-    for choice in choices:
-        names = sorted({word for cell in cells for word in _split(cell, choice)})
-        shown = ", ".join(repr(name[:SHOWN]) for name in names[:4]) + (", ..." if len(names) > 4 else "")
-        readings.append(f"--label-separator '{choice}' gives {len(names)} classes ({shown})")
-    return (
-        f"{table.path}: the labels in the column '{column}' can be separated in {len(choices)} ways: {'; '.join(readings)}; say "
-        f"which. Cells that leave it open: {listed(rows)}"
-    )
+def _is_part(name: str) -> bool:
+    odd = any(name.count(a) != name.count(b) for a, b in ("()", "[]", "{}"))
+    return odd or (len(name) > 1 and name[0] in "'\"" and name[-1] == name[0])
 
 
 def _from_words(
@@ -229,6 +207,13 @@ def _from_words(
     notes: list[str],
 ) -> Labels:
     """The matrix of every row's words; those of a column of numbers are sorted as numbers."""
+    words = [[_cleaned(word) for word in row] for row in words]
+    notes = notes + [
+        note.replace("cells", "labels")
+        for note in _missing_notes(w for row in words if len(row) > 1 or form == "lists" for w in row)
+    ]
+    words = [[word for word in row if not is_missing(word)] for row in words]
+    _check_names(table, column, words)
     known = sorted({word for row in words for word in row})
     numbers: tuple[int, ...] = ()
     rows = np.arange(len(table))
@@ -247,6 +232,8 @@ def _from_words(
     matrix = np.zeros((len(rows), len(known)), np.uint8)
     for i, row in enumerate(rows):
         matrix[i, [place[word] for word in words[row]]] = 1
+    if len(rows) >= FEW and (matrix.sum(axis=0) == 1).all():
+        notes = [*notes, f"Every class occurs in one image only: is '{column}' the column of labels?"]
     return Labels(tuple(known), matrix, rows, form, separator, numbers, tuple(notes))
 
 

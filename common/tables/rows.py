@@ -9,8 +9,9 @@ from common.errors import InputError, listed
 from common.folders import ROLES, role_of
 from common.images import Images, Located
 from common.tables.cells import coded
-from common.tables.columns import ONE_NAME, Columns
+from common.tables.columns import Columns
 from common.tables.files import Tables
+from common.tables.label_columns import ONE_NAME
 from common.tables.labels import Labels
 from common.tables.text import SHOWN, Table, plain
 from common.types import ReadOptions
