@@ -4,15 +4,11 @@ from collections.abc import Mapping
 
 # An OpenMP thread that waits for the others at the end of a parallel region first spins, then sleeps. libgomp, which torch's
 # wheels for Linux bring, spins for 300,000 `pause` instructions where nothing else is set. Once another process wants a core,
-# one thread is off its core and all others spin until it is back. EfficientNet-Lite0 on the demo, batches of 32, two cores,
-# seconds of a training epoch on torch (several runs each):
-#   policy                     quiet                  beside one busy process    beside one at nice 19
-#   none                       1.98 1.43 2.17 1.19    31 35 33                   31 22
-#   OMP_WAIT_POLICY=PASSIVE    2.26 2.11              1.99 1.96                  1.94 2.12
-#   GOMP_SPINCOUNT=0           1.81 2.11              1.83 2.06                  not measured
-# TensorFlow has threads of its own: quiet 3.05 1.38 1.58 1.40, busy 3.11 1.63, with PASSIVE busy 3.3 1.59.
-# `run_bench.py self contention` measures the policies below on the machine at hand. KMP_BLOCKTIME is that of Intel's and
-# LLVM's OpenMP, in milliseconds.
+# one thread is off its core and all others spin until it is back. `run_bench.py self contention` measured on two cores, with
+# EfficientNet-Lite0 on torch, medians of 4 rounds (docs/performance.md has the table): without a policy a pass beside a busy
+# process took 26.8 times as long as on the quiet machine. Sleeping at once (passive) made that 1.2, but the quiet machine 1.4
+# times as slow as without a policy; 10,000 spins made it 2.5, and the quiet machine no slower (0.92). TensorFlow has threads
+# of its own: 1.2 under every policy. KMP_BLOCKTIME is that of Intel's and LLVM's OpenMP, in milliseconds.
 POLICIES: dict[str, dict[str, str]] = {
     "default": {},
     "passive": {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"},
@@ -20,7 +16,7 @@ POLICIES: dict[str, dict[str, str]] = {
     "spin-10000": {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "0"},
     "bound": {"OMP_PROC_BIND": "true"},
 }
-POLICY = "passive"
+POLICY = "spin-10000"
 FACT = "OpenMP wait policy"  # what it is called in a trial's runtime config
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")

@@ -73,9 +73,9 @@ def _share_of_files(table: Table, name: str, images: Images) -> float:
     """Of the cells that name files. In a column without a usual name, numbers that happen to be names of files do not count:
     only names with an ending, or another one in every row."""
     cells = table.column(name)
-    if _rank(name) == 2 and (
-        is_binary(cells) or (len({*cells}) < len(cells) and _share(cells, is_image_name) <= MOSTLY)
-    ):
+    if is_binary(cells) and len({*cells}) < len(cells):
+        return 0.0  # a class, whatever its name
+    if _rank(name) == 2 and len({*cells}) < len(cells) and _share(cells, is_image_name) <= MOSTLY:
         return 0.0
     return _share(cells, images.holds)
 
