@@ -83,6 +83,7 @@ def reading_flags(parser: Parser) -> None:
     table.add_argument(
         "--group-column", metavar="NAME", help="e.g. a patient: all images of a group on one side of the split"
     )
+    table.add_argument("--split-column", metavar="NAME", help="the column of the author's split, for --split given")
     table.add_argument(
         "--unknown", choices=("fail", "absent", "drop"),
         help="-1, blank or NaN as a label: refuse, count as absent, or leave those images out (default: fail)",

@@ -42,6 +42,7 @@ class ReadOptions(Value):
     label_separator: tuple[str, ...] = ()  # each separates; "space", or "none" alone
     ignore_columns: tuple[str, ...] = ()
     group_column: str = ""  # e.g. a patient: no group on both sides of the split
+    split_column: str = ""  # the split of the author, for split="given"
     delimiter: str = ""  # between the cells of a table; or "tab"
     encoding: str = ""
     unknown: Unknown = "fail"  # -1, blank or NaN in a 0/1 column

@@ -7,7 +7,8 @@ from common.errors import InputError, listed
 from common.formats.csv import dataset_of
 from common.images import is_image_name
 from common.tables.files import Tables
-from common.tables.text import SHOWN, Table, first_line, read_text
+from common.tables.raw import first_line, read_text
+from common.tables.text import SHOWN, Table
 from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = (

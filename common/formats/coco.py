@@ -11,8 +11,9 @@ from common.dataset import Dataset, Reading
 from common.errors import InputError, listed
 from common.folders import role_of
 from common.images import Images, Located
+from common.tables.columns import no_columns
 from common.tables.files import Tables, several, tables_of
-from common.tables.text import read_text
+from common.tables.raw import read_text
 from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = (
@@ -24,6 +25,7 @@ TRAIN_FILES = ("instances_train*.json", "train*.json", "instances_default.json",
 TEST_FILES = ("instances_test*.json", "image_info_test*.json", "test*.json")
 VALIDATION_FILES = ("instances_val*.json", "val*.json")
 LISTS = ("images", "annotations", "categories")
+ENDS = 1_000_000  # bytes at either end of a file that may show its lists: a large one is not read whole to find out
 _FORM = (
     '{"images": [{"id", "file_name"}], "annotations": [{"image_id", "category_id"}], "categories": [{"id", "name"}]}'
 )
@@ -58,7 +60,9 @@ def _is_instances(file: Path) -> bool:
     if any(file.match(pattern) for pattern in TRAIN_FILES + TEST_FILES):
         return True
     with open(file, "rb") as stream:
-        return any(f'"{key}"'.encode() in stream.read(65536) for key in LISTS)
+        head = stream.read(ENDS)
+        stream.seek(max(0, file.stat().st_size - ENDS))
+        return any(f'"{key}"'.encode() in head + stream.read() for key in LISTS)
 
 
 def _matching(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
@@ -86,6 +90,7 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
 
     InputError that lists all annotations of images or categories that the file does not have.
     """
+    no_columns("coco", options)
     found = tables(path)
     if found is None:
         there = several(path, is_table)

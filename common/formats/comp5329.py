@@ -9,7 +9,8 @@ from common.dataset import Dataset, Reading
 from common.errors import InputError, listed
 from common.files import hash_arrays
 from common.images import Images
-from common.tables.text import first_line, read_text
+from common.tables.columns import no_columns
+from common.tables.raw import first_line, read_text
 from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = "a folder with train.csv whose first line is ImageID,Labels,Caption, and data/N.jpg"
@@ -69,13 +70,19 @@ def parse(text: str, labelled: bool = True) -> list[tuple[str, tuple[int, ...], 
         caption = text[match.end() : end].removesuffix("\n").removesuffix("\r")
         if len(caption) >= 2 and caption[0] == caption[-1] == '"':
             caption = caption[1:-1]
-        records.append((match[1], tuple(map(int, match[2].split())) if labelled else (), caption))
+        records.append((match[1], tuple(map(_number, match[2].split())) if labelled else (), caption))
     return records
+
+
+def _number(word: str) -> int:
+    """A label; of a number that is longer than any label, one that is out of range."""
+    return int(word) if len(word) < 10 else CLASSES
 
 
 def read(path: Path, options: ReadOptions = NO_OPTIONS, name: str = "") -> Dataset:
     """Every row of train.csv, and of test.csv where there is one. InputError where there is none, or where labels are
     not among the 20 outputs."""
+    no_columns("comp5329", options)
     text, encoding = read_text(path / "train.csv", options.encoding)
     records = parse(text)
     if not records:

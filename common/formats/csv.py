@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from common.dataset import Dataset, Reading
-from common.errors import InputError, listed
+from common.errors import InputError, listed, unknown
 from common.formats import comp5329
 from common.images import Images, Located
 from common.tables import rows
 from common.tables.columns import Columns, check_named, columns_of
 from common.tables.files import Tables, several, tables_of
-from common.tables.image_column import image_column
+from common.tables.image_column import column_of_test, image_column, with_folders
 from common.tables.labels import Labels, from_cells, from_columns
-from common.tables.text import Table, check_one_line, example, read_table
+from common.tables.text import Table, example, one_line, read_table
 from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = (
@@ -24,6 +24,7 @@ LOOKS_LIKE = (
 )
 
 
+MOST_SHOWN = 6  # tables that are not used
 Reader = Callable[[Path, ReadOptions], Table]
 
 
@@ -38,12 +39,12 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
     """Every row. InputError that lists all rows that cannot be read, or that says what can be read in two ways."""
-    found = tables_of(path, (lambda file: True) if path.is_file() else is_table)
+    found = tables_of(path, (lambda f: f.suffix == path.suffix or is_table(f)) if path.is_file() else is_table)
     if found is None:
         there = several(path, is_table)
         raise InputError(
             f"no table at '{path}': give a .csv file, or a folder with train.csv or a single one beside test.csv"
-            + (f"; there are {listed(there)}: name one, e.g. --data {path / there[0]}" if there else "")
+            + (f"; there are {listed(there)}: name one, e.g. --data '{path / there[0]}'" if there else "")
         )
     return dataset_of(found, path, options)
 
@@ -54,15 +55,27 @@ def dataset_of(
     """The data set of a table of training data and what stands beside it. reader: how a file of that format becomes cells."""
     table = reader(found.train, options)
     check_named(table, options)
+    if options.split_column and options.split_column not in table.columns:
+        raise unknown(f"column for --split-column in {table.path}:", options.split_column, table.columns)
     if not len(table):
         raise InputError(f"{table.path} has no rows; expected one for each image (its columns: {example(table)})")
     train_images = Images(found.train.parent, options.images)
     image = image_column(table, train_images, options)
+    table = with_folders(table, image, train_images, options)
     if options.split == "given" and found.validation:
-        table = table.joined(reader(found.validation, options))
-    columns = columns_of(table, image, options)
-    check_one_line(table, [image, *([columns.labels] if columns.labels else [])])
+        second = reader(found.validation, options)
+        if image in second.columns:
+            second = with_folders(second, image, Images(found.validation.parent, options.images), options)
+        if not {*table.columns} <= {*second.columns}:
+            columns = _columns(table, image, options)
+            used = [image, *columns.matrix, columns.labels, *columns.also, columns.split, columns.group]
+            table = rows.shared(table, second, used)
+        table = table.joined(second)
+    columns = _columns(table, image, options)
+    table = one_line(table, image, columns.labels)
     rows.check_images(table, image)
+    if columns.group:
+        rows.check_groups(table, columns.group, options)
     labels = (
         from_cells(table, columns.labels, options, columns.also)
         if columns.labels
@@ -72,6 +85,22 @@ def dataset_of(
     parts = rows.author_parts(table, columns, found, options)
     test = reader(found.test, _for_test(options)) if found.test else None
     return _assembled(found, path, options, form, table, test, columns, labels, parts, notes)
+
+
+def _columns(table: Table, image: str, options: ReadOptions) -> Columns:
+    """What every column is, with the author's split where a flag or its cells name it."""
+    split = rows.split_column(table, options)
+    if not split:
+        return columns_of(table, image, options)
+    ignore = tuple(dict.fromkeys((*options.ignore_columns, split)))
+    columns = columns_of(table, image, options.model_copy(update={"ignore_columns": ignore}))
+    reason = "the author's split; --split given takes it"
+    unused = [
+        column.model_copy(update={"reason": reason}) if column.name == split else column for column in columns.unused
+    ]
+    if options.split == "given":
+        unused = [column for column in unused if column.name != split]
+    return replace(columns, split=split, unused=tuple(unused))
 
 
 def _assembled(
@@ -86,10 +115,16 @@ def _assembled(
     labelled = np.flatnonzero(~is_test)
     tests, more = _tests(found, test, columns, options, located, is_test)
     folder = found.train.parent if found.train.parent == path or path.is_file() else path
+    if columns.group:
+        kept = [cell for cell, test_row in zip(table.column(columns.group), is_test) if not test_row]
+        notes = [*notes, *rows.group_notes(kept, options)]
+    if found.others:
+        notes = [*notes, f"Tables that are not used: {_shown(found.others, folder)}."]
     reading = Reading(
         format=form, table=_below(found.train, folder), encoding=table.encoding, delimiter=table.delimiter,
         image_column=columns.image, image_folders=located.folders, label_form=labels.form,
-        label_columns=columns.matrix or (columns.labels, *columns.also), label_separator=labels.separator, unused_columns=columns.unused,
+        label_columns=columns.matrix or (columns.labels, *columns.also), label_separator=labels.separator,
+        unused_columns=columns.unused,
         notes=(*table.notes, *columns.notes, *labels.notes, *notes, *located.notes, *more),
     )  # fmt: skip
     groups = np.array(table.column(columns.group), str) if columns.group else np.empty(0, str)
@@ -112,6 +147,10 @@ def _below(file: Path, folder: Path) -> str:
     return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name
 
 
+def _shown(files: tuple[Path, ...], folder: Path) -> str:
+    return ", ".join(_below(f, folder) for f in files[:MOST_SHOWN]) + (", ..." if len(files) > MOST_SHOWN else "")
+
+
 def _tests(
     found: Tables, table: Table | None, columns: Columns, options: ReadOptions, located: Located, is_test: np.ndarray
 ) -> tuple[Located, list[str]]:
@@ -125,8 +164,9 @@ def _tests(
     if not len(table):
         return nothing, [f"{found.test.name} has no rows."]
     images = Images(found.test.parent, options.images)
-    column = columns.image if columns.image in table.columns else image_column(table, images, _for_test(options))
-    tests = images.locate(rows.check_images(table, column), "test", found.test.name)
+    column = column_of_test(table, columns.image, images, _for_test(options))
+    with_folder = with_folders(table, column, images, _for_test(options))
+    tests = images.locate(rows.check_images(with_folder, column), "test", found.test.name)
     notes = [f"Images of {found.test.name}: {note}" for note in tests.notes]
     with_labels = [name for name in (*columns.matrix, columns.labels) if name and name in table.columns]
     if with_labels:

@@ -14,6 +14,7 @@ from common.dataset import Dataset
 from common.errors import InputError
 from common.files import cache_folder, write_text
 from common.formats import comp5329
+from common.tables.columns import no_columns
 from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = "the word 'demo': drawn on first use, needs no download"
@@ -178,6 +179,7 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
     """The 1,000 scenes, drawn into the cache on first use. InputError for a folder: they are drawn, not read."""
     if not recognises(path):
         raise InputError(f"--format demo draws its own images and reads none from '{path}'; take --data demo")
+    no_columns("demo", options)
     folder = cache_folder() / f"demo-{IMAGES}x{SIDE}-v{VERSION}"
     if not (folder / "train.csv").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)

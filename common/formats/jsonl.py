@@ -8,7 +8,8 @@ from common.dataset import Dataset
 from common.errors import InputError, listed
 from common.formats.csv import dataset_of
 from common.tables.files import tables_of
-from common.tables.text import SHOWN, Table, read_text
+from common.tables.raw import from_json, read_text
+from common.tables.text import SHOWN, Table
 from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = (
@@ -34,17 +35,23 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
 
 def read_lines(path: Path, options: ReadOptions) -> Table:
     text, encoding = read_text(path, options.encoding)
+    if text.lstrip()[:1] == "[":
+        raise InputError(
+            f"{path} is one JSON list; write each of its objects on a line of its own "
+            "(pandas.read_json(FILE).to_json(NEW, orient='records', lines=True))"
+        )
     objects: list[dict[str, Any]] = []
     numbers, wrong = [], []
     for number, line in enumerate(text.splitlines() if "\n" not in text else text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            found = json.loads(line)
+            found = from_json(line)
         except (ValueError, RecursionError):
             found = None
-        if isinstance(found, dict):
-            objects.append(found)
+        keyed = {str(key).strip(): value for key, value in found.items()} if isinstance(found, dict) else {}
+        if isinstance(found, dict) and len(keyed) == len(found):
+            objects.append(keyed)
             numbers.append(number)
         else:
             wrong.append(f"line {number}: '{line[:SHOWN]}'")
@@ -52,7 +59,7 @@ def read_lines(path: Path, options: ReadOptions) -> Table:
         raise InputError(
             f'{path} has lines that are no JSON object: {listed(wrong)}; expected {{"file_name": ..., "labels": [...]}}'
         )
-    names = list(dict.fromkeys(str(key).strip() for item in objects for key in item))
+    names = list(dict.fromkeys(key for item in objects for key in item))
     if not objects or not names:
         raise InputError(f"{path} has no objects; expected one for each image on a line of its own")
     cells = tuple(tuple(_cell(item.get(name)) for item in objects) for name in names)

@@ -8,6 +8,8 @@ import numpy as np
 from common.dataset import Dataset, Reading
 from common.errors import InputError, listed
 from common.images import Images
+from common.tables.columns import no_columns
+from common.tables.text import read_text
 from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = (
@@ -31,9 +33,15 @@ def recognises(path: Path) -> bool:
 def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
     """An image for each annotation, with the classes of its objects, `difficult` ones too. InputError that lists the files
     which cannot be read."""
+    no_columns("voc", options)
     files = _annotations(path)
     if not files:
         raise InputError(f"no annotations at '{path}'; looked for: {LOOKS_LIKE}")
+    parts, notes = _author_split(path, options)
+    if parts:
+        everything = len(files)
+        files = [file for file in files if file.stem in parts]
+        notes.append(f"Images in neither train.txt nor val.txt, which are left out: {everything - len(files):,}.")
     names, objects, wrong = [], [], []
     for file in files:
         try:
@@ -53,7 +61,7 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
     for i, found in enumerate(objects):
         labels[i, [place[name] for name in found]] = 1
     located = Images(path, options.images).locate(names, "", f"{files[0].parent.name}/")
-    in_validation, notes = _author_split(path, files, options)
+    in_validation = np.array([parts[file.stem] for file in files], bool) if parts else np.empty(0, bool)
     reading = Reading(
         format="voc", table=f"{files[0].parent.relative_to(path).as_posix()}/*.xml", image_column="filename",
         image_folders=located.folders, label_form="annotations", label_columns=("object/name",),
@@ -80,27 +88,14 @@ def _annotation(file: Path) -> tuple[str, list[str]]:
     return name or file.stem, found
 
 
-def _author_split(path: Path, files: list[Path], options: ReadOptions) -> tuple[np.ndarray, list[str]]:
-    """Which images are validation by ImageSets/Main/val.txt. InputError where that is asked for and not there, or leaves
-    images out."""
-    lists = path / "ImageSets" / "Main"
-    train, val = lists / "train.txt", lists / "val.txt"
-    there = train.is_file() and val.is_file()
+def _author_split(path: Path, options: ReadOptions) -> tuple[dict[str, bool], list[str]]:
+    """Image -> whether it validates, by ImageSets/Main/train.txt and val.txt; a note where these are not used. InputError where
+    they are asked for and not there."""
+    lists = [path / "ImageSets" / "Main" / name for name in ("train.txt", "val.txt")]
+    there = all(file.is_file() for file in lists)
     if options.split != "given":
-        return np.empty(0, bool), [
-            "ImageSets/Main is not used: --split given takes its train.txt and val.txt."
-        ] if there else []
+        return {}, ["ImageSets/Main is not used: --split given takes its train.txt and val.txt."] if there else []
     if not there:
         raise InputError("--split given: no ImageSets/Main/train.txt and val.txt; take --split random")
-    parts = {
-        line.split()[0]: part
-        for part, file in ((False, train), (True, val))
-        for line in file.read_text("utf-8").splitlines()
-        if line.split()
-    }
-    lacking = [file.stem for file in files if file.stem not in parts]
-    if lacking:
-        raise InputError(
-            f"--split given: {len(lacking)} images are in neither train.txt nor val.txt: {listed(lacking)}; take --split random"
-        )
-    return np.array([parts[file.stem] for file in files]), []
+    names = [[line.split()[0] for line in read_text(file)[0].splitlines() if line.split()] for file in lists]
+    return {name: validates for validates, found in enumerate(names) for name in found}, []

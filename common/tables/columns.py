@@ -56,6 +56,22 @@ def check_named(table: Table, options: ReadOptions) -> None:
         )
 
 
+def no_columns(form: str, options: ReadOptions) -> None:
+    """InputError for a flag that names columns or cells, in a format that has none to choose from."""
+    given = {
+        "--image-column": options.image_column, "--label-columns": options.label_columns, "--delimiter": options.delimiter,
+        "--label-separator": options.label_separator, "--ignore-columns": options.ignore_columns,
+        "--group-column": options.group_column, "--split-column": options.split_column,
+        "--unknown": options.unknown != "fail",
+    }  # fmt: skip
+    flags = [flag for flag, value in given.items() if value]
+    if flags:
+        raise InputError(
+            f"the format {form} has no columns to choose from, so {listed(flags)} cannot be used; leave it out, or write the "
+            "data as a table (--format csv)"
+        )
+
+
 def columns_of(table: Table, image: str, options: ReadOptions) -> Columns:
     """What every column but the image's is. InputError where the table can be read in two ways, with both."""
     unused: dict[str, str] = {}

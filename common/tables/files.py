@@ -5,9 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.errors import InputError, listed
 from common.folders import ROLES, role_of
+from common.types import NO_OPTIONS, ReadOptions
 
-MOST_SHOWN = 6
+CONVENTIONAL = ("metadata", "_classes")  # Hugging Face's and Roboflow's table of a folder
+COLUMN_FLAGS = ("image_column", "label_columns", "label_separator", "ignore_columns", "group_column", "split_column",
+                "delimiter", "unknown")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class Tables:
     train: Path
     validation: Path | None = None
     test: Path | None = None
+    others: tuple[Path, ...] = ()  # beside it, and not used
 
 
 def tables_of(path: Path, fits: Callable[[Path], bool]) -> Tables | None:
@@ -24,27 +29,54 @@ def tables_of(path: Path, fits: Callable[[Path], bool]) -> Tables | None:
     there is none, or where several could be the one of training data."""
     if path.is_file():
         return _with_others(path, _tables(path.parent, fits)) if fits(path) else None
-    here = _tables(path, fits)
+    here = [f for f in _tables(path, fits) if "submission" not in f.stem.lower()]
+    parts: dict[str, Path] = {}
+    folders = [f for f in sorted(path.iterdir()) if f.is_dir()] if path.is_dir() else []
+    for folder in folders:
+        if (role := role_of(folder.name)) and len(found := _tables(folder, fits)) == 1:
+            parts.setdefault(role, found[0])
+    if "train" in parts and "val" not in parts:  # in a folder such as Evaluation_Set
+        for folder in folders:
+            if not role_of(folder.name) and [role_of(t.stem) for t in _tables(folder, fits)] == ["val"]:
+                parts.setdefault("val", _tables(folder, fits)[0])
+    below = parts.get("train")
     if here:
         main = _main(here)
-        return _with_others(main, here) if main else None
-    parts: dict[str, Path] = {}
-    for folder in sorted(path.iterdir()) if path.is_dir() else ():
-        role = role_of(folder.name)
-        found = _tables(folder, fits) if role and folder.is_dir() else []
-        if len(found) == 1:
-            parts.setdefault(role, found[0])
-    main = parts.get("train") or (next(iter(parts.values())) if len(parts) == 1 else None)
-    return Tables(main, parts.get("val") if parts.get("val") != main else None,
-                  parts.get("test") if parts.get("test") != main else None) if main else None  # fmt: skip
+        if not below or (main and role_of(main.stem) == "train"):
+            return _with_others(main, here) if main else None
+        if below.stem.lower() not in CONVENTIONAL:
+            return None  # a table here and one in train/: either may be the one
+    main = below or (next(iter(parts.values())) if len(parts) == 1 else None)
+    if not main:
+        return None
+    validation, test = (part if (part := parts.get(role)) != main else None for role in ("val", "test"))
+    return Tables(main, validation, test, tuple(_tables(path, fits)))
 
 
 def several(path: Path, fits: Callable[[Path], bool]) -> list[str]:
-    """The tables at or below `path`, as a message lists them, from that folder."""
+    """The tables at or below `path`, as a message lists them, from that folder: the likely ones first."""
     if not path.is_dir():
         return []
-    found = _tables(path, fits) or [t for f in sorted(path.iterdir()) if f.is_dir() for t in _tables(f, fits)]
-    return [file.relative_to(path).as_posix() for file in found]
+    found = _tables(path, fits) + [t for f in sorted(path.iterdir()) if f.is_dir() for t in _tables(f, fits)]
+    return [file.relative_to(path).as_posix() for file in sorted(found, key=likely)]
+
+
+def likely(file: Path) -> int:
+    """How far a file's name is from that of a table of training data: a message that lists several names the nearest."""
+    words = f"{file.parent.name if role_of(file.parent.name) else ''}/{file.stem}".lower()
+    if re.search(r"submission|classes\b|categor|bbox|partition|readme|requirements", words) or role_of(words) == "test":
+        return 3
+    return 0 if role_of(words) == "train" else 1 if re.search(r"label|annot|attr|metadata", words) else 2
+
+
+def check_no_columns(options: ReadOptions, form: str, more: tuple[str, ...] = (), way: str = "") -> None:
+    """InputError for flags that choose columns, where the format has none to choose."""
+    names = [name for name in (*COLUMN_FLAGS, *more) if getattr(options, name) != getattr(NO_OPTIONS, name)]
+    if names:
+        flags = [f"--{name.replace('_', '-')}" for name in names]
+        raise InputError(
+            f"{listed(flags)}: the format {form} has no columns, and does not follow such a flag; leave it out{way}"
+        )
 
 
 def _tables(folder: Path, fits: Callable[[Path], bool]) -> list[Path]:
@@ -69,7 +101,8 @@ def _with_others(main: Path, found: list[Path]) -> Tables:
         fitting = [f for f in found if f != main and role_of(f.stem) == role and _rest(f) in ("", _rest(main))]
         return fitting[0] if fitting and role_of(main.stem) in ("", "train") else None
 
-    return Tables(main, other("val"), other("test"))
+    validation, test = other("val"), other("test")
+    return Tables(main, validation, test, tuple(f for f in found if f not in (main, validation, test)))
 
 
 def _rest(file: Path) -> str:

@@ -1,6 +1,5 @@
-"""A text file -> a table of cells: its encoding, what separates the cells, and which rows are whole."""
+"""A text file -> a table of cells: what separates the cells, and which rows are whole."""
 
-import codecs
 import csv
 import io
 import re
@@ -11,15 +10,16 @@ from pathlib import Path
 
 from common.errors import InputError, listed
 from common.images import SUFFIXES, is_image_name
+from common.tables.cells import is_list
+from common.tables.raw import read_text
 from common.types import ReadOptions
 
 DELIMITERS = (",", ";", "\t", "|")
 NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
-# Longest first: UTF-32's little-endian mark begins with UTF-16's.
-MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig",
-         codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}  # fmt: skip
 SNIFFED = 50  # rows that show what separates the cells
 SHOWN = 60  # characters of a cell or row in a message
+_END = "\ue000"  # behind the text: it is a row of its own unless a quote is open there
+_RULE = re.compile(r"\s*:?-{2,}:?\s*")  # below the header of a Markdown table
 _ROW_WITHIN = re.compile(rf"[\r\n][^,;\t|\r\n]*(?:{'|'.join(map(re.escape, SUFFIXES))})\"?[,;\t|]", re.IGNORECASE)
 
 
@@ -75,62 +75,12 @@ def example(table: Table) -> str:
     return shown + (", ..." if len(table.columns) > 12 else "")
 
 
-def read_text(path: Path, encoding: str = "") -> tuple[str, str]:
-    """The file's text and its encoding: the one that is named, else by its byte order mark, else UTF-8."""
-    data = path.read_bytes()
-    found = encoding or next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
-    if found == "utf-8" and not encoding and _looks_wide(data):
-        raise InputError(f"{path} is not UTF-8 text (every other byte is 0); {WIDE}")
-    try:
-        return data.decode(found).removeprefix("\ufeff"), found
-    except LookupError:
-        raise InputError(f"--encoding {encoding}: no such encoding; e.g. utf-8, latin-1, cp1252, utf-16") from None
-    except UnicodeError as error:
-        raise InputError(f"{path} is not {found} text ({_where(data, error)}); {_way_out(data, encoding)}") from None
-
-
-WIDE = "it looks like UTF-16 without a byte order mark: take --encoding utf-16-le (or utf-16-be), or save it as UTF-8"
-
-
-def _looks_wide(data: bytes) -> bool:
-    return data[:400].count(0) > len(data[:400]) // 4
-
-
-def _where(data: bytes, error: UnicodeError) -> str:
-    if not isinstance(error, UnicodeDecodeError):
-        return str(error)
-    line = data.count(b"\n", 0, error.start) + 1
-    return f"byte 0x{data[error.start]:02x} in line {line}"
-
-
-def _way_out(data: bytes, encoding: str) -> str:
-    if encoding:
-        return "name the encoding that it was saved in, or leave out --encoding"
-    if _looks_wide(data):
-        return WIDE
-    return (
-        "it is not UTF-8: save it as UTF-8, or name its encoding: --encoding latin-1 or cp1252 (Western Windows), "
-        "cp1250, cp1251, gb18030, shift_jis, ..."
-    )
-
-
-def first_line(path: Path, encoding: str = "") -> str:
-    """The header as a reader sees it, whatever the encoding; "" where the file cannot be read."""
-    with open(path, "rb") as stream:
-        data = stream.read(65536)
-    found = encoding or next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
-    try:
-        text = data.decode(found, errors="replace").removeprefix("\ufeff")
-    except LookupError:
-        return ""
-    return re.split(r"\r\n|\r|\n", text, maxsplit=1)[0]
-
-
 def read_table(path: Path, options: ReadOptions) -> Table:
     """All rows. InputError that lists every row with another number of cells than the header, or a quote left open."""
     text, encoding = read_text(path, options.encoding)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     told, text = _sep_line(text)
+    text, notes = _without_title(text)
     if not text.strip():
         raise InputError(f"{path} is empty; expected a header and a row for each image")
     delimiter = _named(options.delimiter) or told or _delimiter(path, text)
@@ -140,24 +90,29 @@ def read_table(path: Path, options: ReadOptions) -> Table:
         len(header) > 1 and not header[-1] and all(not cell.strip() for row in rows for cell in row[len(header) - 1 :])
     ):
         header.pop()  # a delimiter at the end of every line
-    if any(is_image_name(name) for name in header):
-        raise InputError(
-            f"{path} has no header: its first line is '{delimiter.join(rows[0])[:SHOWN]}'; add a first line that names the "
-            "columns, such as image,labels"
-        )
-    whole, numbers, empty = [], [], 0
+    _check_header(path, header, rows, delimiter)
+    whole, numbers, empty, again = [], [], 0, 0
     for number, row in enumerate(rows[1:], start=1):
         if not any(cell.strip() for cell in row):
             empty += bool(row)
             continue
         while len(row) > len(header) and not row[-1].strip():
             row.pop()
+        if [cell.strip() for cell in row] == header or (number == 1 and all(map(_RULE.fullmatch, filter(None, row)))):
+            again += 1
+            continue
         whole.append(row)
         numbers.append(number)
+    if _has_row_names(whole, header):
+        header.insert(0, "")
+        notes.append(
+            "Each row has a cell more than the header, as R writes its rows' names: the first one is left out."
+        )
     _check_lengths(path, whole, numbers, header, delimiter)
     cells = tuple(tuple(cell.strip() for cell in column) for column in zip(*whole)) or ((),) * len(header)
-    notes = (f"Empty rows that are left out: {empty:,}.",) if empty else ()
-    table = Table(path, tuple(header), cells, tuple(numbers), encoding, delimiter, notes)
+    notes += [f"Empty rows that are left out: {empty:,}."] if empty else []
+    notes += [f"Rows that repeat the header or rule it off and are left out: {again:,}."] if again else []
+    table = Table(path, tuple(header), cells, tuple(numbers), encoding, delimiter, tuple(notes))
     _check_quotes(table, whole)
     return table
 
@@ -167,6 +122,26 @@ def _sep_line(text: str) -> tuple[str, str]:
     line, _, rest = text.partition("\n")
     told = re.fullmatch(r'"?sep=(.)"?', line.strip(" "), re.IGNORECASE)
     return (told[1], rest) if told else ("", text)
+
+
+def _without_title(text: str) -> tuple[str, list[str]]:
+    """The text from its header on, and a note. What stands before it is no header: that has two names at least."""
+    left = []
+    while True:
+        line, _, rest = text.partition("\n")
+        below = rest.partition("\n")[0]
+        sign = max(DELIMITERS, key=below.count)
+        names = [name.strip(' "') for name in below.split(sign)]
+        title = not any(mark in line.strip("".join(DELIMITERS)) for mark in (*DELIMITERS, '"'))
+        if not (title and len(names) > 1 and all(names) and not any(map(_like_a_row, names))):
+            break
+        left += [line.strip(sign)[:SHOWN]] if line.strip(sign) else []
+        text = rest
+    return text, [f"Lines before the header that are left out: {', '.join(map(repr, left))}."] if left else []
+
+
+def _like_a_row(cell: str) -> bool:
+    return is_image_name(cell) or bool(re.fullmatch(r"[-+\d.]+", cell))
 
 
 def _named(delimiter: str) -> str:
@@ -201,9 +176,57 @@ def _delimiter(path: Path, text: str) -> str:
 def _rows(path: Path, text: str, delimiter: str) -> list[list[str]]:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # the default, 131,072 characters, is less than a run-length mask
     try:
-        return [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row] or [[""]]
+        rows = [row for row in csv.reader(io.StringIO(f"{text}\n{_END}"), delimiter=delimiter) if row]
     except csv.Error as error:
         raise InputError(f"{path} has rows that cannot be read: {error}; quote cells that hold quotes") from None
+    if rows[-1] != [_END]:
+        raise InputError(
+            f"{path} ends within a quote that opens in row {len(rows) - 1}, at {rows[-1][-1][:SHOWN]!r}; close it there, or "
+            "double it where it belongs to the text"
+        )
+    return rows[:-1] or [[""]]
+
+
+def _check_header(path: Path, header: list[str], rows: list[list[str]], delimiter: str) -> None:
+    """InputError where the first line is no header, or where it does not separate its names as the table does its cells."""
+    shown = delimiter.join(rows[0])[:SHOWN]
+    below = [row[0].strip() for row in rows[1 : SNIFFED + 1] if len(row) == 1]
+    bare = len(header) == 1 and len(below) == len(rows[1 : SNIFFED + 1]) > 0  # one cell a line, header too
+    if any(is_image_name(name) for name in (header if not bare else header[0].split())):
+        ways = " and put a comma behind the image in each line" if bare and header[0].split()[1:] else ""
+        names = delimiter.join(("image", "labels"))
+        raise InputError(
+            f"{path} has no header: its first line is '{shown}'; add a first line that names the columns, such as {names}{ways}"
+        )
+    for sign in (" ", ":"):
+        if bare and sign in header[0] and all(sign in cell and not is_image_name(cell) for cell in below):
+            raise InputError(
+                f"{path}: neither comma, semicolon, tab nor bar separates the names in the first line '{shown}'; if "
+                f"'{sign}' does, in all lines, take --delimiter {NAMES.get(sign, sign)}; else separate them by commas"
+            )
+    if len(header) > 1 and below and len(below) == len(rows[1 : SNIFFED + 1]):
+        sign = next((s for s in DELIMITERS if all(s in cell for cell in below)), "")
+        if sign:
+            raise InputError(
+                f"{path}: the first line '{shown}' is separated by {NAMES.get(delimiter, delimiter)}s and the rows, such as "
+                f"'{below[0][:SHOWN]}', by {NAMES[sign]}s; write all with one sign"
+            )
+    second = [cell.strip() for cell in rows[1]] if len(rows) > 1 else []
+    twice = {name for name in header if name and header.count(name) > 1}
+    if twice and len(second) == len(header) and not second[0] and header[0] and all(second[1:]):
+        raise InputError(
+            f"{path} has a header of two lines: '{shown}' and '{delimiter.join(second)[:SHOWN]}'; join them to one line, with "
+            "a name of its own for each column"
+        )
+
+
+def _has_row_names(rows: list[list[str]], header: list[str]) -> bool:
+    """Whether each row begins with one cell more than the header names: a number of its own, before a column of images."""
+    if not rows or any(len(row) != len(header) + 1 for row in rows):
+        return False
+    first = [row[0].strip() for row in rows]
+    images = any(all(is_image_name(row[c].strip()) for row in rows) for c in range(1, len(header) + 1))
+    return images and all(map(str.isdecimal, first)) and len({*first}) == len(first)
 
 
 def _check_lengths(path: Path, rows: list[list[str]], numbers: list[int], header: list[str], delimiter: str) -> None:
@@ -219,29 +242,52 @@ def _check_lengths(path: Path, rows: list[list[str]], numbers: list[int], header
 
 
 def _check_quotes(table: Table, rows: list[list[str]]) -> None:
-    """InputError that lists the cells within which another row seems to begin: behind a quote that is not closed, the rest of
-    the table is one cell."""
+    """InputError that lists the cells within which another row seems to begin: behind a quote that is not closed, the rows up
+    to the next quote are one cell."""
     broken = [
         f"{table.row(i)}, {table.columns[c]}: {cell[:SHOWN]!r}"
         for i, row in enumerate(rows)
         for c, cell in enumerate(row)
-        if "\n" in cell and _ROW_WITHIN.search(cell)
+        if "\n" in cell and (_ROW_WITHIN.search(cell) or _has_rows(cell, c, len(row), table.delimiter))
     ]
     if broken:
         raise InputError(
-            f"{table.path} has cells that run over several rows: {listed(broken)}; is a quote not closed there?"
+            f"{table.path} has cells that run over several rows: {listed(broken)}; is a quote not closed there? Close it, or "
+            "double it where it belongs to the text; if these lines are one text, join them to one line"
         )
 
 
-def check_one_line(table: Table, columns: Sequence[str]) -> None:
-    """InputError that lists the cells of these columns which run over several lines: an image's name or labels do not."""
+def _has_rows(cell: str, c: int, width: int, delimiter: str) -> bool:
+    """Whether a line of cell c has as many cells as a row of the table, the cells before and behind it counted."""
+    if cell.lstrip()[:1] in ("[", "(", "{"):  # a list that is printed on several lines
+        return False
+    lines = cell.split("\n")
+    for i, line in enumerate(lines):
+        cells = line.count(delimiter) + 1
+        before, behind = (c if i == 0 else 0), (width - c - 1 if i == len(lines) - 1 else 0)
+        if cells > 1 and cells + before + behind == width:
+            return True
+    return False
+
+
+def one_line(table: Table, image: str, labels: str) -> Table:
+    """The table with each list of labels on one line, as NumPy breaks long ones. InputError that lists the other cells of
+    images and labels which run over several lines."""
+    if labels and any("\n" in cell for cell in table.column(labels)):
+        column = tuple(
+            " ".join(cell.split()) if "\n" in cell and is_list(cell) else cell for cell in table.column(labels)
+        )
+        place = table.columns.index(labels)
+        table = replace(table, cells=(*table.cells[:place], column, *table.cells[place + 1 :]))
     broken = [
         f"{table.row(i)}, {name}: {cell[:SHOWN]!r}"
-        for name in columns
+        for name in filter(None, (image, labels))
         for i, cell in enumerate(table.column(name))
         if "\n" in cell
     ]
     if broken:
         raise InputError(
-            f"{table.path} has cells that run over several rows: {listed(broken)}; is a quote not closed there?"
+            f"{table.path} has cells that run over several rows: {listed(broken)}; is a quote not closed there? Where a line "
+            "break separates two labels, write a semicolon for it"
         )
+    return table
