@@ -158,7 +158,7 @@ def _worker(framework: str, policy: str, options: argparse.Namespace) -> Iterato
             "channel": theirs.fileno(),
         }
         asked = {"framework": framework, "question": "passes", "process": process.model_dump(), "values": values}
-        request.write_text(json.dumps(asked))
+        request.write_text(json.dumps(asked), encoding="utf-8")
         with open(log, "wb") as stream:
             child = start(
                 "common.ask", [str(request), str(answer)], options.threads, "cpu", stream, policy, (theirs.fileno(),)
