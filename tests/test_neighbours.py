@@ -70,7 +70,7 @@ class Machine:
         monkeypatch.setattr(neighbours.psutil, "cpu_count", lambda: count)
         monkeypatch.setattr(neighbours.psutil, "Process", lambda: me)
         monkeypatch.setattr(neighbours.os, "sched_getaffinity", lambda pid: set(cpus), raising=False)
-        monkeypatch.setattr(neighbours, "cores", lambda: quota or len(cpus))
+        monkeypatch.setattr(neighbours, "cores_allowed", lambda: quota or len(cpus))
         monkeypatch.setattr(neighbours.time, "monotonic", lambda: self.now)
 
     def seen(self, *busy, own=0.0, wall=10.0):
