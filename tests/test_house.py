@@ -23,6 +23,8 @@ LAYERS = [
         "common.results",
         "common.openmp",
         "common.folders",
+        "common.near_misses",
+        "common.places",
         "common.bad_images",
     },
     {"common.receipts", "common.features", "common.naming", "common.tensor_files", "common.options", "common.rescue"},
