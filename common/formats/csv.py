@@ -13,7 +13,7 @@ from common.images import Images, Located
 from common.tables import rows
 from common.tables.columns import Columns, check_named, columns_of
 from common.tables.files import Tables, several, tables_of
-from common.tables.image_column import image_column
+from common.tables.image_column import column_of_test, image_column, with_folders
 from common.tables.labels import Labels, from_cells, from_columns
 from common.tables.text import Table, check_one_line, example, read_table
 from common.types import NO_OPTIONS, ReadOptions
@@ -58,8 +58,12 @@ def dataset_of(
         raise InputError(f"{table.path} has no rows; expected one for each image (its columns: {example(table)})")
     train_images = Images(found.train.parent, options.images)
     image = image_column(table, train_images, options)
+    table = with_folders(table, image, train_images, options)
     if options.split == "given" and found.validation:
-        table = table.joined(reader(found.validation, options))
+        second = reader(found.validation, options)
+        if image in second.columns:
+            second = with_folders(second, image, Images(found.validation.parent, options.images), options)
+        table = table.joined(second)
     columns = columns_of(table, image, options)
     check_one_line(table, [image, *([columns.labels] if columns.labels else [])])
     rows.check_images(table, image)
@@ -123,8 +127,9 @@ def _tests(
     if not len(table):
         return nothing, [f"{found.test.name} has no rows."]
     images = Images(found.test.parent, options.images)
-    column = columns.image if columns.image in table.columns else image_column(table, images, _for_test(options))
-    tests = images.locate(rows.check_images(table, column), "test", found.test.name)
+    column = column_of_test(table, columns.image, images, _for_test(options))
+    with_folder = with_folders(table, column, images, _for_test(options))
+    tests = images.locate(rows.check_images(with_folder, column), "test", found.test.name)
     notes = [f"Images of {found.test.name}: {note}" for note in tests.notes]
     with_labels = [name for name in (*columns.matrix, columns.labels) if name and name in table.columns]
     if with_labels:

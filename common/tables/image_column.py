@@ -1,8 +1,9 @@
 """Which column of a table names the images: the one whose cells are files, before the one with the usual name."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from common.errors import InputError
+from common.errors import InputError, listed
 from common.images import Images, is_image_name
 from common.tables.cells import is_binary
 from common.tables.text import Table, example, plain
@@ -26,19 +27,74 @@ def image_column(table: Table, images: Images, options: ReadOptions) -> str:
     names = [c for c in table.columns if c and c not in (*options.ignore_columns, *options.label_columns)]
     shares = {name: _share_of_files(table, name, images) for name in names}
     most = max(shares.values(), default=0.0)
-    if most:
-        fitting = [name for name in names if shares[name] >= MOSTLY * most]
-        first = min(map(_rank, fitting))
-        best = sorted((name for name in fitting if _rank(name) == first), key=lambda name: -shares[name])
-        other = next((o for o in best[1:] if not _same_files(table, images, best[0], o)), None)
-        if other and shares[other] == shares[best[0]]:
-            raise InputError(
-                f"{table.path}: the columns '{best[0]}' and '{other}' both name images that are there, and different ones; say "
-                f"which with --image-column '{best[0]}' or --image-column '{other}'"
-            )
-        return best[0]
-    endings = [name for name in names if _share(table.column(name), is_image_name) > MOSTLY]
-    return _by_name(endings) or _by_name(names) or next(iter(endings), "") or _none(table)
+    endings = [name for name in names if _share(table.column(name), _is_file_name) > MOSTLY]
+    if not most:
+        return _by_name(endings) or _by_name(names) or next(iter(endings), "") or _none(table)
+    fitting = [name for name in names if shares[name] >= MOSTLY * most]
+    if {*fitting} & {*endings}:
+        fitting = [name for name in fitting if not _share(table.column(name), str.isdigit) > MOSTLY]
+    best = min(fitting, key=lambda name: (_rank(name), -shares[name]))
+    other = next((o for o in fitting if _is_rival(table, images, best, o)), None)
+    if other:
+        raise InputError(
+            f"{table.path}: the columns '{best}' and '{other}' both name images that are there, and different ones; "
+            + _say_which(best, other)
+        )
+    if endings and best not in endings and _rank(best) > 0 and _share(table.column(best), str.isdigit) > MOSTLY:
+        raise InputError(
+            f"{table.path}: the column '{endings[0]}' has names of images, such as '{table.column(endings[0])[0]}', which are "
+            f"not there, and the numbers of the column '{best}' are names of files that are; "
+            + _say_which(endings[0], best)
+        )
+    return best
+
+
+def _say_which(a: str, b: str) -> str:
+    return f"say which with --image-column '{a}' or --image-column '{b}'"
+
+
+def column_of_test(table: Table, trained: str, images: Images, options: ReadOptions) -> str:
+    """The column of a table of test data: the training table's, else one whose cells are files. InputError where none is."""
+    if trained in table.columns:
+        return trained
+    name = image_column(table, images, options)
+    if _share_of_files(table, name, images) and (_rank(name) < 2 or _share(table.column(name), is_image_name) > MOSTLY):
+        return name
+    raise InputError(
+        f"{table.path} has no column '{trained}', which names the images of the training table, and no other column of "
+        f"files: its columns are {example(table)}; call its column of images '{trained}', or, if it is no table of test "
+        "images, give it another name or place"
+    )
+
+
+def with_folders(table: Table, image: str, images: Images, options: ReadOptions) -> Table:
+    """The table with the cells of another column before the names of the images, where these are in several rows or several
+    folders, and with that column's folders they are one file a row. InputError where several columns do that differently."""
+    names = table.column(image)
+    repeated = len({*names}) < len(names)
+    if not repeated and not any(len(images.files(name)) > 1 for name in names):
+        return table
+    fitting: dict[str, tuple[str, ...]] = {}
+    for column in table.columns:
+        if column in ("", image, *options.ignore_columns):
+            continue
+        paths = tuple(
+            f"{folder}/{name}" if folder and name else name for folder, name in zip(table.column(column), names)
+        )
+        share = _share(paths, images.holds)
+        if share > MOSTLY or (repeated and share and len({*paths}) == len(paths)):
+            fitting[column] = paths
+    if not fitting:
+        return table
+    if len({*fitting.values()}) > 1:
+        raise InputError(
+            f"{table.path}: the columns {listed([repr(c) for c in fitting])} may all name the folders of the images; leave out "
+            f"all but one: --ignore-columns {' '.join(list(fitting)[1:])}"
+        )
+    column, paths = next(iter(fitting.items()))
+    note = f"The column '{column}' names the folder of each image: the images are such as {paths[0]}."
+    cells = tuple(paths if name == image else cell for name, cell in zip(table.columns, table.cells))
+    return replace(table, cells=cells, notes=(*table.notes, note))
 
 
 def _none(table: Table) -> str:
@@ -56,6 +112,10 @@ def _rank(name: str) -> int:
 def _by_name(names: Sequence[str]) -> str:
     usual = [n for n in names if _rank(n) == 0] or [n for n in names if _rank(n) == 1]
     return usual[0] if usual else ""
+
+
+def _is_file_name(cell: str) -> bool:
+    return is_image_name(cell) and "://" not in cell
 
 
 def _sample(cells: Sequence[str]) -> list[str]:
@@ -80,8 +140,13 @@ def _share_of_files(table: Table, name: str, images: Images) -> float:
     return _share(cells, images.holds)
 
 
-def _same_files(table: Table, images: Images, a: str, b: str) -> bool:
-    return all(
-        images.holds(x) and images.holds(y) and images.find(x) == images.find(y)
-        for x, y in zip(table.column(a)[:SAMPLED], table.column(b)[:SAMPLED])
-    )
+def _is_rival(table: Table, images: Images, best: str, other: str) -> bool:
+    """Whether another column that names files names different ones. One without a usual name, whose cells are numbers or stand
+    in several rows while the other's do not, is none."""
+    mine, its = table.column(best), table.column(other)
+    if _rank(other) > _rank(best) and (
+        _share(its, str.isdigit) > MOSTLY or (len({*its}) < len(its) and len({*mine}) == len(mine))
+    ):
+        return False
+    files = ((images.files(a), images.files(b)) for a, b in zip(mine[:SAMPLED], its[:SAMPLED]))
+    return any(a and b and a.isdisjoint(b) for a, b in files)
