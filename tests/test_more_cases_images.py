@@ -76,6 +76,7 @@ COLUMNS = [
 ] + [
     Case("numbers_alone_are_there", table("id,scan,labels", lambda i: f"{i},s{i}.jpg,{labels(i)}"),
          Refused(("--image-column 'scan' or --image-column 'id'",))),
+    Case("numbers_of_patients", table("image,labels,order", lambda i: f"{i}.jpg,{labels(i)},{9 - i if i % 2 else f'{i}.0'}"), LISTS),
     Case("mask_and_scan", both(images_at("m/{}_m.png"), table("scan,path,cat,dog", lambda i: f"{i}.jpg,{i}_m.png,{bits(i)}")),
          Refused(("both name images", "--image-column 'path'", "--image-column 'scan'"))),
     Case("both_eyes", both(images_at("images/l{}.jpg"), table("left,filename,cat,dog", lambda i: f"l{i // 2}.jpg,{i}.jpg,{bits(i)}")), MATRIX),
