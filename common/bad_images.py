@@ -1,5 +1,7 @@
 """Images that cannot be used: refused in one message, or left out where the user says so."""
 
+from pathlib import Path
+
 import numpy as np
 
 from common.dataset import Dataset
@@ -8,12 +10,29 @@ from common.types import Settings
 
 
 def check_missing(settings: Settings, dataset: Dataset) -> None:
-    """InputError where most images are not where the table says: it is known before anything is decoded. What a few lack is
-    told with everything else that cannot be decoded."""
+    """InputError where most images are not where the table says, or none in the folder that the user names: it is known before
+    anything is decoded. What a few lack is told with everything else that cannot be decoded."""
+    _check_folder(settings.images, dataset)
     n = len(dataset) + len(dataset.test_ids)
     lacking = [i for i, path in enumerate((*dataset.paths, *dataset.test_paths)) if path in dataset.missing]
     if settings.on_bad_image == "fail" and len(lacking) * 2 > n:
         raise InputError(_bad_images(dataset, {row: "" for row in lacking}))
+
+
+def _check_folder(folder: str, dataset: Dataset) -> None:
+    """InputError where --images names a folder that is used for no table."""
+    if (
+        not folder
+        or dataset.reading is None
+        or not any(f"--images {folder} is not" in n for n in dataset.reading.notes)
+    ):
+        return
+    below = "/" + "/".join(part for part in Path(folder).parts if part not in ("/", "..")) + "/"
+    if not any(below in path for path in (*dataset.paths.tolist(), *dataset.test_paths.tolist())):
+        raise InputError(
+            f"--images {folder}: no image of '{dataset.name}' is there under the name that the table gives; without the flag "
+            f"images are found in {listed(list(dataset.reading.image_folders))}: leave it out, or name the right folder"
+        )
 
 
 def without_bad(settings: Settings, dataset: Dataset, bad: dict[int, str]) -> tuple[np.ndarray, np.ndarray, list[str]]:

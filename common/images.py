@@ -67,6 +67,7 @@ class Images:
         self.data = Path(root).resolve()
         self.root = _chosen(self.data, chosen).resolve() if chosen else self.data
         self._flag = chosen
+        self._own = self.data.name + "/"
         self._whole = (
             Images(root) if self.root != self.data else None
         )  # for tables that the chosen folder is not meant for
@@ -102,8 +103,7 @@ class Images:
                 return Found(("",), inside, AS_WRITTEN)
         slashed = posixpath.normpath(relative.replace("\\", "/"))
         tries = [(relative, AS_WRITTEN)] + ([(slashed, SLASHES)] if slashed != relative else [])
-        own = self.data.name + "/"
-        tries += [(slashed[len(own) :], PREFIX)] if slashed.startswith(own) else []
+        tries += [(slashed[len(self._own) :], PREFIX)] if slashed.startswith(self._own) else []
         tries += [(unquote(slashed), ESCAPED)] if "%" in slashed else []
         for text, how in tries:
             found = self._below(text, how)
@@ -140,7 +140,7 @@ class Images:
         named = [p for p in self.tree.get(posixpath.basename(wanted), ()) if ends(key(p), wanted)]
         exact = [p for p in named if ends(p, relative)]
         if exact:
-            return self._one(exact, relative, how)
+            return Found(tuple(p[: -len(relative) - 1] for p in exact), relative, how)
         if named:
             same = [p for p in named if ends(normalize("NFC", p), normalize("NFC", relative))]
             return self._one(same or named, relative, how if how != AS_WRITTEN else ACCENTS if same else CASE)

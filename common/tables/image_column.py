@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from common.errors import InputError, listed
 from common.images import Images, is_image_name
-from common.tables.cells import is_binary
+from common.tables.cells import NUMBER, is_binary
 from common.tables.text import Table, example, plain
 from common.types import ReadOptions
 
@@ -24,7 +24,11 @@ def image_column(table: Table, images: Images, options: ReadOptions) -> str:
     the usual name. InputError where there is none, or where two name different files."""
     if options.image_column:
         return options.image_column
-    names = [c for c in table.columns if c and c not in (*options.ignore_columns, *options.label_columns)]
+    names = [
+        c
+        for c in table.columns
+        if c and c not in (*options.ignore_columns, *options.label_columns, options.group_column)
+    ]
     shares = {name: _share_of_files(table, name, images) for name in names}
     most = max(shares.values(), default=0.0)
     endings = [name for name in names if _share(table.column(name), _is_file_name) > MOSTLY]
@@ -32,7 +36,7 @@ def image_column(table: Table, images: Images, options: ReadOptions) -> str:
         return _by_name(endings) or _by_name(names) or next(iter(endings), "") or _none(table)
     fitting = [name for name in names if shares[name] >= MOSTLY * most]
     if {*fitting} & {*endings}:
-        fitting = [name for name in fitting if not _share(table.column(name), str.isdigit) > MOSTLY]
+        fitting = [name for name in fitting if not _share(table.column(name), _is_number) > MOSTLY]
     best = min(fitting, key=lambda name: (_rank(name), -shares[name]))
     other = next((o for o in fitting if _is_rival(table, images, best, o)), None)
     if other:
@@ -40,7 +44,7 @@ def image_column(table: Table, images: Images, options: ReadOptions) -> str:
             f"{table.path}: the columns '{best}' and '{other}' both name images that are there, and different ones; "
             + _say_which(best, other)
         )
-    if endings and best not in endings and _rank(best) > 0 and _share(table.column(best), str.isdigit) > MOSTLY:
+    if endings and best not in endings and _rank(best) > 0 and _share(table.column(best), _is_number) > MOSTLY:
         raise InputError(
             f"{table.path}: the column '{endings[0]}' has names of images, such as '{table.column(endings[0])[0]}', which are "
             f"not there, and the numbers of the column '{best}' are names of files that are; "
@@ -118,6 +122,10 @@ def _is_file_name(cell: str) -> bool:
     return is_image_name(cell) and "://" not in cell
 
 
+def _is_number(cell: str) -> bool:
+    return NUMBER.fullmatch(cell) is not None
+
+
 def _sample(cells: Sequence[str]) -> list[str]:
     full = [cell for cell in cells if cell]
     step = max(1, len(full) // SAMPLED)
@@ -133,7 +141,7 @@ def _share_of_files(table: Table, name: str, images: Images) -> float:
     """Of the cells that name files. In a column without a usual name, numbers that happen to be names of files do not count:
     only names with an ending, or another one in every row."""
     cells = table.column(name)
-    if is_binary(cells) and len({*cells}) < len(cells):
+    if is_binary(cells) and (_rank(name) == 2 or len({*cells}) < len(cells)):
         return 0.0  # a class, whatever its name
     if _rank(name) == 2 and len({*cells}) < len(cells) and _share(cells, is_image_name) <= MOSTLY:
         return 0.0
@@ -145,7 +153,7 @@ def _is_rival(table: Table, images: Images, best: str, other: str) -> bool:
     in several rows while the other's do not, is none."""
     mine, its = table.column(best), table.column(other)
     if _rank(other) > _rank(best) and (
-        _share(its, str.isdigit) > MOSTLY or (len({*its}) < len(its) and len({*mine}) == len(mine))
+        _share(its, _is_number) > MOSTLY or (len({*its}) < len(its) and len({*mine}) == len(mine))
     ):
         return False
     files = ((images.files(a), images.files(b)) for a, b in zip(mine[:SAMPLED], its[:SAMPLED]))
