@@ -75,10 +75,9 @@ def reading_flags(parser: Parser) -> None:
         "--label-columns", nargs="+", metavar="NAME", help="one column of labels, or a 0/1 column for each class"
     )
     table.add_argument(
-        "--label-separator",
-        metavar="SIGNS",
-        help="what separates the labels of a cell: signs such as ';', or space, none",
-    )
+        "--label-separator", nargs="+", metavar="SIGN",
+        help="what separates the labels of a cell: a sign such as ';', several of them, space, or none",
+    )  # fmt: skip
     table.add_argument("--ignore-columns", nargs="+", metavar="NAME", help="columns that are not used")
     table.add_argument(
         "--group-column", metavar="NAME", help="e.g. a patient: all images of a group on one side of the split"

@@ -78,3 +78,27 @@ def test_dropped_rows_are_dropped_everywhere(run, tmp_path):
             10,
             2,
         )
+
+
+@pytest.mark.parametrize(
+    ("cells", "flags", "classes"),
+    [(("polar bear", "brown bear"), ("none",), "2: brown bear, polar bear"), (("cat, dog", "dog, bird", "bird; cat"), (";", ","), "3: bird, cat, dog")],
+)  # fmt: skip
+def test_the_separator_that_a_refusal_recommends_works_as_a_flag(bench, tmp_path, cells, flags, classes):
+    folder = drawn(tmp_path, table("image,labels", lambda i: f'{i}.jpg,"{cells[i % len(cells)]}"'))
+    words = ("data", "--data", folder, "--results-dir", tmp_path / "pages")
+    refused = bench(*words)
+    shown = " ".join("none" if flag == "none" else f"'{flag}'" for flag in flags)
+    assert refused.returncode == 2 and f"--label-separator {shown} gives" in refused.stderr
+    done = bench(*words, "--label-separator", *flags)
+    assert done.returncode == 0 and classes in done.stdout, done.stdout + done.stderr
+
+
+def test_every_flag_of_the_reading_takes_as_many_words_as_its_setting():
+    """A setting of several words whose flag takes one ended in a traceback."""
+    from common.options import trials_parser
+    from common.types import ReadOptions
+
+    several = {name for name, value in ReadOptions().model_dump().items() if isinstance(value, tuple)}
+    taking = {action.dest for action in trials_parser({})._actions if action.nargs == "+"}
+    assert several and several <= taking
