@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import shlex
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -103,27 +104,31 @@ def format_of(path: Path, name: str = "") -> ModuleType:
     if not path.exists():
         raise InputError(f"no data at '{path}': there is no such folder or file; give one, or demo")
     known = "".join(f"\n  {name}: {module.LOOKS_LIKE}" for name, module in formats().items())
-    raise InputError(f"no format recognises the data at '{path}': {_seen(path)}. Each format looks for:{known}")
+    raise InputError(f"no format recognises the data at '{path}'. Each format looks for:{known}\n{_seen(path)}")
 
 
 def _seen(path: Path) -> str:
     """What lies there instead, and what to do with it."""
     if path.is_file():
-        return f"a file that ends in '{path.suffix}'; if it is a table of images, name its format: --format csv"
+        return f"The file ends in '{path.suffix}'. If it is a table of images, name its format: --format csv"
     tables = [
         f for depth in ("*", "*/*") for f in sorted(path.glob(depth)) if f.suffix.lower() in TABLES and f.name[0] != "."
     ]
     if len(tables) == 1 or (tables and len({f.parent for f in tables}) == 1 and tables[0].parent != path):
-        return f"its tables are {_listed(tables, path)}; name one: --data '{tables[0] if len(tables) == 1 else tables[0].parent}'"
+        found = tables[0] if len(tables) == 1 else tables[0].parent
+        return f"The folder's tables are {_listed(tables, path)}. Try: --data {shlex.quote(str(found))}"
     if tables:
-        return f"it has several tables and none is named train: {_listed(tables, path)}; name one: --data '{tables[0]}'"
+        return (
+            f"The folder has several tables and none is named train: {_listed(tables, path)}. Name the one to train on: "
+            f"--data {shlex.quote(str(tables[0]))}"
+        )
     folders = [f for f in sorted(path.iterdir()) if f.is_dir() and f.name[0] != "."]
     if folders:
         return (
-            f"it has no table, but folders ({_listed(folders, path)}); a folder's name is not taken for a label: write a table "
-            "with a line for each image, such as image,labels"
+            f"The folder has no table, but folders ({_listed(folders, path)}). A folder's name is not taken for a label: write a "
+            "table with a line for each image, such as image,labels"
         )
-    return "it has no table"
+    return "The folder has no table."
 
 
 def _listed(files: list[Path], path: Path) -> str:

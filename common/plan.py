@@ -1,5 +1,6 @@
 """PURE: Dataset labels and a seed -> Plan, drawn once and given to every framework as arrays."""
 
+from collections.abc import Iterable
 from dataclasses import fields
 
 import numpy as np
@@ -12,6 +13,7 @@ from common.stratify import iterative_split
 from common.types import Plan, PlanSpec
 
 VALIDATION_SHARE = 0.2  # the paper's 24,000/6,000
+FEW = 20  # validation images: of fewer, a single one decides about a twentieth of every score
 NO_CROPS = np.empty((0, 0, DRAWS), np.float32)
 BALANCES = {"oversample": oversample, "undersample": undersample}  # "weighted" changes the loss, not the visits
 
@@ -63,6 +65,15 @@ def _by_group(usable: np.ndarray, seed: int, groups: np.ndarray) -> tuple[np.nda
     chosen = np.random.default_rng([seed, 0]).permutation(len(names))[:n_validation]
     validates = np.isin(groups[usable], names[chosen])
     return usable[~validates].astype(np.int32), usable[validates].astype(np.int32)
+
+
+def few_notes(plans: Iterable[Plan]) -> list[str]:
+    """What scores of a small validation split are worth; nothing where it has 20 images or more."""
+    n = min(len(drawn.validation_rows) for drawn in plans)
+    if n >= FEW:
+        return []
+    images = "1 validation image" if n == 1 else f"{n} validation images"
+    return [f"Scores come from {images}, too few to rank anything by: give more images."]
 
 
 def make_plan(

@@ -91,6 +91,7 @@ def make_run(
             *filter(None, [limits_note(settings.threads)]),
             *device_notes,
             *bad_notes,
+            *plan.few_notes(plans.values()),
             *loading.recipe(settings.recipe).NOTES,
         ]
         run = record(folder, settings, dataset, plans, pixels, specs, notes)

@@ -283,6 +283,7 @@ def announce(console: Console, run: RunRecord, specs: list[TrialSpec]) -> None:
     rows = []
     for (seed, balance), feed in feeds.items():
         name = f"seed {seed}" + (f", {balance}" if balance != "none" else "")
+        name = f"author's split, {name}" if feed.split == "given" else name
         parts = [("train", feed.train_images), ("validation", feed.validation_images), ("test", feed.test_images)]
         for part, images in parts if feed.test_images else parts[:2]:
             rows.append((f"{part} ({name})", f"{images:,}", str(batch), f"{-(-images // batch):,}"))

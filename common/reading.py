@@ -1,5 +1,6 @@
 """How a data set was read, in words, and what no reading may be."""
 
+import os
 from collections import Counter
 
 from common.dataset import Dataset, Reading
@@ -63,7 +64,7 @@ def described(dataset: Dataset, percentiles: tuple[float, ...] = ()) -> list[Lin
 
 def read_as(reading: Reading, class_names: tuple[str, ...], percentiles: tuple[float, ...]) -> list[Line]:
     """The reading of a data set: its table, columns and folders, and notes on what a user may want otherwise."""
-    folders = _shown(reading.image_folders) or "no folder: none was found"
+    folders = _folders(reading.image_folders)
     lines = [("table", _table(reading)), ("image column", reading.image_column), ("images in", folders)]
     lines += [("labels", _labels(reading)), ("classes", f"{len(class_names)}: {_shown(class_names)}")]
     if reading.unused_columns:
@@ -72,6 +73,13 @@ def read_as(reading: Reading, class_names: tuple[str, ...], percentiles: tuple[f
         lines.append(("columns not used", shown))
     notes = (*reading.notes, *_case_notes(class_names), *_percentile_notes(len(class_names), percentiles))
     return lines + [("note", note) for note in notes]
+
+
+def _folders(folders: tuple[str, ...]) -> str:
+    """The folders of images; of many, how many there are below which one."""
+    if len(folders) <= MOST_SHOWN:
+        return _shown(folders) or "no folder: none was found"
+    return f"{len(folders):,} folders below {os.path.commonpath(folders) or '.'}: {_shown(folders)}"
 
 
 def _table(reading: Reading) -> str:
@@ -112,7 +120,7 @@ def _percentile_notes(classes: int, percentiles: tuple[float, ...]) -> list[str]
         picked.setdefault(labels_picked(p, classes), []).append(f"{p:g}")
     return [
         f"With {classes} classes the percentiles {', '.join(same)} all pick {n} label{'' if n == 1 else 's'} of an image, so "
-        "their scores are the same."
+        f"their scores are the same: one of them is enough, e.g. --percentiles {same[0]}."
         for n, same in picked.items()
         if len(same) > 1
     ]

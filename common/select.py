@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from pydantic import ValidationError
+
 from common import loading
 from common.child import ask
-from common.errors import InputError, unknown
+from common.errors import InputError, listed, unknown
 from common.types import Job, ModelSpec, Settings
 from common.words import command
 
@@ -21,13 +23,22 @@ def settings(given: Mapping[str, Any], arguments: Sequence[str] = ()) -> Setting
         raise InputError("--init-from brings its own weights; leave out --weights, or leave out --init-from")
     suite = loading.suite(given["suite"]).DEFAULTS if "suite" in given else {}
     recipe = loading.recipe((suite | given).get("recipe", "default")).SETTINGS
-    found = Settings(**(recipe | suite | given), command=command(*arguments))
+    found = valid(recipe | suite | given | {"command": command(*arguments)})
     if found.wait_for_quiet_s and (why := loading.launcher(found.launcher).NO_WAIT):
         raise InputError(f"--wait-for-quiet does not work with --launcher {found.launcher}: {why}")
     loading.launcher(found.launcher)
     if found.track:
         loading.tracker(found.track)
     return found
+
+
+def valid(values: Mapping[str, Any]) -> Settings:
+    """The settings of these values. InputError that names each value of a wrong kind: a recipe's or a suite's, say."""
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, e['loc']))} = {e['input']!r} ({e['msg'].lower()})" for e in error.errors()]
+        raise InputError(f"settings that cannot be used: {listed(wrong)}; see --help for what each takes") from None
 
 
 def jobs(settings: Settings) -> tuple[list[Job], list[str]]:

@@ -11,6 +11,7 @@ from common.dataset import Dataset
 from common.decode import ImageError, decode
 from common.files import check_writable, write_text
 from common.pixels import Progress, Say
+from common.plan import few_notes
 from common.reading import described
 from common.records import image_words, reference_scores
 from common.report.data import label_sets_table, labels_table, plans_table, reading_table, reference_table, rows_table
@@ -35,7 +36,7 @@ def write_survey(settings: Settings, dataset: Dataset) -> tuple[Path, list[Table
     rows = [[int(v) for v in row] for row in dataset.labels[: prepare.FIRST]]
     tables = [
         reading_table(described(dataset, settings.percentiles)), _size_table(dataset), label_sets_table(dataset.labels, dataset.class_names),
-        labels_table(dataset.class_names, audits), plans_table(audits, splits),
+        labels_table(dataset.class_names, audits), plans_table(audits, splits, few_notes(plans.values())),
         reference_table(references, settings.percentiles), rows_table(dataset.ids[: prepare.FIRST].tolist(), rows, dataset.class_names),
     ]  # fmt: skip
     drawn_figures = {"figures/distribution.png": "positives of each label in the training split"}
@@ -55,10 +56,16 @@ def _size_table(dataset: Dataset) -> Table:
     counts = dataset.labels.sum(axis=0, dtype=np.int64)
     rows = (
         ("images", f"{len(dataset):,}"), ("test images, without labels", f"{len(dataset.test_ids):,}"),
-        ("labels", str(len(dataset.class_names))), ("labels that never occur", str(int((counts == 0).sum()))),
+        ("labels", str(len(dataset.class_names))), ("labels that never occur", _names(dataset.class_names, counts == 0)),
         ("positives", f"{int(counts.sum()):,}"), ("positives by label", " ".join(map(str, counts))),
     )  # fmt: skip
     return Table(dataset.name, ("what", "value"), rows)
+
+
+def _names(class_names: tuple[str, ...], chosen: np.ndarray) -> str:
+    """How many classes are chosen, and the first of them by name."""
+    names = [name for name, taken in zip(class_names, chosen) if taken]
+    return str(len(names)) + (f": {', '.join(names[:8])}" if names else "") + (", ..." if len(names) > 8 else "")
 
 
 def _sample_images(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:

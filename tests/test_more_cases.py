@@ -51,6 +51,7 @@ FILES = [
     Case("many_digits_of_a_label", table("ImageID,Labels,Caption", lambda i: f'{i}.jpg,{"9" * 5000 if i == 3 else 1},"x"', images="data/{}.jpg"), Refused(("outputs are 0 to 19",))),
     Case("blank_groups", table("image,labels,patient", lambda i: f"{i}.jpg,{labels(i)},{'' if i == 3 else i}"), Refused(("patient",), flags=(("group_column", "patient"),))),
     Case("groups_named", table("image,labels,patient", lambda i: f"{i}.jpg,{labels(i)},{i // 2}"), Read(CAT_DOG, (5, 10), says=("patient", "5 groups"), flags=(("group_column", "patient"),))),
+    Case("groups_of_one", table("image,labels,patient", lambda i: f"{i}.jpg,{labels(i)},{i}"), Read(CAT_DOG, (5, 10), says=("--group-column changes nothing",), flags=(("group_column", "patient"),))),
     Case("split_column_named", table("image,labels,part", lambda i: f"{i}.jpg,{labels(i)},{('train', 'val')[i // 8]}"), Read(CAT_DOG, (5, 10), says=("8 images to train, 2 to validate",), flags=(("split", "given"), ("split_column", "part")))),
 ]  # fmt: skip
 

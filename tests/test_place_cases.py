@@ -79,7 +79,7 @@ FOLDERS = [
     Case("hpa", table("Id,Target", lambda i: f"id{i},{['16 0', '7 1'][i % 2]}", images="train/id{}_red.png"),
          Refused(("files begin with its name, such as train/id0_red.png",))),
     Case("tables_below", table("image,labels", lambda i: f"{i}.jpg,{labels(i)}", name="CheXpert/data.csv", images="CheXpert/{}.jpg"),
-         Refused(("no format recognises", "CheXpert/data.csv", "--data '"))),
+         Refused(("no format recognises", "CheXpert/data.csv", "Try: --data "))),
     Case("folders", images_at("black_dress/{}.jpg"), Refused(("folders (black_dress)", "write a table", "csv: "))),
 ]  # fmt: skip
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from cases import both, file, images_at, labels, table
 
+from common import select
 from common.dataset import Reading
+from common.errors import InputError
 from common.records import read_results
 
 
@@ -35,6 +37,8 @@ def test_a_run_prints_its_reading_before_it_decodes_and_reports_it(run, tmp_path
                   "lists in the column labels, separated by space", "age (--ignore-columns)", "20 images to train, 2 to validate"):  # fmt: skip
         assert words in " ".join(before.split()), before
     assert "labels: lists" not in after
+    assert "train (author's split, seed 0)" in done.stdout
+    assert "Scores come from 2 validation images, too few to rank anything by" in " ".join(done.stdout.split())
     results = read_results(tmp_path / "results" / "run")
     assert isinstance(results.run.reading, Reading) and results.run.reading.image_folders == ("images", "photos")
     assert results.run.splits["0"]["train"] == 20 and results.run.splits["0"]["validation"] == 2
@@ -102,3 +106,8 @@ def test_every_flag_of_the_reading_takes_as_many_words_as_its_setting():
     several = {name for name, value in ReadOptions().model_dump().items() if isinstance(value, tuple)}
     taking = {action.dest for action in trials_parser({})._actions if action.nargs == "+"}
     assert several and several <= taking
+
+
+def test_a_setting_of_a_wrong_kind_is_refused_in_a_line():
+    with pytest.raises(InputError, match=r"epochs = 'many'.*see --help"):
+        select.valid({"epochs": "many"})

@@ -1,5 +1,6 @@
 """PURE: what is known of a data set and its plans -> tables."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ def reading_table(lines: list[tuple[str, str]]) -> Table:
     return Table("How the data was read", ("what", "read as"), tuple(lines))
 
 
-def plans_table(audits: dict[str, Any], splits: dict[str, Any]) -> Table:
-    """What each plan visits, before and after balancing."""
-    rows = []
+def plans_table(audits: dict[str, Any], splits: dict[str, Any], notes: Sequence[str] = ()) -> Table:
+    """What each plan visits, before and after balancing. notes: on the splits."""
+    rows, before = [], None
     for name, a in audits.items():
-        for side in ("before", "after"):
+        sides = ("after",) if a["before"] == before else ("before", "after")  # all plans of a seed begin alike
+        before = a["before"]
+        for side in sides:
             s = a[side]
             mean = NONE if s["MeanIR"] is None else f"{s['MeanIR']:.2f}"
             worst = max((r for r in s["IRLbl"] if r is not None), default=None)
@@ -32,7 +35,7 @@ def plans_table(audits: dict[str, Any], splits: dict[str, Any]) -> Table:
     )  # fmt: skip
     note = "IRLbl: positives of the most frequent label over this label's; MeanIR: its mean (Charte et al. 2015)."
     header = ("plan", "images per epoch", "unique images", "MeanIR", "largest IRLbl")
-    return Table("Data", header, tuple(rows), (f"Splits: {words}.", note))
+    return Table("Data", header, tuple(rows), (f"Splits: {words}.", *notes, note))
 
 
 def labels_table(class_names: tuple[str, ...], audits: dict[str, Any]) -> Table:

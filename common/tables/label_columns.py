@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.errors import InputError, listed
+from common.images import is_image_name
 from common.tables.cells import LETTERS, WORDS, coded, is_missing, parse_list
 from common.tables.text import Table, example, plain
 from common.types import ReadOptions
@@ -131,6 +132,8 @@ def _why_not(cells: Sequence[str]) -> str:
     full = [cell for cell in cells if not is_missing(cell)]
     if not full:
         return "all its cells are empty"
+    if sum(map(is_image_name, full)) > MOSTLY * len(full):
+        return f"names of images, such as {full[0][:40]!r}; --image-column takes them"
     values = list(dict.fromkeys(full))
     shown = ", ".join(repr(v[:20]) for v in values[:3])
     return f"neither 0/1 nor named as labels: {len(values):,} different cells such as {shown}"

@@ -80,9 +80,16 @@ def _without_unknown(
         f"{table.row(int(r))}, {columns[c]}: '{table.column(columns[c])[r][:SHOWN]}'" for r, c in np.argwhere(unknown)
     ]
     raise InputError(
-        f"{table.path} has labels that are unknown, neither present nor absent (-1, blank or NaN): {listed(items)}; take "
-        f"--unknown absent to count them as absent, or --unknown drop to leave out the {len(affected):,} images that have any"
+        f"{table.path} has {count:,} labels that are unknown, neither present nor absent ({_kinds(table, unknown, columns)}), in "
+        f"{len(affected):,} of its {len(table):,} rows: {listed(items)}; take --unknown absent to count them as absent, or "
+        f"--unknown drop to leave out the images that have any ({len(table) - len(affected):,} would remain)"
     )
+
+
+def _kinds(table: Table, unknown: np.ndarray, columns: Sequence[str]) -> str:
+    """How many of the unknown cells are written in which way, such as: 12 blank, 3 '-1.0'."""
+    counts = Counter(table.column(columns[c])[r][:SHOWN] for r, c in np.argwhere(unknown))
+    return ", ".join(f"{n:,} {repr(cell) if cell else 'blank'}" for cell, n in counts.most_common(5))
 
 
 def from_cells(table: Table, column: str, options: ReadOptions, also: Sequence[str] = ()) -> Labels:

@@ -82,7 +82,7 @@ def _way_out(data: bytes, encoding: str) -> str:
     if _looks_wide(data):
         return _wide(data)
     return (
-        "it is not UTF-8: save it as UTF-8, or name its encoding: --encoding latin-1 or cp1252 (Western Windows), "
+        "save it as UTF-8, or name its encoding: --encoding latin-1 or cp1252 (Western Windows), "
         "cp1250, cp1251, gb18030, shift_jis, ..."
     )
 

@@ -272,6 +272,8 @@ def group_notes(groups: list[str], options: ReadOptions) -> list[str]:
     sizes = sorted(Counter(groups).values())
     n, k = len(groups), max(1, round(len(sizes) * VALIDATION_SHARE))
     name = options.group_column
+    if sizes[-1] == 1:
+        return [f"Each group of the column '{name}' is one image: --group-column changes nothing."]
     notes = [f"The column '{name}' has {len(sizes):,} groups; the largest has {sizes[-1]:,} of {n:,} images."]
     least, most = sum(sizes[:k]) / n, sum(sizes[-k:]) / n
     if options.split != "given" and max(abs(least - VALIDATION_SHARE), abs(most - VALIDATION_SHARE)) > FAR:

@@ -19,23 +19,24 @@ def main(arguments: list[str]) -> int:
     )
     given = parser.given(arguments)
 
-    from common import prepare
+    from common import prepare, select
     from common.progress import filling
     from common.reading import described
     from common.report.data import reading_table
     from common.report.terminal import Console, show
     from common.survey import check_images, write_survey
-    from common.types import Settings
+    from common.words import command
 
-    console, settings = Console(), Settings(**given)
+    console, settings = Console(), select.valid(given)
     dataset = prepare.read_data(settings)
     show(console, reading_table(described(dataset, settings.percentiles)))  # before anything is decoded
     page, tables = write_survey(settings, dataset)
     for table in tables[1:]:
         show(console, table)
-    console.print(f"\npage: {page}", highlight=False, soft_wrap=True)
     with filling(console) as (say, progress):
         check_images(settings, dataset, say, progress)
     n = len(dataset) + len(dataset.test_ids)
     console.print(f"all {n:,} images can be decoded", highlight=False)
+    console.print(f"page: {page}", highlight=False, soft_wrap=True)
+    console.print(f"to train on it: {command(*arguments)}", highlight=False, soft_wrap=True)
     return 0
