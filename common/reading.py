@@ -2,10 +2,13 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
 
 from common.dataset import Dataset, Reading
 from common.errors import InputError, listed
-from common.scores import labels_picked
+from common.scores import labels_picked, percentile_for
 
 MOST_SHOWN = 8  # names of classes or columns in a line
 SIGNS = {"\t": "tab", " ": "space", "": ""}
@@ -53,6 +56,11 @@ def described(dataset: Dataset, percentiles: tuple[float, ...] = ()) -> list[Lin
     if dataset.reading is None:
         return []
     lines = read_as(dataset.reading, dataset.class_names, percentiles)
+    if len(never := np.flatnonzero(~dataset.labels.any(axis=0))):
+        names = tuple(dataset.class_names[c] for c in never)
+        lines.append(
+            ("note", f"Labels that no image has, so that nothing can be learned about them: {_classes(names)}.")
+        )
     if dataset.missing:
         n, reason = len(dataset) + len(dataset.test_ids), next(iter(dataset.missing.values()))
         lines.append(("images that are not there", f"{len(dataset.missing):,} of {n:,}, the first: {reason}"))
@@ -66,12 +74,12 @@ def read_as(reading: Reading, class_names: tuple[str, ...], percentiles: tuple[f
     """The reading of a data set: its table, columns and folders, and notes on what a user may want otherwise."""
     folders = _folders(reading.image_folders)
     lines = [("table", _table(reading)), ("image column", reading.image_column), ("images in", folders)]
-    lines += [("labels", _labels(reading)), ("classes", f"{len(class_names)}: {_shown(class_names)}")]
+    lines += [("labels", _labels(reading)), ("classes", f"{len(class_names)}: {_classes(class_names)}")]
     if reading.unused_columns:
         columns = [f"{column.name} ({column.reason})" for column in reading.unused_columns]
         shown = "; ".join(columns[:MOST_SHOWN]) + ("; ..." if len(columns) > MOST_SHOWN else "")
         lines.append(("columns not used", shown))
-    notes = (*reading.notes, *_case_notes(class_names), *_percentile_notes(len(class_names), percentiles))
+    notes = (*reading.notes, *_case_notes(class_names), *percentile_notes(len(class_names), percentiles))
     return lines + [("note", note) for note in notes]
 
 
@@ -103,6 +111,11 @@ def _shown(names: tuple[str, ...]) -> str:
     return ", ".join(names[:MOST_SHOWN]) + (", ..." if len(names) > MOST_SHOWN else "")
 
 
+def _classes(names: tuple[str, ...]) -> str:
+    """Class names, in quotes where a comma in one of them would read as two."""
+    return _shown(tuple(map(repr, names)) if any("," in name for name in names) else names)
+
+
 def _case_notes(names: tuple[str, ...]) -> list[str]:
     """Classes that differ in case or spaces alone: two spellings of one, most likely."""
     spellings: dict[str, list[str]] = {}
@@ -113,14 +126,21 @@ def _case_notes(names: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _percentile_notes(classes: int, percentiles: tuple[float, ...]) -> list[str]:
-    """Of few classes, several percentiles pick equally many labels of every image."""
+def percentile_notes(classes: int, percentiles: Iterable[float]) -> list[str]:
+    """Of few classes, several percentiles pick equally many labels of every image: that, and what to ask for instead."""
     picked: dict[int, list[str]] = {}
     for p in percentiles:
         picked.setdefault(labels_picked(p, classes), []).append(f"{p:g}")
-    return [
+    notes = [
         f"With {classes} classes the percentiles {', '.join(same)} all pick {n} label{'' if n == 1 else 's'} of an image, so "
-        f"their scores are the same: one of them is enough, e.g. --percentiles {same[0]}."
+        "their scores are the same."
         for n, same in picked.items()
         if len(same) > 1
     ]
+    if not notes:
+        return []
+    if classes == 2:
+        return [*notes, f"One of them is enough: --percentiles {next(iter(picked.values()))[0]}."]
+    counts = range(1, min(classes, 5))
+    flag = " ".join(f"{percentile_for(k, classes):g}" for k in counts)
+    return [*notes, f"For {', '.join(map(str, counts))} labels of an image, take --percentiles {flag}."]

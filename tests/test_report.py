@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from common.reading import percentile_notes
 from common.report.data import label_sets_table, labels_table, plans_table, rows_table
 from common.report.differences import differences
 from common.report.markdown import page
-from common.report.table import NONE, Table, coinciding, comparison_table, further_scores_table, groups, scores_table
+from common.report.table import NONE, Table, comparison_table, further_scores_table, groups, scores_table
 from common.report.terminal import scores_by_row, show
 from common.results import EpochRecord, Results, Row, RunRecord, TrialRecord
 from common.scores import score
@@ -70,10 +71,13 @@ def test_a_failed_row_has_no_numbers_and_says_why():
 
 
 def test_few_classes_make_percentiles_coincide_and_top_k_is_offered():
-    notes = coinciding(results(row("a", 0, classes=4), classes=4))
-    assert notes[0] == "With 4 classes the percentiles 80, 95 all pick 1 label: they are one score."
-    assert "50 (top 2)" in notes[1]
-    assert coinciding(results(row("a", 0))) == []
+    notes = percentile_notes(4, (80.0, 95.0))
+    assert (
+        notes[0] == "With 4 classes the percentiles 80, 95 all pick 1 label of an image, so their scores are the same."
+    )
+    assert notes[1] == "For 1, 2, 3 labels of an image, take --percentiles 83.3 50 16.7."
+    assert percentile_notes(20, (80.0, 95.0)) == []
+    assert percentile_notes(2, (80.0, 95.0))[1] == "One of them is enough: --percentiles 80."
 
 
 def test_every_difference_is_said_and_nothing_else():
@@ -161,8 +165,9 @@ def test_labels_before_and_after_balancing_by_hand():
 def test_plans_before_and_after_balancing_by_hand():
     splits = {"0": {"train": 4, "validation": 1, "test": 0, "split_hash": "abc"}}
     cells = plans_table(AUDIT, splits)
-    assert cells.rows[2:] == (
-        ("seed 0, balance oversample, before", "4", "4", "2.00", "3.0"),
+    assert cells.rows == (  # a seed's plans begin alike: that is said once
+        ("seed 0, balance none, before", "4", "4", "2.00", "3.0"),
+        ("seed 0, balance none, after", "4", "4", "2.00", "3.0"),
         ("seed 0, balance oversample, after", "6", "4", "1.00", "1.0"),
     )
     assert cells.notes[0] == "Splits: seed 0: 4 train, 1 validation, hash abc."

@@ -9,8 +9,8 @@ import numpy as np
 from common.comparison import seconds
 from common.errors import listed
 from common.groups import CONTENDED_MARK, MARK, Group, busy, contended, contention_notes, groups, marked
+from common.reading import percentile_notes
 from common.results import CONTENDED, Results, Row, RunRecord
-from common.scores import labels_picked, percentile_for
 from common.stats import over_seeds
 from common.words import size_text
 
@@ -97,7 +97,7 @@ def scores_table(results: Results) -> Table:
         "and F1 are averaged over images. prior: every image gets the class frequencies. oracle: the best that distinct "
         "scores can do. share: 0 at the prior, 1 at the oracle, below 0 worse than the prior.",
         "95 % of F1: bootstrap over the validation images; from 3 seeds on, Student's interval of the mean over seeds.",
-        *coinciding(results),
+        *percentile_notes(len(results.run.class_names), results.run.percentiles),
     ]
     return Table(
         "Scores by percentile",
@@ -105,26 +105,6 @@ def scores_table(results: Results) -> Table:
         tuple(rows),
         tuple(notes),
     )
-
-
-def coinciding(results: Results) -> list[str]:
-    """Words where few classes make several percentiles pick the same number of labels."""
-    classes = len(results.run.class_names)
-    if classes < 2:
-        return []
-    picked: dict[int, list[str]] = {}
-    for p in results.run.percentiles:
-        picked.setdefault(labels_picked(p, classes), []).append(f"{p:g}")
-    notes = [
-        f"With {classes} classes the percentiles {', '.join(same)} all pick {k} label{'s' if k != 1 else ''}: they are one score."
-        for k, same in picked.items()
-        if len(same) > 1
-    ]
-    if notes:
-        top = range(1, min(classes, 5))
-        offers = ", ".join(f"{percentile_for(k, classes):g} (top {k})" for k in top)
-        notes.append(f"For different numbers of labels, ask for --percentiles {offers}.")
-    return notes
 
 
 def comparison_table(results: Results) -> Table:
