@@ -1,6 +1,7 @@
 """COCO's instances: a JSON file of images, annotations and categories, and a folder of images."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from common.errors import InputError, listed
 from common.folders import role_of
 from common.images import Images, Located
 from common.tables.columns import no_columns
-from common.tables.files import Tables, several, tables_of
+from common.tables.files import Tables, several, several_fit, tables_of
 from common.tables.raw import read_text
 from common.types import NO_OPTIONS, ReadOptions
 
@@ -36,16 +37,18 @@ def is_table(file: Path) -> bool:
 
 
 def tables(path: Path) -> Tables | None:
-    """The instances file that `path` is or holds, the training one where there are several, and those of the other parts."""
+    """The instances file that `path` is or holds, the training one where there are several, and those of the other parts.
+    InputError where several could be the one of a part."""
     if path.is_file():
-        return Tables(path, *_beside(path)) if is_table(path) else None
+        return _with_others(path, named=True) if is_table(path) else None
     for folder in (path / "annotations", path):
         for pattern in TRAIN_FILES:
-            found = [
-                f for f in sorted(folder.glob(pattern)) if f not in _matching(folder, TEST_FILES) and _is_instances(f)
-            ]
+            tests = _matching(folder, TEST_FILES)
+            found = [f for f in sorted(folder.glob(pattern)) if f not in tests and _is_instances(f)]
+            if len(found) > 1:
+                raise several_fit(role_of(found[0].stem) or "train", found, path)
             if found:
-                return Tables(found[0], *_beside(found[0]))
+                return _with_others(found[0])
     parts = tables_of(path, lambda f: is_table(f) and f.parent != path and _is_instances(f))
     if parts:
         return parts
@@ -69,20 +72,34 @@ def _matching(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
     return [f for pattern in patterns for f in sorted(folder.glob(pattern)) if not f.name.startswith(".")]
 
 
-def _beside(table: Path) -> tuple[Path | None, Path | None]:
-    """The validation and the test file beside an instances file of training data."""
+def _with_others(table: Path, named: bool = False) -> Tables:
+    """An instances file, and the validation and the test file beside one of training data. named: the user named it; then none
+    of several that fit another part is taken."""
 
-    def other(patterns: tuple[str, ...]) -> Path | None:
-        return next((f for f in _matching(table.parent, patterns) if f != table), None)
+    def other(role: str, patterns: tuple[str, ...]) -> Path | None:
+        fitting = next(filter(None, ([f for f in _matching(table.parent, (p,)) if f != table] for p in patterns)), [])
+        left = [f for f in fitting if _year(f) == _year(table)] or fitting
+        if len(left) > 1 and not named:
+            raise several_fit(role, left, table.parent, table)
+        return left[0] if len(left) == 1 else None
 
     role = role_of(table.stem)
-    return (other(VALIDATION_FILES) if role == "train" else None), (
-        other(TEST_FILES) if role in ("train", "") else None
-    )
+    validation = other("val", VALIDATION_FILES) if role == "train" else None
+    test = other("test", TEST_FILES) if role in ("train", "") else None
+    every = dict.fromkeys(_matching(table.parent, TRAIN_FILES + VALIDATION_FILES + TEST_FILES))
+    return Tables(table, validation, test, tuple(f for f in every if f not in (table, validation, test)))
+
+
+def _year(file: Path) -> str:
+    """What follows the word for its part in a file's name: 2017 of instances_val2017.json."""
+    return re.split("train|val|test", file.stem, maxsplit=1)[-1]
 
 
 def recognises(path: Path) -> bool:
-    return tables(path) is not None
+    try:
+        return tables(path) is not None
+    except InputError:  # several fit: `read` lists them
+        return True
 
 
 def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
@@ -108,6 +125,8 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
         located, labels, in_validation = _with_validation(found, root, located, labels, classes, options)
     elif found.validation:
         notes.append(f"{found.validation.name} is not used: --split given takes it as the validation split.")
+    if found.others:
+        notes.append(f"Tables that are not used: {listed([file.name for file in found.others])}.")
     labels, classes, more = _without_group(labels, classes, content)
     tests = Located(np.empty(0, str), np.empty(0, str), (), {}, ())
     if found.test:

@@ -22,7 +22,10 @@ def is_table(file: Path) -> bool:
 
 
 def recognises(path: Path) -> bool:
-    return tables_of(path, is_table) is not None
+    try:
+        return tables_of(path, is_table) is not None
+    except InputError:  # several fit: `read` lists them
+        return True
 
 
 def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
