@@ -1,6 +1,5 @@
 """COCO's instances: a JSON file of images, annotations and categories, and a folder of images."""
 
-import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -14,7 +13,7 @@ from common.folders import role_of
 from common.images import Images, Located
 from common.tables.columns import no_columns
 from common.tables.files import Tables, several, several_fit, tables_of
-from common.tables.raw import read_text
+from common.tables.raw import from_json, read_text
 from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = (
@@ -180,6 +179,7 @@ def _with_validation(
     both = Located(
         np.concatenate([located.ids, other.ids]), np.concatenate([located.paths, other.paths]),
         tuple(dict.fromkeys(located.folders + other.folders)), located.missing | other.missing, located.notes + other.notes,
+        located.looked_in or other.looked_in,
     )  # fmt: skip
     return both, np.concatenate([labels, more]), np.repeat([False, True], [len(labels), len(more)])
 
@@ -192,6 +192,7 @@ def _instances(table: Path, content: dict[str, Any]) -> tuple[list[str], np.ndar
         row = {image["id"]: i for i, image in enumerate(content["images"])}
         column = {category["id"]: i for i, category in enumerate(categories)}
         twice = _twice("image", content["images"]) + _twice("category", categories)
+        unnamed = [f"category {c['id']}: {c['name']!r}" for c in categories if not _is_text(c["name"])]
         classes = tuple(str(category["name"]) for category in categories)
         pairs = [(a["image_id"], a["category_id"], a.get("id", "?")) for a in content["annotations"]]
         wrong = [f"annotation {a}: image {i}, category {c}" for i, c, a in pairs if i not in row or c not in column]
@@ -201,6 +202,8 @@ def _instances(table: Path, content: dict[str, Any]) -> tuple[list[str], np.ndar
         raise InputError(_other_form(table, error)) from None
     if twice:
         raise InputError(f"{table} has ids that stand there twice: {listed(twice)}; give each its own")
+    if unnamed:
+        raise InputError(f"{table} has categories whose name is no text, or an empty one: {listed(unnamed)}; name them")
     if not len(names) or not classes:
         raise InputError(
             f"{table} has {len(names)} images and {len(classes)} categories; at least one of each is needed"
@@ -227,15 +230,24 @@ def _without_group(
 
 def _file_names(table: Path, content: dict[str, Any]) -> list[str]:
     try:
-        lacking = [str(image.get("id", "?")) for image in content["images"] if not image.get("file_name")]
+        lacking = [str(image.get("id", "?")) for image in content["images"] if not _is_text(image.get("file_name"))]
         if lacking and any(image.get("coco_url") for image in content["images"]):
             raise InputError(
                 f"{table} is in COCO's form without file_name: {len(lacking)} images have a coco_url alone (as LVIS has); add to each image its "
                 'file_name, such as "train2017/000000000009.jpg"'
             )
-        return [str(image["file_name"]) for image in content["images"]]
+        if lacking:
+            raise InputError(
+                f"{table} has images whose file_name is missing, empty or no text: {listed([f'image {i}' for i in lacking])}; write "
+                "the name of its file to each"
+            )
+        return [image["file_name"] for image in content["images"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(_other_form(table, error)) from None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _other_form(table: Path, error: Exception) -> str:
@@ -249,9 +261,9 @@ def _twice(what: str, items: list[dict[str, Any]]) -> list[str]:
 def _load(table: Path, wanted: tuple[str, ...], options: ReadOptions) -> dict[str, Any]:
     text, _ = read_text(table, options.encoding)
     try:
-        content = json.loads(text)
+        content = from_json(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{table} is not JSON: {error}") from None
+        raise InputError(f"{table} is not JSON that can be read: {error}") from None
     lists = isinstance(content, dict) and all(isinstance(content.get(key), list) for key in wanted)
     if not lists:
         raise InputError(f"{table} lacks a list of {', '.join(wanted)}; expected {_FORM}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from common.errors import InputError, listed
 from common.folders import ROLES, role_of
+from common.types import ReadOptions
 
 CONVENTIONAL = ("metadata", "_classes")  # Hugging Face's and Roboflow's table of a folder
 WORDS = {"train": "training", "val": "validation", "test": "test"}
@@ -91,6 +92,13 @@ def likely(file: Path) -> int:
     if re.search(r"submission|classes\b|categor|bbox|partition|readme|requirements", words) or role_of(words) == "test":
         return 3
     return 0 if role_of(words) == "train" else 1 if re.search(r"label|annot|attr|metadata", words) else 2
+
+
+def check_unused(form: str, options: ReadOptions, *names: str, why: str = "") -> None:
+    """InputError for a flag that the format does not follow: it would change nothing, and nobody would see that."""
+    flags = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name)]
+    if flags:
+        raise InputError(f"the format {form} does not follow {listed(flags)}{why}; leave it out")
 
 
 def _tables(folder: Path, fits: Callable[[Path], bool]) -> list[Path]:
