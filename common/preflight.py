@@ -62,6 +62,7 @@ class TryOuts:
             if 0 < self._ask(job, start)["fewest_normalised"] < FEWEST:
                 everywhere = [len(plan.visits) for plan in plans.values()]
                 sizes = " or ".join(map(str, other_sizes(everywhere, batch)))
+                size = f"--batch-size {sizes}, or " if sizes else ""  # none helps an epoch of one image
                 which = (
                     "each batch"
                     if batch == 1
@@ -69,7 +70,7 @@ class TryOuts:
                 )
                 raise InputError(
                     f"{which} has one image, and batch norm of {job.framework} {job.model} that trains would normalise it by "
-                    f"itself, one value in a channel at {self._side} pixels; take --batch-size {sizes}, or a larger --image-size"
+                    f"itself, one value in a channel at {self._side} pixels; take {size}a larger --image-size"
                 )
 
     def _own_file(self, job: Job, start: WeightsSpec) -> bool:
