@@ -127,14 +127,7 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
     if found.others:
         notes.append(f"Tables that are not used: {listed([file.name for file in found.others])}.")
     labels, classes, more = _without_group(labels, classes, content)
-    tests = Located(np.empty(0, str), np.empty(0, str), (), {}, ())
-    if found.test:
-        tests = _located(
-            _root(found.test, root),
-            _file_names(found.test, _load(found.test, ("images",), options)),
-            found.test,
-            options,
-        )
+    tests = _tests(found.test, root, options)
     reading = Reading(
         format="coco", table=found.train.relative_to(folder).as_posix() if found.train.is_relative_to(folder) else found.train.name,
         image_column="file_name", image_folders=located.folders, label_form="annotations", label_columns=("categories",),
@@ -147,6 +140,14 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
         looked_in=located.looked_in or tests.looked_in,
         in_validation=in_validation, reading=reading,
     )  # fmt: skip
+
+
+def _tests(table: Path | None, root: Path, options: ReadOptions) -> Located:
+    """The images to predict: those of the test file, where there is one."""
+    if not table:
+        return Located(np.empty(0, str), np.empty(0, str), (), {}, ())
+    names = _file_names(table, _load(table, ("images",), options))
+    return _located(_root(table, root), names, table, options)
 
 
 def _root(table: Path, root: Path) -> Path:
