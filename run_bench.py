@@ -21,7 +21,7 @@ def trials(arguments: list[str]) -> int:
     console = Console()
     folder, run, specs = prepared(console, given, arguments)
     stopped = carried_out(console, folder, run, specs, given)
-    results = reported(console, folder)
+    results = reported(console, folder, run.settings.get("track"))
     if stopped:
         return 130
     return 0 if all(row.record.status == "ok" for row in results.rows) else 1
@@ -73,23 +73,26 @@ def carried_out(console: Any, folder: Path, run: Any, specs: list, given: dict[s
     return False
 
 
-def reported(console: Any, folder: Path) -> Any:
-    """The run's Results, read from its files, written as a report, shown, and sent where that was asked."""
+def reported(console: Any, folder: Path, track: str = "") -> Any:
+    """The run's Results, read from its files, written as a report, shown, and sent where that was asked. track: the tracker's
+    name, or ""."""
     from common.rescue import go_on_with
     from common.words import command
 
-    with go_on_with(command("report", folder), folder):
+    again = command("report", folder, *(("--track", track) if track else ()))
+    with go_on_with(again, folder):
         from common.report.terminal import show_results
         from common.report.write import write_report
 
         with uninterrupted():
             results = write_report(folder)
             show_results(console, results, folder)
-    if name := results.run.settings.get("track"):  # a server may not answer for minutes: Ctrl-C ends it
-        again = command("report", folder, "--track", name)
+    if track:  # a server may not answer for minutes: Ctrl-C ends it
         try:
             with go_on_with(again, folder):
-                console.print(f"sent to {loading.tracker(name).send(results, folder)}", highlight=False, soft_wrap=True)
+                console.print(
+                    f"sent to {loading.tracker(track).send(results, folder)}", highlight=False, soft_wrap=True
+                )
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"the records were not sent; to send them, run: {again}") from None
     return results

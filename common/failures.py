@@ -10,7 +10,9 @@ from common.words import size_text
 
 NO_MEMORY = re.compile(r"out of memory|can't allocate memory|\bOOM\b")  # as the frameworks' own errors say it
 # As torch says it: of the file that a loader worker hands a batch over in, and of a worker that wrote past the end of it.
-NO_SHARED_MEMORY = re.compile(r"shared memory|/dev/shm|unable to \w+( \w+)* (file )?</torch_|_new_shared|Bus error")
+# A GPU kernel's "shared memory" is another: what Triton runs out of (OutOfResources).
+NO_SHARED_MEMORY = re.compile(r"/dev/shm|</torch_|Bus error")
+NO_GPU_RESOURCE = re.compile(r"out of resource", re.IGNORECASE)
 SHARED = "/dev/shm"
 LONGEST = 2000
 WORKERS_OWN = "Original Traceback (most recent call last)"  # torch puts a worker's traceback into its error's text
@@ -21,7 +23,7 @@ def reason(error: Exception) -> str:
     plain = isinstance(error, InputError | ImageError | Lie | FloatingPointError)
     text = str(error) if plain else f"{type(error).__name__}: {error}"
     last = text.strip().splitlines()[-1] if text.strip() else type(error).__name__
-    if not plain and NO_SHARED_MEMORY.search(text):
+    if not plain and NO_SHARED_MEMORY.search(text) and not NO_GPU_RESOURCE.search(text):
         return (
             f"shared memory is too small: the loader's worker processes hand their batches over in {SHARED}"
             f"{_shared_size()}; take --workers 0, a smaller --batch-size or --image-size, or give a container more "

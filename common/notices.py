@@ -5,7 +5,8 @@ import time
 import psutil
 
 from common.contention import Seen
-from common.quiet import Waiting
+from common.neighbours import usable_cpus
+from common.quiet import CALM_LOOKS, LOOK_S, Waiting
 from common.results import QuietWait
 from common.words import time_text
 
@@ -41,10 +42,15 @@ def waited_text(wait: QuietWait) -> str:
     if wait.quiet:
         return f"The machine is quiet; the trial begins after {time_text(wait.waited_s)}."
     return (
-        f"The machine is not quiet after {time_text(wait.waited_s)}: other processes use {_cores(wait.cores)}. The trial "
-        "begins all the same, and its row says so. End the other processes, or give --wait-for-quiet more seconds."
+        f"The machine is not quiet after {time_text(wait.waited_s)}: in its last {LOOK_S * CALM_LOOKS:g} s other "
+        f"processes used up to {_cores(wait.cores)}. The trial begins all the same, and its row says so. "
+        "End the other processes, or give --wait-for-quiet more seconds."
     )
 
 
 def _cores(cores: float) -> str:
-    return f"{cores:.1f} of this machine's {psutil.cpu_count() or 1} cores"
+    """What others use, measured on the cores that this process may use: an affinity can leave it some of them."""
+    count, usable = psutil.cpu_count() or 1, usable_cpus()
+    if usable and len(usable) < count:
+        return f"{cores:.1f} of the {len(usable)} cores that this run may use"
+    return f"{cores:.1f} of this machine's {count} cores"

@@ -18,10 +18,10 @@ FEWEST = 2  # values that a batch norm which trains needs in each channel
 def check_packages(jobs: Iterable[Job]) -> None:
     """InputError where a framework of the run is not installed: its trials would fail one after another."""
     for name in dict.fromkeys(job.framework for job in jobs):
-        card = loading.framework_card(name)
-        lacking = [package for package in card.NEEDS if importlib.util.find_spec(package) is None]
+        info = loading.framework_card(name)
+        lacking = [package for package in info.NEEDS if importlib.util.find_spec(package) is None]
         if lacking:
-            extra = f" --extra {card.EXTRA}" if card.EXTRA else ""
+            extra = f" --extra {info.EXTRA}" if info.EXTRA else ""
             raise InputError(
                 f"{name} needs the package {', '.join(lacking)}, which is not installed; run: uv sync{extra}, or leave it out "
                 "with --frameworks"
@@ -37,16 +37,17 @@ class TryOuts:
 
     def check_models(self, initial: Initial) -> Initial:
         """The weights, with notes on how their files were read. InputError for a side that a model does not take, and for a
-        file that does not fit it. The models that are on a card, with their usual weights, need no asking."""
+        file that does not fit it. A model that its framework's folder lists, with its usual
+        weights, needs no asking."""
         found = {}
         for (seed, job), start in initial.items():
-            card = loading.framework_card(job.framework).MODELS.get(job.model.name)
-            if card and self._side < card.smallest_side:
+            info = loading.framework_card(job.framework).MODELS.get(job.model.name)
+            if info and self._side < info.smallest_side:
                 raise InputError(
-                    f"{job.model} takes images of {card.smallest_side} pixels at least on {job.framework}, not {self._side}; "
-                    f"take --image-size {card.smallest_side}"
+                    f"{job.model} takes images of {info.smallest_side} pixels at least on {job.framework}, not {self._side}; "
+                    f"take --image-size {info.smallest_side}"
                 )
-            if card is None or self._own_file(job, start):
+            if info is None or self._own_file(job, start):
                 note = self._ask(job, start)["note"]
                 start = start.model_copy(update={"note": weights.joined(start.note, note)})
             found[seed, job] = start
@@ -62,6 +63,7 @@ class TryOuts:
             if 0 < self._ask(job, start)["fewest_normalised"] < FEWEST:
                 everywhere = [len(plan.visits) for plan in plans.values()]
                 sizes = " or ".join(map(str, other_sizes(everywhere, batch)))
+                size = f"--batch-size {sizes}, or " if sizes else ""  # none helps an epoch of one image
                 which = (
                     "each batch"
                     if batch == 1
@@ -69,7 +71,7 @@ class TryOuts:
                 )
                 raise InputError(
                     f"{which} has one image, and batch norm of {job.framework} {job.model} that trains would normalise it by "
-                    f"itself, one value in a channel at {self._side} pixels; take --batch-size {sizes}, or a larger --image-size"
+                    f"itself, one value in a channel at {self._side} pixels; take {size}a larger --image-size"
                 )
 
     def _own_file(self, job: Job, start: WeightsSpec) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from common import clock, device, loading, plan, select, weights
 from common.bad_images import check_missing, without_bad
 from common.balance import audit
+from common.colours import ImageError
 from common.dataset import Dataset
 from common.decode import decode
 from common.errors import InputError
@@ -69,7 +70,7 @@ def make_run(
     on, device_notes = device.choose(settings.device, [job.framework for job in jobs])
     # What can be refused without decoding is refused before it; which rows a run may start from is known only after.
     balances = tuple(dict.fromkeys(job.balance for job in jobs))
-    everyone = draw_plans(settings, dataset, balances, np.arange(len(dataset)), np.arange(0))
+    everyone = draw_plans(settings, dataset, balances, rows_known(settings, dataset), np.arange(0))
     launching = process(settings, on, max(settings.devices))
     loading.launcher(settings.launcher).check(launching, settings.address)
     initial = find_weights(settings, jobs, {}, dataset, say)
@@ -112,6 +113,13 @@ def read_data(settings: Settings) -> Dataset:
             f"--split given: '{dataset.name}' has no split of its author; take --split random or iterative"
         )
     return dataset.first(settings.limit) if settings.limit else dataset
+
+
+def rows_known(settings: Settings, dataset: Dataset) -> np.ndarray:
+    """The labelled rows that a run may have as far as is known before decoding: without those that --on-bad-image skip leaves
+    out, since their file is missing."""
+    there = np.array([path not in dataset.missing for path in dataset.paths.tolist()], bool)
+    return np.flatnonzero(there | (settings.on_bad_image != "skip"))
 
 
 class Pixels(NamedTuple):
@@ -209,7 +217,7 @@ def write_data(
     if decodes:
         write_paths(folder, dataset, pixels)
     workers = settings.workers if settings.workers is not None else max(1, cores() // 4) if decodes else 0
-    write_samples(folder, dataset, plans)
+    write_samples(folder, dataset, plans, pixels)
     feeds = {}
     for (seed, balance), drawn in plans.items():
         file = f"plans/seed{seed}-{balance}.npz"
@@ -236,10 +244,17 @@ def sample_rows(rows: np.ndarray) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows))).astype(int)]
 
 
-def write_samples(folder: Path, dataset: Dataset, plans: dict[Key, Plan]) -> None:
-    """A few training images for the page's figure. A run that is published without its images leaves this file out."""
+def write_samples(folder: Path, dataset: Dataset, plans: dict[Key, Plan], pixels: Pixels) -> None:
+    """A few training images for the page's figure. A run that is published without its images leaves this file out. InputError
+    where a file is no longer the one that was planned with."""
     chosen = sample_rows(next(iter(plans.values())).train_rows)
-    images = [np.frombuffer(decode(str(dataset.paths[row]), SAMPLE_SIDE), np.uint8) for row in chosen]
+    contents, images = read_contents(pixels.folder), []
+    for row in chosen:
+        path = str(dataset.paths[row])
+        try:
+            images.append(np.frombuffer(decode(path, SAMPLE_SIDE, content=contents[row].tobytes()), np.uint8))
+        except ImageError as error:
+            raise InputError(f"'{path}' changed while the run was prepared: {error}; run again") from None
     write_arrays(folder / "samples.npz", rows=chosen, images=np.stack(images).reshape(-1, SAMPLE_SIDE, SAMPLE_SIDE, 3))
 
 

@@ -17,16 +17,18 @@ def go_on_with(again: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(_sentence(os_error_text(error), again)) from error
+        raise InputError(_sentence(os_error_text(error), again, folder)) from error
     except InputError as error:
-        raise InputError(_sentence(str(error), again)) from error
+        raise InputError(_sentence(str(error), again, folder)) from error
     except Exception as error:
-        where = folder / TRACEBACK
+        text = f"the harness failed with {type(error).__name__}: {error}"
         with contextlib.suppress(OSError):
-            write_text(where, traceback.format_exc())
-        text = f"the harness failed with {type(error).__name__}: {error} (its traceback is in {where})"
-        raise InputError(_sentence(text, again)) from error
+            write_text(folder / TRACEBACK, traceback.format_exc())
+            text += f" (its traceback is in {folder / TRACEBACK})"
+        raise InputError(_sentence(text, again, folder)) from error
 
 
-def _sentence(text: str, again: str) -> str:
-    return f"{text.rstrip('.')}; the trials' results are kept: when that is mended, run: {again}"
+def _sentence(text: str, again: str, folder: Path) -> str:
+    begun = any(folder.glob("trials/*/events.jsonl"))
+    kept = "the trials' results are kept: " if begun else ""
+    return f"{text.rstrip('.')}; {kept}when that is mended, run: {again}"

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
@@ -80,36 +79,49 @@ class Named(NamedTuple):
 
 
 def under_model_names(file: dict[str, np.ndarray], wanted: Collection[str], source: str) -> Named:
-    """Leave out the prefix under which the file has most of the model's names, e.g. `model.` or `backbone.`.
+    """Leave out the prefix under which the file has most of the model's names, e.g. `model.` or `backbone.`, and name every
+    other one that has more than half as many.
 
-    InputError where several prefixes have equally many: two networks, of which nobody said which one.
+    InputError where it is not known which is meant: two have equally many, or one has names that the largest lacks. An
+    average over training steps is no rival of what it is an average of.
     """
-    names, counts = set(wanted), Counter({"": 0})
+    found = _by_prefix(file, set(wanted))
+    most = max(map(len, found.values()))
+    full = [prefix for prefix, names in found.items() if len(names) == most] if most else [""]
+    plain = [prefix for prefix in full if not is_averaged(prefix)] or full
+    taken = plain[0]
+    others = sorted(prefix for prefix, names in found.items() if prefix != taken and len(names) > most / 2)
+    rivals = [p for p in others if is_averaged(p) == is_averaged(taken) and not found[p] < found[taken]]
+    if rivals:
+        shown = " and ".join(f"{prefix or 'no prefix'}" for prefix in sorted([taken, *rivals]))
+        raise InputError(
+            f"{source} holds several networks with the model's names, under {shown}; save the tensors of one of them alone"
+        )
+    words = [f"the prefix '{taken}' of its tensors' names was left out"] if taken else []
+    words += ["these are averaged weights (EMA)"] if is_averaged(taken) else []
+    words += [_left(prefix, len(found[prefix]), most) for prefix in others]
+    note = f"{source}: {', '.join(words)}" if words else ""
+    return Named({n.removeprefix(taken): array for n, array in file.items() if n.startswith(taken)}, note)
+
+
+def _by_prefix(file: Collection[str], wanted: set[str]) -> dict[str, set[str]]:
+    """Prefix -> the wanted names that the file has under it."""
+    found: dict[str, set[str]] = {"": set()}
     for name in file:
         parts = name.split(".")
         for i in range(min(DEEPEST, len(parts))):
-            if ".".join(parts[i:]) in names:
-                counts["".join(f"{part}." for part in parts[:i])] += 1
-    most = max(counts.values())
-    full = [""] if counts[""] == most else [prefix for prefix, n in counts.items() if n == most]
-    plain = [prefix for prefix in full if not is_averaged(prefix)] or full
-    if len(plain) > 1:
-        raise InputError(
-            f"{source} holds several networks with the model's names, under {' and '.join(sorted(plain))}; save the tensors of "
-            "one of them alone"
-        )
-    (taken,) = plain
-    words = [f"the prefix '{taken}' of its tensors' names was left out"] if taken else []
-    words += ["these are averaged weights (EMA)"] if is_averaged(taken) else []
-    others = sorted(
-        p for p, n in counts.items() if p != taken and n > most / 2 and is_averaged(p) != is_averaged(taken)
-    )
-    words += [
-        f"the {'averaged ' if is_averaged(p) else ''}copy under '{p}'{' (EMA)' if is_averaged(p) else ''} was not taken"
-        for p in others
-    ]
-    note = f"{source}: {', '.join(words)}" if words else ""
-    return Named({n.removeprefix(taken): array for n, array in file.items() if n.startswith(taken)}, note)
+            if (rest := ".".join(parts[i:])) in wanted:
+                found.setdefault("".join(f"{part}." for part in parts[:i]), set()).add(rest)
+    return found
+
+
+def _left(prefix: str, names: int, most: int) -> str:
+    """A copy of the network that was not taken, in words."""
+    where = f"under '{prefix}'" if prefix else "without a prefix"
+    few = f", which has {names} of its {most} names," if names < most else ""
+    if is_averaged(prefix):
+        return f"the averaged copy {where} (EMA){few} was not taken"
+    return f"the copy {where}{few} was not taken"
 
 
 def check_finite(tensors: dict[str, np.ndarray], source: str) -> None:

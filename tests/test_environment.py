@@ -257,6 +257,9 @@ def test_too_little_shared_memory_is_named_with_the_way_out(text):
 
 
 def test_other_failures_keep_their_words():
+    triton = "out of resource: shared memory, Required: 262144, Hardware limit: 232448."
+    assert reason(RuntimeError(triton)) == f"RuntimeError: {triton}"
+    assert reason(RuntimeError("shared memory of the GPU")) == "RuntimeError: shared memory of the GPU"
     assert reason(ValueError("a\nb")) == "ValueError: a\nb"
     assert reason(MemoryError()).startswith("out of memory; a smaller --batch-size")
     worker = SHARED_ERRORS[0].rpartition("RuntimeError: ")[0] + "KeyError: 'x'"

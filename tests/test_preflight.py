@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cases import file, images_at
 
-from common import loading, preflight
+from common import loading, preflight, prepare
 from common.errors import InputError
 from common.types import Job, ModelSpec, Settings, WeightsSpec
 from frameworks.contract import UNCHANGED, ModelCard
@@ -103,6 +104,30 @@ def test_a_framework_is_asked_once_for_each_model(monkeypatch):
 def test_the_named_sizes_leave_no_batch_of_one(images, batch, sizes):
     assert preflight.other_sizes(images, batch) == sizes
     assert not any(n % size == 1 for n in images for size in sizes)
+
+
+def test_no_size_is_named_where_none_helps(monkeypatch):
+    """An epoch of one image is a batch of one image, whatever the size."""
+    asking(monkeypatch, 1)
+    with pytest.raises(InputError, match="at 32 pixels; take a larger --image-size"):
+        try_outs().check_batches({(0, NORM): START}, plans(1))
+
+
+def test_rows_that_are_known_to_be_missing_are_left_out_of_the_first_plans():
+    dataset = SimpleNamespace(paths=np.array(["a", "b", "c"]), missing={"b": "no such file"})
+    assert prepare.rows_known(Settings(on_bad_image="skip"), dataset).tolist() == [0, 2]
+    assert prepare.rows_known(Settings(), dataset).tolist() == [0, 1, 2]
+
+
+def test_a_missing_image_that_is_skipped_leaves_no_batch_of_one(bench, tmp_path, cold):
+    """41 rows would train on 33 images in batches of 32; without the missing one, on 32."""
+    images_at("images/{}.jpg", 41)(tmp_path)
+    text = "".join(f"{i}.jpg,{('cat', 'dog')[i % 2]}\n" for i in range(41))
+    file("train.csv", "image,label\n" + text)(tmp_path)
+    (tmp_path / "images/40.jpg").unlink()
+    words = (*WORDS, "--models", "norm", "--data", tmp_path, "--on-bad-image", "skip", "--results-dir", tmp_path / "r")
+    done = bench(*words, env=cold)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_side_that_a_model_does_not_take_is_refused_before_decoding(bench, tmp_path, cold):

@@ -2,12 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from cases import images_at, picture
 
 from common import device, loading, prepare
+from common.decode import content_of
 from common.errors import InputError
 from common.formats import demo
+from common.pixels import CONTENTS
 from common.types import Job, ModelSpec, Settings, WeightsSpec
 
 JOB = Job(framework="f", model=ModelSpec(name="m"), train="head")
@@ -48,6 +53,27 @@ def test_the_one_file_of_a_matched_run_is_any_frameworks(monkeypatch, order):
     with pytest.raises(InputError, match="a has none"):
         prepare.find_weights(Settings(), jobs, {}, None, print)
     assert seen == list(order[: order.index("a") + 1])
+
+
+def test_samples_are_of_the_files_that_were_planned_with(tmp_path):
+    images_at("{}.jpg", 2)(tmp_path)
+    paths = np.array([str(tmp_path / f"{i}.jpg") for i in range(2)])
+    np.concatenate([np.frombuffer(content_of(path), np.uint8) for path in paths]).tofile(tmp_path / CONTENTS)
+    words = (
+        SimpleNamespace(paths=paths),
+        {0: SimpleNamespace(train_rows=np.arange(2))},
+        SimpleNamespace(folder=tmp_path),
+    )
+    prepare.write_samples(tmp_path, *words)
+    assert (tmp_path / "samples.npz").exists()
+    picture(tmp_path / "1.jpg", (1, 2, 3))
+    with pytest.raises(
+        InputError, match=r"1\.jpg' changed while the run was prepared: its content is not .*; run again"
+    ):
+        prepare.write_samples(tmp_path, *words)
+    (tmp_path / "1.jpg").unlink()
+    with pytest.raises(InputError, match=r"1\.jpg' changed while the run was prepared: no such file; run again"):
+        prepare.write_samples(tmp_path, *words)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from test_comparison import results, row
 from test_contention import busy_process  # noqa: F401
 from test_trials import SPEC
 
-from common import quiet
+from common import notices, quiet
 from common.errors import InputError
 from common.groups import contention_notes, groups
 from common.neighbours import usable_cpus
@@ -58,6 +58,21 @@ def test_it_goes_on_after_three_quiet_looks_in_a_row(monkeypatch):
 def test_it_gives_up_at_the_limit(monkeypatch):
     found, told = waited(monkeypatch, [0.5], limit_s=20.0)
     assert found == QuietWait(waited_s=20.0, limit_s=20.0, quiet=False, cores=0.5) and len(told) == 19
+
+
+def test_calm_for_too_short_a_time_is_told_with_what_came_before(monkeypatch):
+    """Not 'not quiet: others use 0.0 cores'."""
+    found, _ = waited(monkeypatch, [1.5, 1.5, 1.5, 0.9, 0.1, 0.0], limit_s=6.0)
+    assert found == QuietWait(waited_s=6.0, limit_s=6.0, quiet=False, cores=0.9)
+    assert "in its last 3 s other processes used up to 0.9 of this machine's" in waited_text(found)
+
+
+def test_cores_are_those_that_the_run_may_use(monkeypatch):
+    monkeypatch.setattr(notices, "usable_cpus", lambda: (0, 1))
+    monkeypatch.setattr(notices.psutil, "cpu_count", lambda: 8)
+    assert "use 1.0 of the 2 cores that this run may use" in waiting_text(Waiting(1.0, "", 1.0, 9.0))
+    monkeypatch.setattr(notices, "usable_cpus", lambda: tuple(range(8)))
+    assert "use 1.0 of this machine's 8 cores" in waiting_text(Waiting(1.0, "", 1.0, 9.0))
 
 
 @pytest.mark.parametrize(

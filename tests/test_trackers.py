@@ -1,5 +1,6 @@
 """A run's records in MLflow: the same numbers as in its own files, once."""
 
+import builtins
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 import pytest
 from conftest import PROJECT
 
+import run_bench
 from common.errors import InputError
 from common.loading import tracker
 from common.records import read_results
@@ -174,6 +176,31 @@ def test_ctrl_c_ends_the_waiting_for_a_server_and_names_the_command(bench, store
     time.sleep(3)
     waiting.send_signal(signal.SIGINT)
     assert waiting.wait(timeout=10) == 130
+
+
+@pytest.mark.parametrize("error", [AttributeError("module 'numpy' has no attribute 'x'\nmore"), TypeError("")])
+def test_a_package_that_cannot_be_imported_is_one_sentence(monkeypatch, error):
+    """Of a version that does not fit the others."""
+
+    def broken(name, *rest, **more):
+        if name == "mlflow":
+            raise error
+        return real(name, *rest, **more)
+
+    real = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", broken)
+    with pytest.raises(
+        InputError, match=rf"cannot be imported \({type(error).__name__}: .*uv sync --extra mlflow"
+    ) as caught:
+        tracker("mlflow").check("demo")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("track", "ends"), [("mlflow", " --track mlflow"), ("", "")])
+def test_a_report_that_fails_names_the_command_that_also_sends(monkeypatch, tmp_path, track, ends):
+    monkeypatch.setattr("common.report.write.write_report", lambda folder: 1 / 0)
+    with pytest.raises(InputError, match=f"report {tmp_path}{ends}$"):
+        run_bench.reported(None, tmp_path, track)
 
 
 def test_an_unknown_tracker_is_refused_before_anything_runs(bench, tmp_path):

@@ -107,6 +107,32 @@ def test_two_networks_in_one_file_are_refused():
         under_model_names(file, WANTED, "w")
 
 
+def under(prefix, names=WANTED):
+    return tensors(*(prefix + name for name in names))
+
+
+def test_a_smaller_network_beside_the_complete_one_is_named():
+    found = under_model_names(under("teacher.") | under("student.", WANTED[:2]), WANTED, "w")
+    assert found.note.endswith("the copy under 'student.', which has 2 of its 3 names, was not taken")
+    assert "the prefix 'teacher.'" in found.note
+    found = under_model_names(under("") | under("teacher.", WANTED[:2]), WANTED, "w")
+    assert found.note == "w: the copy under 'teacher.', which has 2 of its 3 names, was not taken"
+    found = under_model_names(under("teacher.") | under("", WANTED[:2]), WANTED, "w")
+    assert "the copy without a prefix, which has 2 of its 3 names, was not taken" in found.note
+
+
+@pytest.mark.parametrize(
+    ("file", "shown"),
+    [
+        (under("") | under("teacher."), r"no prefix and teacher\."),
+        (under("a.") | under("b.", (WANTED[0], "x.y")), r"a\. and b\."),  # neither has all that the other has
+    ],
+)
+def test_two_networks_of_which_none_has_all_are_refused(file, shown):
+    with pytest.raises(InputError, match=f"holds several networks .* under {shown}; save the tensors of one"):
+        under_model_names(file, (*WANTED, "x.y"), "w")
+
+
 def test_names_of_averages():
     yes = (
         "ema",

@@ -1,12 +1,13 @@
 """CelebA's list of attributes: a count, the attributes' names, and a line of 1 and -1 for each image."""
 
+import re
 from pathlib import Path
 
 from common.dataset import Dataset
 from common.errors import InputError, listed
 from common.formats.csv import dataset_of
 from common.images import is_image_name
-from common.tables.files import Tables
+from common.tables.files import Tables, check_unused
 from common.tables.raw import first_line, read_text
 from common.tables.text import SHOWN, Table
 from common.types import NO_OPTIONS, ReadOptions
@@ -14,6 +15,7 @@ from common.types import NO_OPTIONS, ReadOptions
 LOOKS_LIKE = (
     "list_attr_*.txt: a line with the number of images, one with the attributes' names, and 1 or -1 for each image"
 )
+COUNT = re.compile("[0-9]{1,18}")  # of the images, in the first line
 
 
 def table_of(path: Path) -> Path | None:
@@ -27,7 +29,7 @@ def table_of(path: Path) -> Path | None:
 
 
 def _is_list(file: Path) -> bool:
-    return file.suffix.lower() == ".txt" and first_line(file).strip().isdecimal()
+    return file.suffix.lower() == ".txt" and COUNT.fullmatch(first_line(file).strip()) is not None
 
 
 def recognises(path: Path) -> bool:
@@ -36,6 +38,7 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
     """Every image of the list. InputError that lists the lines with another number of values than there are names."""
+    check_unused("celeba", options, "delimiter")
     table = table_of(path)
     if table is None:
         raise InputError(f"no list of attributes at '{path}'; looked for: {LOOKS_LIKE}")
@@ -50,7 +53,10 @@ def read_list(path: Path, options: ReadOptions) -> Table:
     wrong = [f"row {n}: '{' '.join(cells)[:SHOWN]}'" for n, cells in rows if len(cells) != len(names) + 1]
     if wrong or not rows or not is_image_name(rows[0][1][0]):
         raise InputError(f"{path} is not such a list: {listed(wrong) or 'it names no image'}; expected {LOOKS_LIKE}")
-    if (told := int(lines[0].strip())) != len(rows):
-        raise InputError(f"{path} says that it has {told:,} images, and has lines for {len(rows):,}: is it whole?")
+    told = lines[0].strip()
+    if not COUNT.fullmatch(told) or int(told) != len(rows):
+        raise InputError(
+            f"{path} says that it has {told[:SHOWN]} images, and has lines for {len(rows):,}: is it whole?"
+        )
     cells = tuple(zip(*(cells for _, cells in rows)))
     return Table(path, ("image", *names), cells, tuple(n for n, _ in rows), encoding, "space")

@@ -1,6 +1,6 @@
 """COCO's instances: a JSON file of images, annotations and categories, and a folder of images."""
 
-import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from common.errors import InputError, listed
 from common.folders import role_of
 from common.images import Images, Located
 from common.tables.columns import no_columns
-from common.tables.files import Tables, several, tables_of
-from common.tables.raw import read_text
+from common.tables.files import Tables, several, several_fit, tables_of
+from common.tables.raw import from_json, read_text
 from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = (
@@ -36,16 +36,18 @@ def is_table(file: Path) -> bool:
 
 
 def tables(path: Path) -> Tables | None:
-    """The instances file that `path` is or holds, the training one where there are several, and those of the other parts."""
+    """The instances file that `path` is or holds, the training one where there are several, and those of the other parts.
+    InputError where several could be the one of a part."""
     if path.is_file():
-        return Tables(path, *_beside(path)) if is_table(path) else None
+        return _with_others(path, named=True) if is_table(path) else None
     for folder in (path / "annotations", path):
         for pattern in TRAIN_FILES:
-            found = [
-                f for f in sorted(folder.glob(pattern)) if f not in _matching(folder, TEST_FILES) and _is_instances(f)
-            ]
+            tests = _matching(folder, TEST_FILES)
+            found = [f for f in sorted(folder.glob(pattern)) if f not in tests and _is_instances(f)]
+            if len(found) > 1:
+                raise several_fit(role_of(found[0].stem) or "train", found, path)
             if found:
-                return Tables(found[0], *_beside(found[0]))
+                return _with_others(found[0])
     parts = tables_of(path, lambda f: is_table(f) and f.parent != path and _is_instances(f))
     if parts:
         return parts
@@ -69,20 +71,34 @@ def _matching(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
     return [f for pattern in patterns for f in sorted(folder.glob(pattern)) if not f.name.startswith(".")]
 
 
-def _beside(table: Path) -> tuple[Path | None, Path | None]:
-    """The validation and the test file beside an instances file of training data."""
+def _with_others(table: Path, named: bool = False) -> Tables:
+    """An instances file, and the validation and the test file beside one of training data. named: the user named it; then none
+    of several that fit another part is taken."""
 
-    def other(patterns: tuple[str, ...]) -> Path | None:
-        return next((f for f in _matching(table.parent, patterns) if f != table), None)
+    def other(role: str, patterns: tuple[str, ...]) -> Path | None:
+        fitting = next(filter(None, ([f for f in _matching(table.parent, (p,)) if f != table] for p in patterns)), [])
+        left = [f for f in fitting if _year(f) == _year(table)] or fitting
+        if len(left) > 1 and not named:
+            raise several_fit(role, left, table.parent, table)
+        return left[0] if len(left) == 1 else None
 
     role = role_of(table.stem)
-    return (other(VALIDATION_FILES) if role == "train" else None), (
-        other(TEST_FILES) if role in ("train", "") else None
-    )
+    validation = other("val", VALIDATION_FILES) if role == "train" else None
+    test = other("test", TEST_FILES) if role in ("train", "") else None
+    every = dict.fromkeys(_matching(table.parent, TRAIN_FILES + VALIDATION_FILES + TEST_FILES))
+    return Tables(table, validation, test, tuple(f for f in every if f not in (table, validation, test)))
+
+
+def _year(file: Path) -> str:
+    """What follows the word for its part in a file's name: 2017 of instances_val2017.json."""
+    return re.split("train|val|test", file.stem, maxsplit=1)[-1]
 
 
 def recognises(path: Path) -> bool:
-    return tables(path) is not None
+    try:
+        return tables(path) is not None
+    except InputError:  # several fit: `read` lists them
+        return True
 
 
 def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
@@ -108,15 +124,10 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
         located, labels, in_validation = _with_validation(found, root, located, labels, classes, options)
     elif found.validation:
         notes.append(f"{found.validation.name} is not used: --split given takes it as the validation split.")
+    if found.others:
+        notes.append(f"Tables that are not used: {listed([file.name for file in found.others])}.")
     labels, classes, more = _without_group(labels, classes, content)
-    tests = Located(np.empty(0, str), np.empty(0, str), (), {}, ())
-    if found.test:
-        tests = _located(
-            _root(found.test, root),
-            _file_names(found.test, _load(found.test, ("images",), options)),
-            found.test,
-            options,
-        )
+    tests = _tests(found.test, root, options)
     reading = Reading(
         format="coco", table=found.train.relative_to(folder).as_posix() if found.train.is_relative_to(folder) else found.train.name,
         image_column="file_name", image_folders=located.folders, label_form="annotations", label_columns=("categories",),
@@ -129,6 +140,14 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
         looked_in=located.looked_in or tests.looked_in,
         in_validation=in_validation, reading=reading,
     )  # fmt: skip
+
+
+def _tests(table: Path | None, root: Path, options: ReadOptions) -> Located:
+    """The images to predict: those of the test file, where there is one."""
+    if not table:
+        return Located(np.empty(0, str), np.empty(0, str), (), {}, ())
+    names = _file_names(table, _load(table, ("images",), options))
+    return _located(_root(table, root), names, table, options)
 
 
 def _root(table: Path, root: Path) -> Path:
@@ -161,6 +180,7 @@ def _with_validation(
     both = Located(
         np.concatenate([located.ids, other.ids]), np.concatenate([located.paths, other.paths]),
         tuple(dict.fromkeys(located.folders + other.folders)), located.missing | other.missing, located.notes + other.notes,
+        located.looked_in or other.looked_in,
     )  # fmt: skip
     return both, np.concatenate([labels, more]), np.repeat([False, True], [len(labels), len(more)])
 
@@ -173,6 +193,7 @@ def _instances(table: Path, content: dict[str, Any]) -> tuple[list[str], np.ndar
         row = {image["id"]: i for i, image in enumerate(content["images"])}
         column = {category["id"]: i for i, category in enumerate(categories)}
         twice = _twice("image", content["images"]) + _twice("category", categories)
+        unnamed = [f"category {c['id']}: {c['name']!r}" for c in categories if not _is_text(c["name"])]
         classes = tuple(str(category["name"]) for category in categories)
         pairs = [(a["image_id"], a["category_id"], a.get("id", "?")) for a in content["annotations"]]
         wrong = [f"annotation {a}: image {i}, category {c}" for i, c, a in pairs if i not in row or c not in column]
@@ -182,6 +203,8 @@ def _instances(table: Path, content: dict[str, Any]) -> tuple[list[str], np.ndar
         raise InputError(_other_form(table, error)) from None
     if twice:
         raise InputError(f"{table} has ids that stand there twice: {listed(twice)}; give each its own")
+    if unnamed:
+        raise InputError(f"{table} has categories whose name is no text, or an empty one: {listed(unnamed)}; name them")
     if not len(names) or not classes:
         raise InputError(
             f"{table} has {len(names)} images and {len(classes)} categories; at least one of each is needed"
@@ -208,15 +231,24 @@ def _without_group(
 
 def _file_names(table: Path, content: dict[str, Any]) -> list[str]:
     try:
-        lacking = [str(image.get("id", "?")) for image in content["images"] if not image.get("file_name")]
+        lacking = [str(image.get("id", "?")) for image in content["images"] if not _is_text(image.get("file_name"))]
         if lacking and any(image.get("coco_url") for image in content["images"]):
             raise InputError(
                 f"{table} is in COCO's form without file_name: {len(lacking)} images have a coco_url alone (as LVIS has); add to each image its "
                 'file_name, such as "train2017/000000000009.jpg"'
             )
-        return [str(image["file_name"]) for image in content["images"]]
+        if lacking:
+            raise InputError(
+                f"{table} has images whose file_name is missing, empty or no text: {listed([f'image {i}' for i in lacking])}; write "
+                "the name of its file to each"
+            )
+        return [image["file_name"] for image in content["images"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(_other_form(table, error)) from None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _other_form(table: Path, error: Exception) -> str:
@@ -230,9 +262,9 @@ def _twice(what: str, items: list[dict[str, Any]]) -> list[str]:
 def _load(table: Path, wanted: tuple[str, ...], options: ReadOptions) -> dict[str, Any]:
     text, _ = read_text(table, options.encoding)
     try:
-        content = json.loads(text)
+        content = from_json(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{table} is not JSON: {error}") from None
+        raise InputError(f"{table} is not JSON that can be read: {error}") from None
     lists = isinstance(content, dict) and all(isinstance(content.get(key), list) for key in wanted)
     if not lists:
         raise InputError(f"{table} lacks a list of {', '.join(wanted)}; expected {_FORM}")

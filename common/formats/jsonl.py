@@ -7,7 +7,7 @@ from typing import Any
 from common.dataset import Dataset
 from common.errors import InputError, listed
 from common.formats.csv import dataset_of
-from common.tables.files import tables_of
+from common.tables.files import check_unused, tables_of
 from common.tables.raw import from_json, read_text
 from common.tables.text import SHOWN, Table
 from common.types import NO_OPTIONS, ReadOptions
@@ -22,11 +22,15 @@ def is_table(file: Path) -> bool:
 
 
 def recognises(path: Path) -> bool:
-    return tables_of(path, is_table) is not None
+    try:
+        return tables_of(path, is_table) is not None
+    except InputError:  # several fit: `read` lists them
+        return True
 
 
 def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
     """Every line, as a row of a table whose columns are the objects' keys. InputError that lists the lines that are none."""
+    check_unused("jsonl", options, "delimiter")
     found = tables_of(path, is_table)
     if found is None:
         raise InputError(f"no metadata.jsonl at '{path}'; looked for: {LOOKS_LIKE}")
@@ -45,16 +49,17 @@ def read_lines(path: Path, options: ReadOptions) -> Table:
     for number, line in enumerate(text.splitlines() if "\n" not in text else text.split("\n"), start=1):
         if not line.strip():
             continue
+        why = ""
         try:
             found = from_json(line)
-        except (ValueError, RecursionError):
-            found = None
+        except (ValueError, RecursionError) as error:
+            found, why = None, "" if isinstance(error, json.JSONDecodeError) else f" ({error})"
         keyed = {str(key).strip(): value for key, value in found.items()} if isinstance(found, dict) else {}
         if isinstance(found, dict) and len(keyed) == len(found):
             objects.append(keyed)
             numbers.append(number)
         else:
-            wrong.append(f"line {number}: '{line[:SHOWN]}'")
+            wrong.append(f"line {number}: '{line[:SHOWN]}'{why}")
     if wrong:
         raise InputError(
             f'{path} has lines that are no JSON object: {listed(wrong)}; expected {{"file_name": ..., "labels": [...]}}'

@@ -7,9 +7,10 @@ import numpy as np
 
 from common.dataset import Dataset, Reading
 from common.errors import InputError, listed
-from common.images import Images
+from common.images import Images, is_image_name
 from common.tables.columns import no_columns
-from common.tables.text import read_text
+from common.tables.files import check_unused
+from common.tables.raw import read_text
 from common.types import NO_OPTIONS, ReadOptions
 
 LOOKS_LIKE = (
@@ -34,27 +35,15 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
     """An image for each annotation, with the classes of its objects, `difficult` ones too. InputError that lists the files
     which cannot be read."""
     no_columns("voc", options)
+    check_unused("voc", options, "encoding", why=" (an XML file names its own)")
     files = _annotations(path)
     if not files:
         raise InputError(f"no annotations at '{path}'; looked for: {LOOKS_LIKE}")
-    parts, notes = _author_split(path, options)
+    parts, notes = _author_split(path, options, {file.stem for file in files})
     if parts:
-        everything = len(files)
+        notes.append(f"Images in neither train.txt nor val.txt, which are left out: {len(files) - len(parts):,}.")
         files = [file for file in files if file.stem in parts]
-        notes.append(f"Images in neither train.txt nor val.txt, which are left out: {everything - len(files):,}.")
-    names, objects, wrong = [], [], []
-    for file in files:
-        try:
-            name, found = _annotation(file)
-        except (ElementTree.ParseError, ValueError, LookupError) as error:
-            wrong.append(f"{file.name} ({error})")
-            continue
-        names.append(name)
-        objects.append(found)
-    if wrong:
-        raise InputError(
-            f"{files[0].parent} has annotations that cannot be read: {listed(wrong)}; mend them, or take them out"
-        )
+    names, objects = _all_of(files)
     classes = sorted({name for found in objects for name in found})
     place = {name: c for c, name in enumerate(classes)}
     labels = np.zeros((len(files), len(classes)), np.uint8)
@@ -75,6 +64,24 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
     )  # fmt: skip
 
 
+def _all_of(files: list[Path]) -> tuple[list[str], list[list[str]]]:
+    """The image's name of each annotation, and its objects' names. InputError that lists those which cannot be read."""
+    names, objects, wrong = [], [], []
+    for file in files:
+        try:
+            name, found = _annotation(file)
+        except (ElementTree.ParseError, ValueError, LookupError) as error:
+            wrong.append(f"{file.name} ({error})")
+            continue
+        names.append(name)
+        objects.append(found)
+    if wrong:
+        raise InputError(
+            f"{files[0].parent} has annotations that cannot be read: {listed(wrong)}; mend them, or take them out"
+        )
+    return names, objects
+
+
 def _annotation(file: Path) -> tuple[str, list[str]]:
     """The image's name and its objects' names. Entities are refused: a few bytes can stand for gigabytes."""
     data = file.read_bytes()
@@ -88,14 +95,38 @@ def _annotation(file: Path) -> tuple[str, list[str]]:
     return name or file.stem, found
 
 
-def _author_split(path: Path, options: ReadOptions) -> tuple[dict[str, bool], list[str]]:
-    """Image -> whether it validates, by ImageSets/Main/train.txt and val.txt; a note where these are not used. InputError where
-    they are asked for and not there."""
+def _author_split(path: Path, options: ReadOptions, annotated: set[str]) -> tuple[dict[str, bool], list[str]]:
+    """Annotated image -> whether it validates, by ImageSets/Main/train.txt and val.txt; notes. InputError where they are asked
+    for and not there, name an image twice, or name none that has an annotation. annotated: the names of the annotations
+    without their ending."""
     lists = [path / "ImageSets" / "Main" / name for name in ("train.txt", "val.txt")]
     there = all(file.is_file() for file in lists)
     if options.split != "given":
         return {}, ["ImageSets/Main is not used: --split given takes its train.txt and val.txt."] if there else []
     if not there:
         raise InputError("--split given: no ImageSets/Main/train.txt and val.txt; take --split random")
-    names = [[line.split()[0] for line in read_text(file)[0].splitlines() if line.split()] for file in lists]
-    return {name: validates for validates, found in enumerate(names) for name in found}, []
+    train, validation = ({_stem(name, annotated) for name in _first_words(file)} for file in lists)
+    if both := sorted(train & validation):
+        raise InputError(
+            f"--split given: train.txt and val.txt of {lists[0].parent} both name {len(both)} images: {listed(both)}; take each "
+            "out of one of them"
+        )
+    for file, names in zip(lists, (train, validation)):
+        if not names & annotated:
+            example = f" ('{min(names)}', say)" if names else ""
+            raise InputError(
+                f"--split given: {file} names no image that has an annotation{example}; take --split random"
+            )
+    lacking = sorted((train | validation) - annotated)
+    text = f"Names in train.txt or val.txt that have no annotation and are left out: {len(lacking):,}, such as"
+    notes = [f"{text} {lacking[0]}."] if lacking else []
+    return {name: name in validation for name in (train | validation) & annotated}, notes
+
+
+def _first_words(file: Path) -> list[str]:
+    return [line.split()[0] for line in read_text(file)[0].splitlines() if line.split()]
+
+
+def _stem(name: str, annotated: set[str]) -> str:
+    """A name as its annotation has it: lists may give it with the image's ending."""
+    return name if name in annotated or not is_image_name(name) else Path(name).stem

@@ -51,12 +51,21 @@ def check_text(path: Path, data: bytes) -> None:
 
 
 def from_json(text: str) -> Any:
-    """What a JSON text holds. ValueError also for half of a surrogate pair and for NUL, which no name may have."""
-    found = json.loads(text)
+    """What a JSON text holds. ValueError also for half of a surrogate pair and for NUL, which no name may have, and for an
+    object with a key twice, of which Python would keep the last."""
+    found = json.loads(text, object_pairs_hook=_unique)
     if odd := _ODD_ESCAPE.search(text):
         whole = json.dumps(found, ensure_ascii=False)
         if _SURROGATE.search(whole) or "\\u0000" in whole:
             raise ValueError(f"{odd[0]} is no character")
+    return found
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
     return found
 
 

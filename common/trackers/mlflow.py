@@ -45,14 +45,23 @@ def _reachable() -> Iterator[Any]:
         import mlflow
     except ImportError as error:
         raise InputError(NEEDS if error.name == "mlflow" else f"{NEEDS} ({error})") from None
+    except Exception as error:  # of a package that does not fit the others: AttributeError, TypeError, ...
+        raise InputError(
+            f"--track mlflow: the package mlflow cannot be imported ({type(error).__name__}: {_line(error)}); install it again "
+            "with: uv sync --extra mlflow, or leave out --track"
+        ) from error
     try:
         yield mlflow
     except InputError:
         raise
     except Exception as error:  # MlflowException, and what its stores raise: OSError, SQLAlchemy's, requests' ...
-        said = " ".join((str(error) or type(error).__name__).split("\n")[0].split())
         where = f"MLflow at {mlflow.get_tracking_uri()} (MLFLOW_TRACKING_URI)"
-        raise InputError(f"{where} cannot be used: {said.rstrip('.')}") from error
+        raise InputError(f"{where} cannot be used: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    """The first line of an error's text."""
+    return " ".join((str(error) or type(error).__name__).split("\n")[0].split()).rstrip(".")
 
 
 def _experiment(client: Any, dataset: str) -> str:
