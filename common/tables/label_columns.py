@@ -10,7 +10,7 @@ import numpy as np
 
 from common.errors import InputError, listed
 from common.images import is_image_name
-from common.tables.cells import LETTERS, WORDS, coded, is_missing, parse_list
+from common.tables.cells import LETTERS, WORDS, coded, coded_together, is_missing, parse_list
 from common.tables.text import Table, example, plain
 from common.types import ReadOptions
 
@@ -39,7 +39,7 @@ class Choice:
 
 def choose_labels(table: Table, names: list[str], options: ReadOptions, unused: Unused) -> Choice:
     """The columns of labels among `names`. Fills `unused` with the others. InputError where there are none, or two readings."""
-    codes = {name: coded(table.column(name)) for name in names}
+    codes = coded_together({name: table.column(name) for name in names})
     if options.label_columns:
         return _asked(options.label_columns, codes)
     named = [name for name in names if plain(name) in LABEL_NAMES and not re.search(r"\d", name)]
@@ -157,7 +157,7 @@ def _beside(table: Table, name: str, findings: list[str], matrix: np.ndarray) ->
 def _floats(rows: Sequence[list | None]) -> list[list[float]]:
     try:
         return [[float(item) for item in row or ()] for row in rows]
-    except ValueError:
+    except (ValueError, OverflowError):  # no number, or one of hundreds of digits
         return []
 
 
