@@ -1,7 +1,7 @@
 """Columns of the author's split: never classes, and never read in one of two ways without a word."""
 
 import pytest
-from cases import CAT_DOG, Case, Read, Refused, bits, table
+from cases import CAT_DOG, Case, Read, Refused, bits, both, file, images_at, table
 from test_table_cases import check_case
 
 GIVEN = (("split", "given"),)
@@ -48,3 +48,12 @@ TWO_FLAGS = [
 def test_a_split_is_read_as_is_right(tmp_path, case):
     (folder := tmp_path / "set").mkdir()
     check_case(case, folder)
+
+
+def test_a_table_without_a_header_keeps_its_first_image(tmp_path):
+    """Names without an ending: the first line looks like a header, and its image was lost."""
+    no_header = both(
+        images_at("{}.png"), file("train.csv", "0x,0,1\n" + "".join(f"{i},{i % 2},1\n" for i in range(10)))
+    )
+    draw = both(images_at("0x.png", 1), no_header)
+    check_case(Case("", draw, Refused(("no header", "'0x'", "--image-column 0x"))), tmp_path)

@@ -88,6 +88,16 @@ VECTORS = [
     Case("one_in_brackets", cells("labels", "cat;dog", "cat", "dog", "(other)"), Read(("(other)", "cat", "dog"), (2, 6, 5))),
     Case("separator_before_lists", cells("labels", "[1];cat", "cat"), Read(("[1]", "cat"), (5, 10), flags=(("label_separator", (";",)),))),
 ]  # fmt: skip
+SEPARATORS = [
+    Case("commas_in_names", cells("diagnosis", "Carcinoma, ductal", "Carcinoma, lobular", "benign"), Refused((SEPARATED, "--label-separator none gives 3"))),
+    Case("one_comma", cells("labels", "tench, Tinca tinca", "cat", "dog"), Refused((SEPARATED, "--label-separator none gives 3"))),
+    Case("one_list", cells("labels", "cat, dog", "cat", "dog"), Read(CAT_DOG, (7, 7))),
+    Case("lists_that_share", cells("labels", "cat, dog", "dog, bird", "bird, cat"), Read(("bird", "cat", "dog"), (6, 7, 7))),
+    Case("numbers_that_share", cells("labels", "1, 19", "1, 7"), Read(("1", "7", "19"), (10, 5, 5))),
+    Case("decimal_commas", cells("labels", "1,5", "2,5"), Refused((SEPARATED,))),
+    Case("semicolons_in_label", cells("label", "cat;dog", "bird;fish", "cow"), Refused((SEPARATED, "--label-separator ';' gives 5", "--label-separator none gives 3"))),
+    Case("semicolons_seen_apart", cells("label", "cat;dog", "cat", "dog"), Read(CAT_DOG, (7, 7))),
+]  # fmt: skip
 JOINED = (("label_columns", ("tags1", "tags2")),)
 TOGETHER = [
     Case("joined_and_separated", columns("tags1,tags2", "cat;dog,bird", "dog,bird;cat"), Read(("bird", "cat", "dog"), (12, 12, 12), images=12, flags=JOINED)),
@@ -100,7 +110,7 @@ TOGETHER = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CELLS + COLUMNS + VECTORS + TOGETHER, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CELLS + COLUMNS + VECTORS + SEPARATORS + TOGETHER, ids=lambda case: case.name)
 def test_labels_are_read_as_is_right(tmp_path, case):
     (folder := tmp_path / "set").mkdir()
     check_case(case, folder)

@@ -9,8 +9,7 @@ from common.folders import ROLES, role_of
 from common.tables.cells import coded, is_binary
 from common.tables.columns import SPLIT_NAMES, Columns
 from common.tables.files import Tables
-from common.tables.label_columns import quoted
-from common.tables.text import SHOWN, Table, plain
+from common.tables.text import SHOWN, Table, plain, quoted
 from common.types import ReadOptions
 
 TRUE_MEANS = dict.fromkeys(("isvalid", "isval", "isvalidation", "val", "valid", "validation"), ("val", "train"))

@@ -7,8 +7,8 @@ from common.dataset import UnusedColumn
 from common.errors import InputError, listed, unknown
 from common.tables.cells import coded, is_binary
 from common.tables.image_column import FILE_NAMES, ID_NAMES
-from common.tables.label_columns import ONE_NAME, choose_labels, quoted
-from common.tables.text import Table, plain
+from common.tables.label_columns import ONE_NAME, choose_labels
+from common.tables.text import Table, plain, quoted
 from common.types import ReadOptions
 
 BARE_NAMES = set("val valid validation train test holdout".split())  # a split where the cells are 0/1

@@ -11,9 +11,8 @@ import numpy as np
 from common.dataset import LabelForm
 from common.errors import InputError, listed
 from common.tables.cells import coded, coded_together, is_list, is_missing, parse_list, unwrapped
-from common.tables.label_columns import quoted
-from common.tables.separators import INTEGER, Signs, choose, shown, split
-from common.tables.text import SHOWN, Table
+from common.tables.separators import INTEGER, Signs, choose, is_part, shown, split
+from common.tables.text import SHOWN, Table, quoted
 from common.types import ReadOptions
 
 MOST_CLASSES = 10_000
@@ -251,7 +250,7 @@ def _check_names(table: Table, column: str, words: list[list[str]]) -> None:
     faults = (
         Fault([n for n in names if NO_NAME.fullmatch(n)],
               "are signs without a letter or digit; leave a cell empty for no label, or see --label-separator"),
-        Fault([n for n in names if _is_part(n)],
+        Fault([n for n in names if is_part(n)],
               "have brackets or quotes of which one is missing, so they look like parts of a longer text"),
         Fault([n for n in names if PAIR.fullmatch(n)],
               "are pairs of a name and a value; write a 0/1 column for each class instead", most=True),
@@ -262,11 +261,6 @@ def _check_names(table: Table, column: str, words: list[list[str]]) -> None:
         if fault.names and (not fault.most or len(fault.names) * 2 > len(names)):
             rows = [f"{table.row(i)}: '{w[:SHOWN]}'" for i, row in enumerate(words) for w in row if w in fault.names]
             raise InputError(f"{table.path}: labels in the column '{column}' {fault.why}: {listed(rows)}")
-
-
-def _is_part(name: str) -> bool:
-    odd = any(name.count(a) != name.count(b) for a, b in ("()", "[]", "{}"))
-    return odd or (len(name) > 1 and name[0] in "'\"" and name[-1] == name[0])
 
 
 def _from_words(

@@ -13,9 +13,9 @@ from common.tables.author_split import in_validation
 from common.tables.cells import coded, is_binary, is_missing
 from common.tables.columns import Columns
 from common.tables.files import Tables
-from common.tables.label_columns import ONE_NAME, quoted
+from common.tables.label_columns import ONE_NAME
 from common.tables.labels import Labels
-from common.tables.text import SHOWN, Table, plain
+from common.tables.text import SHOWN, Table, plain, quoted
 from common.types import ReadOptions
 
 Rows = dict[tuple[str, str], list[int]]  # of a file and an image's name: its rows

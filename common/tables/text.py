@@ -3,8 +3,9 @@
 import csv
 import io
 import re
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,6 +68,11 @@ class Table:
 
 def plain(name: str) -> str:
     return re.sub(r"[^a-z]", "", name.lower())
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Names as a shell takes them."""
+    return " ".join(map(shlex.quote, names))
 
 
 def example(table: Table) -> str:
