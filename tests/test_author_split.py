@@ -1,8 +1,8 @@
 """Columns of the author's split: never classes, and never read in one of two ways without a word."""
 
 import pytest
-from cases import CAT_DOG, Case, Read, Refused, bits, both, file, images_at, table
-from test_table_cases import check_case
+from cases import BOM, CAT_DOG, Case, Read, Refused, bits, both, file, images_at, table
+from test_table_cases import check_case, read
 
 GIVEN = (("split", "given"),)
 TAKEN = "the author's split; --split given takes it"
@@ -57,3 +57,26 @@ def test_a_table_without_a_header_keeps_its_first_image(tmp_path):
     )
     draw = both(images_at("0x.png", 1), no_header)
     check_case(Case("", draw, Refused(("no header", "'0x'", "--image-column 0x"))), tmp_path)
+
+
+OPEN_QUOTE = table("image,labels", lambda i: f"{i}.jpg," + ('"cat' if i == 9 else "dog"))
+MESSAGES = [
+    Case("space_before_a_quote", table("image,labels", lambda i: f'{i}.jpg, "{"cat" if i % 2 else "dog"}"'), Read(CAT_DOG, (5, 5))),
+    Case("open_quote_at_the_end", OPEN_QUOTE, Refused(("opens in row 10, at 'cat';",))),
+    Case("mark_and_encoding", table("image,cat,dog", lambda i: f"{i}.jpg,{bits(i)}", mark=BOM), Refused(("byte order mark of UTF-8", "--encoding latin-1"), flags=(("encoding", "latin-1"),))),
+    Case("mark_and_its_encoding", table("image,cat,dog", lambda i: f"{i}.jpg,{bits(i)}", mark=BOM), Read(CAT_DOG, (5, 5), flags=(("encoding", "utf-8"),))),
+    Case("test_rows_and_a_test_table", both(table("image,cat,dog,split", lambda i: f"{i}.jpg,{bits(i)},{('train', 'val', 'test')[(i > 5) + (i > 7)]}"), file("test.csv", "image\n0.jpg\n")),
+         Read(CAT_DOG, (4, 4), images=8, tests=2, says=("test.csv is not used: rows of train.csv are test images",), flags=GIVEN)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MESSAGES, ids=lambda case: case.name)
+def test_a_message_says_what_is_done(tmp_path, case):
+    (folder := tmp_path / "set").mkdir()
+    check_case(case, folder)
+
+
+def test_a_column_that_is_used_is_not_among_the_unused(tmp_path):
+    table("ImageID,Source,LabelName,Confidence", lambda i: f"{i},x,/m/1,1\n{i},x,/m/2,{i % 2}")(tmp_path)
+    data, _ = read(Case("", lambda _: None, Read(CAT_DOG)), tmp_path)
+    assert [column.name for column in data.reading.unused_columns] == ["Source"]

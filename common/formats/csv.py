@@ -79,7 +79,8 @@ def dataset_of(
         if columns.labels
         else from_columns(table, columns.matrix, options)
     )
-    table, labels, notes = rows.one_row_an_image(table, image, columns, labels, options)
+    table, labels, presence, notes = rows.one_row_an_image(table, image, columns, labels, options)
+    columns = replace(columns, unused=tuple(c for c in columns.unused if c.name != presence)) if presence else columns
     parts, more = author_split.author_parts(table, columns, found, options)
     notes = [*notes, *more]
     test = reader(found.test, _for_test(options)) if found.test else None
@@ -145,7 +146,8 @@ def _tests(
     """The images to predict, and notes: those of the test table, or else the rows that the author calls test."""
     if is_test.any():
         kept = np.flatnonzero(is_test)
-        return replace(located, ids=located.ids[kept], paths=located.paths[kept], missing={}), []
+        notes = [f"{found.test.name} is not used: rows of {found.train.name} are test images."] if found.test else []
+        return replace(located, ids=located.ids[kept], paths=located.paths[kept], missing={}), notes
     nothing = Located(np.empty(0, str), np.empty(0, str), (), {}, ())
     if not found.test or table is None:
         return nothing, []

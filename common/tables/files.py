@@ -5,13 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.errors import InputError, listed
 from common.folders import ROLES, role_of
-from common.types import NO_OPTIONS, ReadOptions
 
 CONVENTIONAL = ("metadata", "_classes")  # Hugging Face's and Roboflow's table of a folder
-COLUMN_FLAGS = ("image_column", "label_columns", "label_separator", "ignore_columns", "group_column", "split_column",
-                "delimiter", "unknown")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,16 +63,6 @@ def likely(file: Path) -> int:
     if re.search(r"submission|classes\b|categor|bbox|partition|readme|requirements", words) or role_of(words) == "test":
         return 3
     return 0 if role_of(words) == "train" else 1 if re.search(r"label|annot|attr|metadata", words) else 2
-
-
-def check_no_columns(options: ReadOptions, form: str, more: tuple[str, ...] = (), way: str = "") -> None:
-    """InputError for flags that choose columns, where the format has none to choose."""
-    names = [name for name in (*COLUMN_FLAGS, *more) if getattr(options, name) != getattr(NO_OPTIONS, name)]
-    if names:
-        flags = [f"--{name.replace('_', '-')}" for name in names]
-        raise InputError(
-            f"{listed(flags)}: the format {form} has no columns, and does not follow such a flag; leave it out{way}"
-        )
 
 
 def _tables(folder: Path, fits: Callable[[Path], bool]) -> list[Path]:

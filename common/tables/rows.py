@@ -40,8 +40,8 @@ def check_images(table: Table, column: str) -> tuple[str, ...]:
 
 def one_row_an_image(
     table: Table, image: str, columns: Columns, labels: Labels, options: ReadOptions
-) -> tuple[Table, Labels, list[str]]:
-    """The table and its labels with the rows of one image joined, where the table has a row for each of its labels, and with
+) -> tuple[Table, Labels, str, list[str]]:
+    """The table, its labels, the column that says whether a row's label is present ("" where none does), and notes, with the rows of one image joined, where the table has a row for each of its labels, and with
     a row that is repeated taken once. What else stands twice is left, to be refused."""
     table = table.rows(labels.rows.tolist())
     labels = replace(labels, rows=np.arange(len(table)))
@@ -51,31 +51,32 @@ def one_row_an_image(
     named = plain(columns.labels) in ONE_NAME or columns.labels in options.label_columns
     one_label = bool(columns.labels) and named and (labels.matrix.sum(axis=1) <= 1).all()
     notes: list[str] = []
+    presence = ""
     if one_label:
-        labels, notes = _present(table, columns, labels, rows_of, options)
+        labels, presence, notes = _present(table, columns, labels, rows_of, options)
     if len(rows_of) == len(table):
-        return table, labels, notes
+        return table, labels, presence, notes
     _check_same(table, rows_of, columns, options)
     if one_label:
         first = [rows[0] for rows in rows_of.values()]
         matrix = np.stack([labels.matrix[rows].max(axis=0) for rows in rows_of.values()])
         joined = replace(labels, matrix=matrix, rows=np.arange(len(first)), form="a row per label", separator="")
         notes = [f"The table has a row for each label: {len(table):,} rows are {len(rows_of):,} images.", *notes]
-        return table.rows(first), joined, notes
+        return table.rows(first), joined, presence, notes
     drop = [
         i for rows in rows_of.values() for i in rows[1:] if (labels.matrix[i] == labels.matrix[rows[0]]).all()
     ]  # the same image with other labels stays
     if not drop:
-        return table, labels, []
+        return table, labels, "", []
     keep = np.setdiff1d(np.arange(len(table)), drop)
     kept = replace(labels, matrix=labels.matrix[keep], rows=np.arange(len(keep)))
-    return table.rows(keep.tolist()), kept, [f"Rows that repeat another one and are left out: {len(drop):,}."]
+    return table.rows(keep.tolist()), kept, "", [f"Rows that repeat another one and are left out: {len(drop):,}."]
 
 
 def _present(
     table: Table, columns: Columns, labels: Labels, rows_of: Rows, options: ReadOptions
-) -> tuple[Labels, list[str]]:
-    """The labels without those of rows whose column Confidence, value or present is 0: a person saw that the label is
+) -> tuple[Labels, str, list[str]]:
+    """The labels, the column that decided, and a note; without those of rows whose column Confidence, value or present is 0: a person saw that the label is
     absent, as in Open Images. InputError where another 0/1 column may mean that."""
     taken = {columns.image, columns.labels, columns.split, columns.group, *options.ignore_columns}
     free = [name for name in table.columns if name and name not in taken]
@@ -92,7 +93,7 @@ def _present(
                 f"where a label is absent; or every row's label is present. For the first, rename that column to present; "
                 f"for the second, take --ignore-columns {quoted(odd)}"
             )
-        return labels, []
+        return labels, "", []
     values = np.array([(coded([cell]) or (-1,))[0] for cell in table.column(column)])
     wrong = [f"{table.row(i)}: '{table.column(column)[i]}'" for i in np.flatnonzero(values < 0)]
     if wrong:
@@ -103,7 +104,7 @@ def _present(
     present = labels.matrix.copy()
     present[values == 0] = 0
     note = f"Rows whose {column} is 0, which means that the label is absent: {int((values == 0).sum()):,}."
-    return replace(labels, matrix=present), [note]
+    return replace(labels, matrix=present), column, [note]
 
 
 def _check_same(table: Table, rows_of: Rows, columns: Columns, options: ReadOptions) -> None:
