@@ -49,7 +49,7 @@ LAYERS = [
     },
     {"common.tables.files", "common.tables.image_column", "common.tables.label_columns"},
     {"common.tables.columns", "common.tables.separators"},
-    {"common.tables.labels"},
+    {"common.tables.author_split", "common.tables.labels"},
     {"common.tables.rows"},
     {
         "common.feed",

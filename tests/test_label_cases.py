@@ -70,12 +70,47 @@ COLUMNS = [
     Case("minus_one_with_a_blank", table("image,cat,dog", lambda i: f"{i}.jpg,{2 * (i % 2) - 1},{'' if i == 3 else 1 - 2 * (i % 2)}"),
          Refused(("unknown", "row 4, dog: ''"))),
     Case("minus_one_with_a_blank_absent", table("image,cat,dog", lambda i: f"{i}.jpg,{2 * (i % 2) - 1},{'' if i == 3 else 1 - 2 * (i % 2)}"),
-         Read(CAT_DOG, (5, 5), says=("-1 is read as absent", "1 unknown labels"), flags=(("unknown", "absent"),))),
+         Read(CAT_DOG, (5, 5), says=("10 unknown labels",), flags=(("unknown", "absent"),))),
     Case("name_with_a_space", table("image,No Finding,cat,dog", lambda i: f"{i}.jpg,x{i % 2},{bits(i)}"), Read(CAT_DOG, (5, 5), says=("No Finding (neither 0/1",))),
+]  # fmt: skip
+VECTORS = [
+    Case("vector_with_unknown", cells("labels", "1 0 -1", "0 1 0"), Refused(("5 labels that are unknown", "row 1, labels, class_2: '-1'", "--unknown absent"))),
+    Case("vector_unknown_absent", cells("labels", "1 0 -1", "0 1 1"), Read(("class_0", "class_1", "class_2"), (5, 5, 5), flags=(("unknown", "absent"),))),
+    Case("list_unknown_drop", cells("labels", "[1, 0, -1]", "[0, 1, 1]"), Read(("class_0", "class_1", "class_2"), (0, 5, 5), images=5, flags=(("unknown", "drop"),))),
+    Case("vectors_of_ones", cells("labels", "1 -1", "-1 1"), Read(("class_0", "class_1"), (5, 5), says=("-1 is read as absent",))),
+    Case("soft_commas", cells("labels", "1,0.5,0", "0,1,0"), Refused(("numbers that are not whole", "of probabilities make 0 and 1", "row 1: '0.5'"))),
+    Case("soft_bars", cells("labels", "1|0.5", "0|1"), Refused(("numbers that are not whole",))),
+    Case("soft_list", cells("labels", "[1, 0.5, 0]", "[0, 1, 0]"), Refused(("numbers that are not whole",))),
+    Case("two_bits", cells("labels", "01", "10", "11", "00"), Read(("class_0", "class_1"), (5, 5))),
+    Case("ten_and_eleven", cells("label", "10", "11"), Read(("10", "11"), (5, 5))),
+    Case("large_numbers", cells("label", "90071992547409921.0", "90071992547409920"), Read(("90071992547409920", "90071992547409921"), (5, 5))),
+    Case("many_digits_beside_columns", columns("labels,cat,dog", f"[1{'0' * 400}],1,0", "[0],0,1"), Refused((TWO_WAYS,))),
+    Case("one_in_brackets", cells("labels", "cat;dog", "cat", "dog", "(other)"), Read(("(other)", "cat", "dog"), (2, 6, 5))),
+    Case("separator_before_lists", cells("labels", "[1];cat", "cat"), Read(("[1]", "cat"), (5, 10), flags=(("label_separator", (";",)),))),
+]  # fmt: skip
+SEPARATORS = [
+    Case("commas_in_names", cells("diagnosis", "Carcinoma, ductal", "Carcinoma, lobular", "benign"), Refused((SEPARATED, "--label-separator none gives 3"))),
+    Case("one_comma", cells("labels", "tench, Tinca tinca", "cat", "dog"), Refused((SEPARATED, "--label-separator none gives 3"))),
+    Case("one_list", cells("labels", "cat, dog", "cat", "dog"), Read(CAT_DOG, (7, 7))),
+    Case("lists_that_share", cells("labels", "cat, dog", "dog, bird", "bird, cat"), Read(("bird", "cat", "dog"), (6, 7, 7))),
+    Case("numbers_that_share", cells("labels", "1, 19", "1, 7"), Read(("1", "7", "19"), (10, 5, 5))),
+    Case("decimal_commas", cells("labels", "1,5", "2,5"), Refused((SEPARATED,))),
+    Case("semicolons_in_label", cells("label", "cat;dog", "bird;fish", "cow"), Refused((SEPARATED, "--label-separator ';' gives 5", "--label-separator none gives 3"))),
+    Case("semicolons_seen_apart", cells("label", "cat;dog", "cat", "dog"), Read(CAT_DOG, (7, 7))),
+]  # fmt: skip
+JOINED = (("label_columns", ("tags1", "tags2")),)
+TOGETHER = [
+    Case("joined_and_separated", columns("tags1,tags2", "cat;dog,bird", "dog,bird;cat"), Read(("bird", "cat", "dog"), (12, 12, 12), images=12, flags=JOINED)),
+    Case("joined_by_a_sign", columns("tags1,tags2", "cat+dog,bird", "dog,bird+cat"), Read(("bird", "cat", "dog"), (12, 12, 12), images=12, flags=(*JOINED, ("label_separator", ("+",))))),
+    Case("joined_lists", columns("tags1,tags2", "\"['cat', 'dog']\",[]", "['dog'],['bird']"), Read(("bird", "cat", "dog"), (6, 6, 12), images=12, flags=JOINED)),
+    Case("joined_vectors", columns("tags1,tags2", "1 0,bird", "0 1,cat"), Refused(("vectors of zeros and ones", "--label-columns tags1"), flags=JOINED)),
+    Case("minus_one_dropped", columns("cat,dog", "1,-1", "1,1"), Read(CAT_DOG, (6, 6), images=6, flags=(("unknown", "drop"),))),
+    Case("letters_and_missing", columns("cat,dog", "Y,N", "N,Y", "NA,Y"), Refused(("unknown", "row 3, cat: 'NA'"))),
+    Case("one_letter_beside_two", columns("cat,dog,bird", "T,F,F", "F,T,F"), Read(("cat", "dog", "bird"), (6, 6, 0), images=12)),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CELLS + COLUMNS, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CELLS + COLUMNS + VECTORS + SEPARATORS + TOGETHER, ids=lambda case: case.name)
 def test_labels_are_read_as_is_right(tmp_path, case):
     (folder := tmp_path / "set").mkdir()
     check_case(case, folder)

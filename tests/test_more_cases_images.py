@@ -75,10 +75,10 @@ COLUMNS = [
     for header, scan in (("id", "scan"), ("index", "xray"), ("image_id", "photo_name"))
 ] + [
     Case("numbers_alone_are_there", table("id,scan,labels", lambda i: f"{i},s{i}.jpg,{labels(i)}"),
-         Refused(("--image-column 'scan' or --image-column 'id'",))),
+         Refused(("--image-column scan or --image-column id",))),
     Case("numbers_of_patients", table("image,labels,order", lambda i: f"{i}.jpg,{labels(i)},{9 - i if i % 2 else f'{i}.0'}"), LISTS),
     Case("mask_and_scan", both(images_at("m/{}_m.png"), table("scan,path,cat,dog", lambda i: f"{i}.jpg,{i}_m.png,{bits(i)}")),
-         Refused(("both name images", "--image-column 'path'", "--image-column 'scan'"))),
+         Refused(("both name images", "--image-column path", "--image-column scan"))),
     Case("both_eyes", both(images_at("images/l{}.jpg"), table("left,filename,cat,dog", lambda i: f"l{i // 2}.jpg,{i}.jpg,{bits(i)}")), MATRIX),
     Case("stems_of_masks", both(images_at("masks/{}.png"), table("id,image,labels", lambda i: f"{i},{i}.jpg,{labels(i)}")), LISTS),
     Case("folder_column", both(images_at("a/{}.jpg", 5), images_at("b/{}.jpg", 5), file("train.csv", "folder,filename,cat,dog\n" + "".join(

@@ -197,7 +197,7 @@ NAMES = [
     Case("left_and_right", table("left,right,cat,dog", lambda i: f"l{i}.jpg,{9 - i}.jpg,{bits(i)}"),
          Read(CAT_DOG, (5, 5), says=("image column: right",))),
     Case("two_that_fit", both(images_at("images/l{}.jpg"), table("left,right,cat,dog", lambda i: f"l{i}.jpg,{i}.jpg,{bits(i)}")),
-         Refused(("both name images", "--image-column 'left'", "--image-column 'right'"))),
+         Refused(("both name images", "--image-column left", "--image-column right"))),
     Case("no_image_column", table("a,b", lambda i: f"x{i},{i % 2}"), Refused(("no column of images", "a, b", "--image-column"))),
     Case("no_such_column", table("image,cat,dog", lambda i: f"{i}.jpg,{bits(i)}"),
          Refused(("--label-columns", "no column", "did you mean cat"), flags=(("label_columns", ("cats",)),))),

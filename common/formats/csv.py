@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from common.dataset import Dataset, Reading
-from common.errors import InputError, listed, unknown
+from common.errors import InputError, listed
 from common.formats import comp5329
 from common.images import Images, Located
-from common.tables import rows
+from common.tables import author_split, rows
 from common.tables.columns import Columns, check_named, columns_of
 from common.tables.files import Tables, several, tables_of
 from common.tables.image_column import column_of_test, image_column, with_folders
@@ -55,8 +55,6 @@ def dataset_of(
     """The data set of a table of training data and what stands beside it. reader: how a file of that format becomes cells."""
     table = reader(found.train, options)
     check_named(table, options)
-    if options.split_column and options.split_column not in table.columns:
-        raise unknown(f"column for --split-column in {table.path}:", options.split_column, table.columns)
     if not len(table):
         raise InputError(f"{table.path} has no rows; expected one for each image (its columns: {example(table)})")
     train_images = Images(found.train.parent, options.images)
@@ -81,26 +79,17 @@ def dataset_of(
         if columns.labels
         else from_columns(table, columns.matrix, options)
     )
-    table, labels, notes = rows.one_row_an_image(table, image, columns, labels, options)
-    parts = rows.author_parts(table, columns, found, options)
+    table, labels, presence, notes = rows.one_row_an_image(table, image, columns, labels, options)
+    columns = replace(columns, unused=tuple(c for c in columns.unused if c.name != presence)) if presence else columns
+    parts, more = author_split.author_parts(table, columns, found, options)
+    notes = [*notes, *more]
     test = reader(found.test, _for_test(options)) if found.test else None
     return _assembled(found, path, options, form, table, test, columns, labels, parts, notes)
 
 
 def _columns(table: Table, image: str, options: ReadOptions) -> Columns:
     """What every column is, with the author's split where a flag or its cells name it."""
-    split = rows.split_column(table, options)
-    if not split:
-        return columns_of(table, image, options)
-    ignore = tuple(dict.fromkeys((*options.ignore_columns, split)))
-    columns = columns_of(table, image, options.model_copy(update={"ignore_columns": ignore}))
-    reason = "the author's split; --split given takes it"
-    unused = [
-        column.model_copy(update={"reason": reason}) if column.name == split else column for column in columns.unused
-    ]
-    if options.split == "given":
-        unused = [column for column in unused if column.name != split]
-    return replace(columns, split=split, unused=tuple(unused))
+    return columns_of(table, image, options, author_split.split_column(table, options))
 
 
 def _assembled(
@@ -111,7 +100,7 @@ def _assembled(
     is_test = parts == "test"
     if found.validation and options.split != "given":
         notes = [*notes, f"{found.validation.name} is not used: --split given takes it as the validation split."]
-    located = rows.located(table, columns.image, parts, found, options)
+    located = rows.located(table, columns.image, found, options)
     labelled = np.flatnonzero(~is_test)
     tests, more = _tests(found, test, columns, options, located, is_test)
     folder = found.train.parent if found.train.parent == path or path.is_file() else path
@@ -157,7 +146,8 @@ def _tests(
     """The images to predict, and notes: those of the test table, or else the rows that the author calls test."""
     if is_test.any():
         kept = np.flatnonzero(is_test)
-        return replace(located, ids=located.ids[kept], paths=located.paths[kept], missing={}), []
+        notes = [f"{found.test.name} is not used: rows of {found.train.name} are test images."] if found.test else []
+        return replace(located, ids=located.ids[kept], paths=located.paths[kept], missing={}), notes
     nothing = Located(np.empty(0, str), np.empty(0, str), (), {}, ())
     if not found.test or table is None:
         return nothing, []

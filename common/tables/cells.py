@@ -4,7 +4,7 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 # What pandas reads as missing, and what programs write for an empty list.
@@ -20,17 +20,32 @@ def is_missing(cell: str) -> bool:
     return cell.lower() in MISSING
 
 
-def coded(cells: Sequence[str]) -> tuple[int, ...] | None:
+def coded(cells: Sequence[str], letters: Mapping[str, int] | None = None) -> tuple[int, ...] | None:
     """1, 0, -1 and BLANK for the cells of a 0/1 column in any spelling: 1.000000, True, yes. None where a cell is something
-    else, or all are blank."""
+    else, or all are blank. letters: those that count as truth values; without them, where the column has just both."""
     distinct = dict.fromkeys(cells)  # few in such a column, whatever its length
-    letters = next((words for words in LETTERS if {cell.lower() for cell in distinct if cell} == words.keys()), {})
+    letters = next((pair for pair in LETTERS if _full(distinct) == pair.keys()), {}) if letters is None else letters
     values = {}
     for cell in distinct:
-        values[cell] = value = _code(cell, WORDS | letters)
+        values[cell] = value = _code(cell, {**WORDS, **letters})
         if value is None:
             return None
     return tuple(values[cell] for cell in cells) if any(v != BLANK for v in values.values()) else None
+
+
+def _full(cells: Iterable[str]) -> set[str]:
+    return {cell.lower() for cell in cells if not is_missing(cell)}
+
+
+def coded_together(columns: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, ...] | None]:
+    """As `coded`, for each column. One with nothing but F (or T, Y, N) is 0/1 where another column has both letters."""
+    codes = {name: coded(cells) for name, cells in columns.items()}
+    distinct = {name: _full({*cells}) for name, cells in columns.items()}
+    for pair in LETTERS:
+        if pair.keys() in distinct.values():
+            single = [name for name, full in distinct.items() if codes[name] is None and full and full <= pair.keys()]
+            codes |= {name: coded(columns[name], pair) for name in single}
+    return codes
 
 
 def is_binary(cells: Sequence[str]) -> bool:

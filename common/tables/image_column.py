@@ -6,7 +6,7 @@ from dataclasses import replace
 from common.errors import InputError, listed
 from common.images import Images, is_image_name
 from common.tables.cells import NUMBER, is_binary
-from common.tables.text import Table, example, plain
+from common.tables.text import Table, example, plain, quoted
 from common.types import ReadOptions
 
 # Names without anything but letters, in the order in which they are tried where the cells do not decide.
@@ -50,11 +50,22 @@ def image_column(table: Table, images: Images, options: ReadOptions) -> str:
             f"not there, and the numbers of the column '{best}' are names of files that are; "
             + _say_which(endings[0], best)
         )
+    _check_header(table, best, images)
     return best
 
 
+def _check_header(table: Table, name: str, images: Images) -> None:
+    """InputError where the name of the column of images, no usual one, is an image like its cells: the table has no header."""
+    if _rank(name) == 2 and images.holds(name):
+        raise InputError(
+            f"{table.path} seems to have no header: the first line names the column '{name}', and there is an image of that "
+            "name; add a first line that names the columns, such as image,labels; if it is a header, take "
+            f"--image-column {quoted([name])}"
+        )
+
+
 def _say_which(a: str, b: str) -> str:
-    return f"say which with --image-column '{a}' or --image-column '{b}'"
+    return f"say which with --image-column {quoted([a])} or --image-column {quoted([b])}"
 
 
 def column_of_test(table: Table, trained: str, images: Images, options: ReadOptions) -> str:
@@ -93,7 +104,7 @@ def with_folders(table: Table, image: str, images: Images, options: ReadOptions)
     if len({*fitting.values()}) > 1:
         raise InputError(
             f"{table.path}: the columns {listed([repr(c) for c in fitting])} may all name the folders of the images; leave out "
-            f"all but one: --ignore-columns {' '.join(list(fitting)[1:])}"
+            f"all but one: --ignore-columns {quoted(list(fitting)[1:])}"
         )
     column, paths = next(iter(fitting.items()))
     note = f"The column '{column}' names the folder of each image: the images are such as {paths[0]}."

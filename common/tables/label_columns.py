@@ -1,17 +1,16 @@
 """Which columns of a table hold the labels: 0/1 columns, or a column of labels. What can be read in two ways is refused."""
 
 import re
-import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from common.errors import InputError, listed
 from common.images import is_image_name
-from common.tables.cells import LETTERS, WORDS, coded, is_missing, parse_list
-from common.tables.text import Table, example, plain
+from common.tables.cells import LETTERS, WORDS, coded, coded_together, is_missing, parse_list
+from common.tables.text import Table, example, plain, quoted
 from common.types import ReadOptions
 
 LABEL_NAMES = set(
@@ -39,7 +38,7 @@ class Choice:
 
 def choose_labels(table: Table, names: list[str], options: ReadOptions, unused: Unused) -> Choice:
     """The columns of labels among `names`. Fills `unused` with the others. InputError where there are none, or two readings."""
-    codes = {name: coded(table.column(name)) for name in names}
+    codes = coded_together({name: table.column(name) for name in names})
     if options.label_columns:
         return _asked(options.label_columns, codes)
     named = [name for name in names if plain(name) in LABEL_NAMES and not re.search(r"\d", name)]
@@ -77,7 +76,7 @@ def _asked(names: Sequence[str], codes: dict[str, tuple[int, ...] | None]) -> Ch
 
 def _one_column(table: Table, lists: list[str], names: list[str], unused: Unused) -> Choice:
     if len(lists) > 1:
-        choices = " or ".join(f"--label-columns {shlex.quote(name)}" for name in lists)
+        choices = " or ".join(f"--label-columns {quoted([name])}" for name in lists)
         raise InputError(
             f"{table.path} has several columns that may hold the labels: {listed(lists)}; say which: {choices}, or join their "
             f"labels: --label-columns {quoted(lists)}"
@@ -86,16 +85,11 @@ def _one_column(table: Table, lists: list[str], names: list[str], unused: Unused
     return Choice(labels=lists[0])
 
 
-def quoted(names: Iterable[str]) -> str:
-    """Names as a shell takes them."""
-    return " ".join(map(shlex.quote, names))
-
-
 def two_ways(table: Table, name: str, what: str, findings: list[str]) -> InputError:
     shown = ", ".join(findings[:6]) + (", ..." if len(findings) > 6 else "")
     return InputError(
         f"{table.path} can be read in two ways: the labels are in the column '{name}' ({what}), or the 0/1 columns {shown} are "
-        f"the classes; say which: --label-columns {shlex.quote(name)}, or --ignore-columns {shlex.quote(name)}"
+        f"the classes; say which: --label-columns {quoted([name])}, or --ignore-columns {quoted([name])}"
     )
 
 
@@ -157,7 +151,7 @@ def _beside(table: Table, name: str, findings: list[str], matrix: np.ndarray) ->
 def _floats(rows: Sequence[list | None]) -> list[list[float]]:
     try:
         return [[float(item) for item in row or ()] for row in rows]
-    except ValueError:
+    except (ValueError, OverflowError):  # no number, or one of hundreds of digits
         return []
 
 
@@ -182,7 +176,7 @@ def _summaries(findings: list[str], matrix: np.ndarray) -> list[str]:
     sums = (matrix == others).all(axis=0) & matrix.any(axis=0) & ~matrix.all(axis=0)
     return [
         f"The column '{findings[c]}' is 1 exactly where another class is: if it sums them up and is no class, take "
-        f"--ignore-columns {shlex.quote(findings[c])}."
+        f"--ignore-columns {quoted([findings[c]])}."
         for c in np.flatnonzero(sums)
     ]
 

@@ -25,7 +25,12 @@ def read_text(path: Path, encoding: str = "") -> tuple[str, str]:
     """The file's text and its encoding: the one that is named, else by its byte order mark, else UTF-8."""
     data = path.read_bytes()
     check_text(path, data)
-    found = encoding or next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
+    marked = next((name for mark, name in MARKS.items() if data.startswith(mark)), "")
+    found = encoding or marked or "utf-8"
+    if encoding and data.startswith(codecs.BOM_UTF8) and not _is_utf8(encoding):
+        raise InputError(
+            f"{path} begins with the byte order mark of UTF-8, but --encoding {encoding} names another; leave it out"
+        )
     if found == "utf-8" and not encoding and _looks_wide(data):
         raise InputError(f"{path} is not UTF-8 text (every other byte is 0); {_wide(data)}")
     try:
@@ -41,6 +46,13 @@ def read_text(path: Path, encoding: str = "") -> tuple[str, str]:
             "--encoding NAME names another"
         )
     return text, found
+
+
+def _is_utf8(encoding: str) -> bool:
+    try:
+        return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
+    except LookupError:
+        return True  # refused as no encoding
 
 
 def check_text(path: Path, data: bytes) -> None:

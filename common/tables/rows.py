@@ -1,4 +1,4 @@
-"""Rows of a table: which are one image, which the author put aside for validation and test, and where their images lie."""
+"""Rows of a table: which are one image, which are one group, and where their images lie."""
 
 from collections import Counter, defaultdict
 from dataclasses import replace
@@ -6,26 +6,20 @@ from dataclasses import replace
 import numpy as np
 
 from common.errors import InputError, listed
-from common.folders import ROLES, role_of
+from common.folders import role_of
 from common.images import Images, Located
 from common.plan import VALIDATION_SHARE
+from common.tables.author_split import in_validation
 from common.tables.cells import coded, is_binary, is_missing
-from common.tables.columns import SPLIT_NAMES, Columns
+from common.tables.columns import Columns
 from common.tables.files import Tables
 from common.tables.label_columns import ONE_NAME
 from common.tables.labels import Labels
-from common.tables.text import SHOWN, Table, plain
+from common.tables.text import SHOWN, Table, plain, quoted
 from common.types import ReadOptions
 
 Rows = dict[tuple[str, str], list[int]]  # of a file and an image's name: its rows
-TRUE_MEANS = {
-    "istrain": ("train", "val"),
-    "istest": ("test", "train"),
-}  # and false; of is_valid and the like: val, train
-FLAGS = ("isvalid", "isval", "isvalidation", "istest", "istrain")
-NUMBERED = {"0": "train", "1": "val", "2": "test"}  # a column with a 2, as CelebA's partition
 PRESENCE = ("confidence", "value", "present", "presence")
-FEW = 6  # values of a column that may be a split
 FAR = 0.05  # from 20 %: a share of validation images that is stated
 
 
@@ -46,8 +40,8 @@ def check_images(table: Table, column: str) -> tuple[str, ...]:
 
 def one_row_an_image(
     table: Table, image: str, columns: Columns, labels: Labels, options: ReadOptions
-) -> tuple[Table, Labels, list[str]]:
-    """The table and its labels with the rows of one image joined, where the table has a row for each of its labels, and with
+) -> tuple[Table, Labels, str, list[str]]:
+    """The table, its labels, the column that says whether a row's label is present ("" where none does), and notes, with the rows of one image joined, where the table has a row for each of its labels, and with
     a row that is repeated taken once. What else stands twice is left, to be refused."""
     table = table.rows(labels.rows.tolist())
     labels = replace(labels, rows=np.arange(len(table)))
@@ -57,31 +51,32 @@ def one_row_an_image(
     named = plain(columns.labels) in ONE_NAME or columns.labels in options.label_columns
     one_label = bool(columns.labels) and named and (labels.matrix.sum(axis=1) <= 1).all()
     notes: list[str] = []
+    presence = ""
     if one_label:
-        labels, notes = _present(table, columns, labels, rows_of, options)
+        labels, presence, notes = _present(table, columns, labels, rows_of, options)
     if len(rows_of) == len(table):
-        return table, labels, notes
+        return table, labels, presence, notes
     _check_same(table, rows_of, columns, options)
     if one_label:
         first = [rows[0] for rows in rows_of.values()]
         matrix = np.stack([labels.matrix[rows].max(axis=0) for rows in rows_of.values()])
         joined = replace(labels, matrix=matrix, rows=np.arange(len(first)), form="a row per label", separator="")
         notes = [f"The table has a row for each label: {len(table):,} rows are {len(rows_of):,} images.", *notes]
-        return table.rows(first), joined, notes
+        return table.rows(first), joined, presence, notes
     drop = [
         i for rows in rows_of.values() for i in rows[1:] if (labels.matrix[i] == labels.matrix[rows[0]]).all()
     ]  # the same image with other labels stays
     if not drop:
-        return table, labels, []
+        return table, labels, "", []
     keep = np.setdiff1d(np.arange(len(table)), drop)
     kept = replace(labels, matrix=labels.matrix[keep], rows=np.arange(len(keep)))
-    return table.rows(keep.tolist()), kept, [f"Rows that repeat another one and are left out: {len(drop):,}."]
+    return table.rows(keep.tolist()), kept, "", [f"Rows that repeat another one and are left out: {len(drop):,}."]
 
 
 def _present(
     table: Table, columns: Columns, labels: Labels, rows_of: Rows, options: ReadOptions
-) -> tuple[Labels, list[str]]:
-    """The labels without those of rows whose column Confidence, value or present is 0: a person saw that the label is
+) -> tuple[Labels, str, list[str]]:
+    """The labels, the column that decided, and a note; without those of rows whose column Confidence, value or present is 0: a person saw that the label is
     absent, as in Open Images. InputError where another 0/1 column may mean that."""
     taken = {columns.image, columns.labels, columns.split, columns.group, *options.ignore_columns}
     free = [name for name in table.columns if name and name not in taken]
@@ -96,20 +91,20 @@ def _present(
             raise InputError(
                 f"{table.path} can be read in two ways: each image has a row for every class, and the column '{odd[0]}' is 0 "
                 f"where a label is absent; or every row's label is present. For the first, rename that column to present; "
-                f"for the second, take --ignore-columns '{odd[0]}'"
+                f"for the second, take --ignore-columns {quoted(odd)}"
             )
-        return labels, []
+        return labels, "", []
     values = np.array([(coded([cell]) or (-1,))[0] for cell in table.column(column)])
     wrong = [f"{table.row(i)}: '{table.column(column)[i]}'" for i in np.flatnonzero(values < 0)]
     if wrong:
         raise InputError(
             f"{table.path}: the column '{column}' has values other than 0 (absent) and 1 (present): {listed(wrong)}; "
-            f"write 0 or 1, or take every row as present: --ignore-columns {column}"
+            f"write 0 or 1, or take every row as present: --ignore-columns {quoted([column])}"
         )
     present = labels.matrix.copy()
     present[values == 0] = 0
     note = f"Rows whose {column} is 0, which means that the label is absent: {int((values == 0).sum()):,}."
-    return replace(labels, matrix=present), [note]
+    return replace(labels, matrix=present), column, [note]
 
 
 def _check_same(table: Table, rows_of: Rows, columns: Columns, options: ReadOptions) -> None:
@@ -127,121 +122,6 @@ def _check_same(table: Table, rows_of: Rows, columns: Columns, options: ReadOpti
                 f"{table.path}: rows of one image differ in the column '{name}': {listed(torn)}; write the same in all rows "
                 f"of an image, or take {flag}"
             )
-
-
-def split_column(table: Table, options: ReadOptions) -> str:
-    """The column that --split-column names, or one named as a split whose cells are 0, 1 and 2; else ""."""
-    if options.split_column:
-        return options.split_column
-    found = [
-        name
-        for name in table.columns
-        if plain(name) in SPLIT_NAMES and set(table.column(name)) == NUMBERED.keys() and name != options.image_column
-    ]
-    return found[0] if len(found) == 1 and found[0] not in (*options.label_columns, *options.ignore_columns) else ""
-
-
-def author_parts(table: Table, columns: Columns, found: Tables, options: ReadOptions) -> np.ndarray:
-    """Of each row train, val or test, as the author split them; empty texts where that is not asked for. InputError where it
-    is asked for and there is none, or a group is on both sides."""
-    parts = np.full(len(table), "", "<U5")
-    if options.split != "given":
-        return parts
-    flags = [c for c in table.columns if plain(c) in FLAGS and is_binary(table.column(c))]
-    if columns.split in flags and len(flags) > 1 and not options.split_column:
-        parts[:] = _parts_of_flags(table, flags)
-    elif columns.split:
-        parts[:] = _parts_of(table, columns.split)
-    if found.validation and not options.split_column:
-        own = _in_validation(table, found)
-        other = [
-            f"{table.row(i)}: '{table.column(columns.split)[i]}'"
-            for i in (np.flatnonzero((parts == "val") != own) if columns.split else ())
-        ]
-        if other:
-            raise InputError(
-                f"--split given: {found.validation.name} is the validation split, but the column '{columns.split}' names "
-                f"another: {listed(other)}; take the file (--ignore-columns '{columns.split}') or the column (--split-column "
-                f"'{columns.split}')"
-            )
-        parts[:] = np.where(own, "val", np.where(parts == "test", "test", "train"))
-    elif not columns.split:
-        raise InputError(_no_split(table, columns))
-    counts = Counter(parts.tolist())
-    if not counts["train"] or not counts["val"]:
-        shown = ", ".join(f"{n} {part}" for part, n in counts.items())
-        raise InputError(
-            f"--split given: the author's split has no rows to {'validate' if counts['train'] else 'train'} ({shown}); take "
-            "--split random, which splits all rows"
-        )
-    if columns.group:
-        sides = defaultdict(set)
-        for group, part in zip(table.column(columns.group), parts.tolist()):
-            sides[group].add(part)
-        both = [name for name, of in sides.items() if {"train", "val"} <= of]
-        if both:
-            raise InputError(
-                f"{len(both)} groups of '{columns.group}' are in both parts of the author's split: {listed(both)}; take "
-                "--split random, which keeps each on one side, or leave out --group-column"
-            )
-    return parts
-
-
-def _no_split(table: Table, columns: Columns) -> str:
-    """What a message says where no split was found, with the columns that may hold it."""
-    words = {name: {*map(str.lower, table.column(name))} for name in table.columns}
-    maybe = [
-        name
-        for name, of in words.items()
-        if name and len(of) <= FEW and any(map(role_of, of)) and name != columns.image
-    ]
-    hint = f"if it is in the column '{maybe[0]}', take --split-column '{maybe[0]}'; else " if maybe else ""
-    return (
-        f"--split given: {table.path.name} has no split of its author; looked for val.csv, valid.csv or validation.csv "
-        f"beside it, and for a column split, subset or is_valid; {hint}take --split random"
-    )
-
-
-def _parts_of(table: Table, column: str) -> list[str]:
-    true, false = TRUE_MEANS.get(plain(column), ("val", "train"))
-    words = dict(ROLES)
-    if "2" in (cells := {*table.column(column)}) and cells <= NUMBERED.keys():
-        words |= NUMBERED
-    parts, wrong = [], []
-    for i, cell in enumerate(table.column(column)):
-        value = coded([cell])
-        if cell.lower() in words:
-            parts.append(words[cell.lower()])
-        elif value in ((0,), (1,)):
-            parts.append(true if value == (1,) else false)
-        else:
-            parts.append("")
-            wrong.append(f"{table.row(i)}: '{cell[:SHOWN]}'")
-    if wrong:
-        raise InputError(
-            f"{table.path}: the column '{column}' has cells that name no part of the split: {listed(wrong)}; expected train, "
-            "val or test, or 0 and 1 (0, 1 and 2 where there is a 2); rename them, take these rows out, or take --split random"
-        )
-    return parts
-
-
-def _parts_of_flags(table: Table, flags: list[str]) -> list[str]:
-    """The part of each row by several columns such as is_valid and is_test. InputError where two of them contradict."""
-    named = {TRUE_MEANS.get(plain(flag), ("val", "train"))[0] for flag in flags}
-    rest = next((part for part in ("train", "val", "test") if part not in named), "")
-    values = [coded(table.column(flag)) or () for flag in flags]
-    parts, wrong = [], []
-    for i, row in enumerate(zip(*values)):
-        of = {TRUE_MEANS.get(plain(flag), ("val", "train"))[0] for flag, value in zip(flags, row) if value == 1}
-        part = next(iter(of)) if len(of) == 1 else rest if not of else ""
-        parts.append(part)
-        wrong += [] if part else [table.row(i)]
-    if wrong:
-        raise InputError(
-            f"{table.path}: the columns {listed(flags)} put rows into several parts of the split or into none: {listed(wrong)}; "
-            f"mend them, or name one: --split-column '{flags[0]}'"
-        )
-    return parts
 
 
 def shared(table: Table, other: Table, used: list[str]) -> Table:
@@ -283,17 +163,10 @@ def group_notes(groups: list[str], options: ReadOptions) -> list[str]:
     return notes
 
 
-def _in_validation(table: Table, found: Tables) -> np.ndarray:
-    """Which rows are those of the validation table."""
-    assert found.validation is not None
-    own = f"{found.validation.parent.name}/{found.validation.name}"
-    return np.array([file == own for file in table.files] if table.files else [False] * len(table), bool)
-
-
-def located(table: Table, image: str, parts: np.ndarray, found: Tables, options: ReadOptions) -> Located:
+def located(table: Table, image: str, found: Tables, options: ReadOptions) -> Located:
     """The images of all rows, looked for beside the table that names them."""
     names = table.column(image)
-    second = _in_validation(table, found) if found.validation else np.zeros(len(table), bool)
+    second = in_validation(table, found) if found.validation else np.zeros(len(table), bool)
     role = role_of(found.train.stem) or role_of(found.train.parent.name)
     first = Images(found.train.parent, options.images).locate(
         [n for n, s in zip(names, second) if not s], role, found.train.name

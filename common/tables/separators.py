@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from common.errors import InputError, listed
 from common.tables.label_columns import ONE_NAME
@@ -25,6 +25,7 @@ OTHERS = (
     " ",
 )  # between names of other classes they look like one
 INTEGER = re.compile(r"-?\d{1,18}(?:\.0*)?")
+THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 FREE = 0.5  # of the words of cells with several that are in other cells too: then they are labels of their own
 SPACED_TAGS = {"tags", "tag"}  # by convention without spaces of their own, as Flickr's
 
@@ -79,6 +80,33 @@ def _free(cells: Sequence[str], sign: str) -> float:
     return sum(len(cells_of[word]) > 1 for word in words) / len(words) if words else 0.0
 
 
+def is_part(name: str) -> bool:
+    """Whether a bracket or quote of a text is missing, so that it looks like a part of a longer one."""
+    odd = any(name.count(a) != name.count(b) for a, b in ("()", "[]", "{}"))
+    return odd or (len(name) > 1 and name[0] in "'\"" and name[-1] == name[0])
+
+
+def _seen_apart(cells: Sequence[str], sign: str) -> float:
+    """Of the words of cells with several, the share that is also alone in a cell, or both first and not first: the parts of
+    names such as "Carcinoma, ductal" recur, but not so."""
+    split_cells = [split(cell, (sign,)) for cell in {*cells}]
+    several = [words for words in split_cells if len(words) > 1]
+    first, later = {words[0] for words in several}, {word for words in several for word in words[1:]}
+    alone = {words[0] for words in split_cells if len(words) == 1}
+    words = first | later
+    return len(words & (alone | (first & later))) / len(words) if words else 0.0
+
+
+def _are_numbers(cells: Iterable[str]) -> bool:
+    """Whether cells with commas are lists of numbers: not 1,000 and not 1,5."""
+    lists = [cell for cell in cells if "," in cell]
+    return (
+        all(INTEGER.fullmatch(word) for cell in lists for word in split(cell, (",",)))
+        and any(", " in cell or cell.count(",") > 1 for cell in lists)
+        and not all(THOUSANDS.fullmatch(cell) for cell in lists)
+    )
+
+
 def _hard(table: Table, column: str, cells: Sequence[str]) -> Signs:
     """The sign that every cell with several labels has. InputError where none or several are such, or it may be part of names."""
     there = [sign for sign in HARD if any(sign in cell for cell in cells)]
@@ -88,10 +116,16 @@ def _hard(table: Table, column: str, cells: Sequence[str]) -> Signs:
         odd = min(there, key=lambda sign: sum(sign in cell for cell in several))
         raise _two_ways(table, column, cells, odd, [*((sign,) for sign in there), tuple(there)])
     (sign,) = fitting
-    free, one_name = _free(cells, sign), plain(column) in ONE_NAME
-    if one_name and not free:
-        return ()
-    if (one_name and free < FREE) or (sign == "," and not free and len(several) > 1):
+    one_name = plain(column) in ONE_NAME
+    if sign == ",":
+        if one_name and not _free(cells, sign):
+            return ()
+        clear = (
+            any(map(is_part, several)) or _seen_apart(cells, sign) >= FREE or (not one_name and _are_numbers(several))
+        )
+    else:
+        clear = not one_name or _free(cells, sign) >= FREE
+    if not clear:
         raise _two_ways(table, column, cells, sign, [(sign,), ()])
     return (sign,)
 

@@ -3,8 +3,9 @@
 import csv
 import io
 import re
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,6 +68,11 @@ class Table:
 
 def plain(name: str) -> str:
     return re.sub(r"[^a-z]", "", name.lower())
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Names as a shell takes them."""
+    return " ".join(map(shlex.quote, names))
 
 
 def example(table: Table) -> str:
@@ -175,13 +181,15 @@ def _delimiter(path: Path, text: str) -> str:
 
 def _rows(path: Path, text: str, delimiter: str) -> list[list[str]]:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # the default, 131,072 characters, is less than a run-length mask
+    spaced = delimiter != " "  # a space before a quote is no part of the cell
     try:
-        rows = [row for row in csv.reader(io.StringIO(f"{text}\n{_END}"), delimiter=delimiter) if row]
+        reader = csv.reader(io.StringIO(f"{text}\n{_END}"), delimiter=delimiter, skipinitialspace=spaced)
+        rows = [row for row in reader if row]
     except csv.Error as error:
         raise InputError(f"{path} has rows that cannot be read: {error}; quote cells that hold quotes") from None
     if rows[-1] != [_END]:
         raise InputError(
-            f"{path} ends within a quote that opens in row {len(rows) - 1}, at {rows[-1][-1][:SHOWN]!r}; close it there, or "
+            f"{path} ends within a quote that opens in row {len(rows) - 1}, at {rows[-1][-1].removesuffix(_END).rstrip()[:SHOWN]!r}; close it there, or "
             "double it where it belongs to the text"
         )
     return rows[:-1] or [[""]]
