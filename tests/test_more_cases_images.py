@@ -161,3 +161,18 @@ def test_a_folder_of_two_places_is_refused(tmp_path, monkeypatch):
         read(case, tmp_path / "set")
     whole = Case("", lambda d: None, named(str(tmp_path / "set/images")))
     assert read(whole, tmp_path / "set")[0].paths[0] == str(tmp_path / "set/images/0.jpg")
+
+
+@pytest.mark.parametrize("above", ["photos", "plain"])
+def test_a_folder_that_no_table_uses_is_refused_wherever_the_data_lies(tmp_path, above):
+    both(onehot(), images_at("photos/x{}.jpg"))(tmp_path / above / "set")
+    with pytest.raises(InputError, match=r"--images photos: no image of 'set' is there"):
+        read(Case("", lambda d: None, named("photos")), tmp_path / above / "set")
+
+
+def test_a_folder_may_be_named_from_here_or_by_a_link(tmp_path, monkeypatch):
+    onehot()(tmp_path / "set")
+    (tmp_path / "link").symlink_to(tmp_path / "set/images")
+    monkeypatch.chdir(tmp_path)
+    for folder in ("link", "set/images", "images", str(tmp_path / "link")):
+        assert len(read(Case("", lambda d: None, named(folder)), tmp_path / "set")[0]) == 10
