@@ -332,6 +332,11 @@ def _chosen(data: Path, folder: str) -> Path:
         )
     if found:
         return next(iter(found))
+    if any(path.is_file() for path in (data / folder, Path(folder))):
+        raise InputError(
+            f"--images {folder}: this is a file, and a folder is wanted: name the folder that holds the images; the table is "
+            "given with --data"
+        )
     there = sorted(p.name for p in data.iterdir() if p.is_dir()) if data.is_dir() else []
     raise InputError(
         f"--images {folder}: no such folder, neither here nor in {data}; there are: {listed(there) or 'none'}"

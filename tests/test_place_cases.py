@@ -76,7 +76,7 @@ FOLDERS = [
     Case("deep_tree", table("image,labels", lambda i: f"../images/{i}.jpg,{labels(i)}", name="labels/train.csv"),
          Refused(("lie outside", "name their folder: --images '")), at="labels"),
     Case("zero_padded", table("image,labels", lambda i: f"{i}.jpg,{labels(i)}", images="images/{:06}.jpg"),
-         Refused(("were not found", "there is images/000000.jpg: did a program take the leading zeros?", "looked for in"))),
+         Refused(("were not found", "there is images/000000.jpg: the table's name lacks the leading zeros", "looked for in"))),
     Case("other_ending", table("image,labels", lambda i: f"{i}.png,{labels(i)}"), Refused(("images/0.jpg, which has another ending than '.png'",))),
     Case("hpa", table("Id,Target", lambda i: f"id{i},{['16 0', '7 1'][i % 2]}", images="train/id{}_red.png"),
          Refused(("files begin with its name, such as train/id0_red.png",))),
