@@ -6,6 +6,7 @@ import numpy as np
 
 from common.dataset import Dataset
 from common.errors import InputError, listed
+from common.places import is_below
 from common.types import Settings
 
 
@@ -21,14 +22,13 @@ def check_missing(settings: Settings, dataset: Dataset) -> None:
 
 def _check_folder(folder: str, dataset: Dataset) -> None:
     """InputError where --images names a folder that is used for no table."""
-    if (
-        not folder
-        or dataset.reading is None
-        or not any(f"--images {folder} is not" in n for n in dataset.reading.notes)
-    ):
+    if not folder or dataset.reading is None:
         return
-    below = "/" + "/".join(part for part in Path(folder).parts if part not in ("/", "..")) + "/"
-    if not any(below in path for path in (*dataset.paths.tolist(), *dataset.test_paths.tolist())):
+    beside_table = Path(dataset.folder, dataset.reading.table).parent
+    named = {str(path.resolve()) for path in (Path(dataset.folder, folder), beside_table / folder, Path(folder))}
+    if not any(
+        is_below(path, own) for path in (*dataset.paths.tolist(), *dataset.test_paths.tolist()) for own in named
+    ):
         raise InputError(
             f"--images {folder}: no image of '{dataset.name}' is there under the name that the table gives; without the flag "
             f"images are found in {listed(list(dataset.reading.image_folders))}: leave it out, or name the right folder"

@@ -6,9 +6,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from unicodedata import normalize
 from urllib.parse import unquote
 
 import numpy as np
@@ -16,12 +14,24 @@ import numpy as np
 from common.errors import MOST_LISTED, InputError, listed
 from common.folders import choose, roles_of
 from common.near_misses import NOT_THERE, NearMisses
-from common.places import ends, is_below, key, real, walk, why_closed
+from common.places import (
+    ACCENTS,
+    AS_WRITTEN,
+    CASE,
+    ENDING,
+    SUFFIXES,
+    Match,
+    Tree,
+    is_below,
+    is_elsewhere,
+    is_image_name,
+    key,
+    parts_of,
+    real,
+    why_closed,
+)
 
-# Endings that are looked for where a table leaves them out; every one is also found in upper case.
-SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".avif", ".jp2")
-AS_WRITTEN, SLASHES, CASE, ENDING, PREFIX = "as written", "slashes", "case", "ending", "prefix"
-ESCAPED, ACCENTS, ELSEWHERE = "escaped", "accents", "elsewhere"
+SLASHES, PREFIX, ESCAPED, ELSEWHERE = "slashes", "prefix", "escaped", "elsewhere"
 READ_AS = {
     SLASHES: "have Windows' backslashes, read as slashes",
     CASE: "differ from the file's name in upper and lower case",
@@ -31,20 +41,6 @@ READ_AS = {
     ACCENTS: "have accents in another Unicode form than the file's name",
     ELSEWHERE: "are paths of another place; their files were found by the ends of these paths, each of which is there once",
 }
-AMBIGUOUS = frozenset({"?"})
-
-
-def is_image_name(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES)
-
-
-@dataclass(frozen=True)
-class Found:
-    """A name of a table on the disk: the file's path below each folder that has it, and how the name had to be read."""
-
-    bases: tuple[str, ...]  # folders, from the root; "" is the root itself
-    name: str  # from any of them, as on the disk
-    how: str
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,7 @@ class Located:
 
 
 class Images:
-    """The files below one folder. The tree is walked once, and only where a name is not a path from the folder itself."""
+    """The files below one folder. Its tree is walked once, and only where a name is not a path from the folder itself."""
 
     def __init__(self, root: Path, chosen: str = ""):
         """chosen: the folder that the user names, seen from `root` or from here. InputError where it is none."""
@@ -71,11 +67,11 @@ class Images:
         self._whole = (
             Images(root) if self.root != self.data else None
         )  # for tables that the chosen folder is not meant for
-        self._known: dict[str, Found | None] = {}
+        self._tree = Tree(self.root)
+        self._known: dict[str, tuple[Match, ...]] = {}
 
-    def find(self, name: str) -> Found | None:
-        """The file that a table names, in any folder below the root. ValueError where the name points out of it, InputError
-        where several files are as near to it."""
+    def find(self, name: str) -> tuple[Match, ...]:
+        """The files that a table's name may mean, in any folder below the root. ValueError where it points out of the root."""
         if name not in self._known:
             self._known[name] = self._find(name)
         return self._known[name]
@@ -84,32 +80,28 @@ class Images:
         return bool(self.files(name)) or (self._whole is not None and self._whole.holds(name))
 
     def files(self, name: str) -> frozenset[str]:
-        """The paths of the files that have the name; AMBIGUOUS where several come near it."""
+        """The paths of the files that the name may mean."""
         try:
-            found = self.find(name)
+            return frozenset(match.path for match in self.find(name))
         except ValueError:
             return frozenset()
-        except InputError:
-            return AMBIGUOUS
-        return frozenset(posixpath.join(base, found.name) for base in found.bases) if found else frozenset()
 
-    def _find(self, name: str) -> Found | None:
+    def _find(self, name: str) -> tuple[Match, ...]:
         relative = self._relative(name)
         if os.path.isfile(f"{self.root}/{relative}"):
-            return Found(("",), relative, AS_WRITTEN)
+            return (Match("", relative, AS_WRITTEN),)
         if self._whole is not None:  # a path from the data folder into the one that the user names
             inside = os.path.relpath(f"{self.data}/{relative}", self.root)
             if not inside.startswith("..") and os.path.isfile(f"{self.root}/{inside}"):
-                return Found(("",), inside, AS_WRITTEN)
+                return (Match("", inside, AS_WRITTEN),)
         slashed = posixpath.normpath(relative.replace("\\", "/"))
         tries = [(relative, AS_WRITTEN)] + ([(slashed, SLASHES)] if slashed != relative else [])
         tries += [(slashed[len(self._own) :], PREFIX)] if slashed.startswith(self._own) else []
         tries += [(unquote(slashed), ESCAPED)] if "%" in slashed else []
         for text, how in tries:
-            found = self._below(text, how)
-            if found:
-                return found
-        return None
+            if matches := self._tree.matches(text, how):
+                return matches
+        return ()
 
     def _relative(self, name: str) -> str:
         """The normalised path from the root; ValueError where it leads out of it."""
@@ -133,56 +125,6 @@ class Images:
             return os.path.relpath(outside, self.root)  # the user named a folder that holds it
         return relative
 
-    def _below(self, relative: str, how: str) -> Found | None:
-        """The file of that relative path in some folder, exactly so written if there is one, else in another case, else with
-        an ending that the table leaves out. InputError where several spellings are as near."""
-        wanted = key(relative)
-        named = [p for p in self.tree.get(posixpath.basename(wanted), ()) if ends(key(p), wanted)]
-        exact = [p for p in named if ends(p, relative)]
-        if exact:
-            return Found(tuple(p[: -len(relative) - 1] for p in exact), relative, how)
-        if named:
-            same = [p for p in named if ends(normalize("NFC", p), normalize("NFC", relative))]
-            return self._one(same or named, relative, how if how != AS_WRITTEN else ACCENTS if same else CASE)
-        if is_image_name(relative):
-            return None
-        stems = [p for p in self._stems.get(posixpath.basename(wanted), ()) if ends(key(p).rsplit(".", 1)[0], wanted)]
-        stems = [p for p in stems if ends(p.rsplit(".", 1)[0], relative)] or stems
-        return self._one(stems, relative, ENDING if how == AS_WRITTEN else how) if stems else None
-
-    def _one(self, paths: Sequence[str], relative: str, how: str) -> Found:
-        """The folders of files that are all the same relative path. InputError where they differ in case or endings."""
-        depth = relative.count("/") + 1
-        split = [("/".join(p.split("/")[:-depth]), "/".join(p.split("/")[-depth:])) for p in paths]
-        if len({rest for _, rest in split}) == 1:
-            return Found(tuple(base for base, _ in split), split[0][1], how)
-        what = (
-            "has no ending, and there are files with several" if how == ENDING else "has several files that come near"
-        )
-        bases = sorted({base for base, _ in split})
-        folders = " or ".join(f"--images {self._shown(base)}" for base in bases if base) if len(bases) > 1 else ""
-        raise InputError(
-            f"'{relative}' {what}: {listed(sorted(paths))}; write one of these names into the table"
-            + (f", or name one folder: {folders}" if folders else "")
-        )
-
-    @cached_property
-    def tree(self) -> dict[str, list[str]]:
-        """Lower-case file name -> paths from the root."""
-        tree: dict[str, list[str]] = {}
-        for path in walk(self.root):
-            tree.setdefault(key(path.rsplit("/", 1)[-1]), []).append(path)
-        return tree
-
-    @cached_property
-    def _stems(self) -> dict[str, list[str]]:
-        """Lower-case name without its ending -> paths, of images alone."""
-        stems: dict[str, list[str]] = {}
-        for name, paths in self.tree.items():
-            if is_image_name(name):
-                stems.setdefault(name.rsplit(".", 1)[0], []).extend(paths)
-        return stems
-
     def locate(self, names: Sequence[str], role: str = "", table: str = "the table") -> Located:
         """Every name's file. InputError where a name leads out of the folder, or several folders have the names and none is
         the one that the table means (docs/data.md has the rule)."""
@@ -193,35 +135,60 @@ class Images:
         found, outside = self._found_of(names)
         if outside:
             raise InputError(self._outside(outside, table))
-        chosen = choose([item.bases if item else () for item in found], role, table, self._shown)
-        main = Counter(base for base in chosen if base is not None).most_common(1)
+        matches = self._chosen_of(names, found, role, table)
+        main = Counter(match.base for match in matches if match).most_common(1)
         likely = main[0][0] if main else self._likely()
-        endings = Counter(
-            posixpath.splitext(item.name)[1] for item in found if item and item.how == ENDING
-        ).most_common(1)
+        ending = _ending_of(matches)
         near = None
         ids, paths, missing, there = [], [], {}, set()
-        for name, item, base in zip(names, found, chosen):
-            relative = item.name if item else self._relative(name)
-            if not item and endings and not is_image_name(relative):
-                relative += endings[0][0]  # as those that are there
-            path = os.path.join(self.root, likely if base is None else base, relative)
+        for name, match in zip(names, matches):
+            relative = match.name if match else self._lost(name, ending)
+            base = match.base if match else "" if is_elsewhere(name) else likely
+            path = os.path.join(self.root, base, relative)
             ids.append(relative)
             paths.append(path)
-            if item is not None and os.path.exists(path):
+            if match and os.path.exists(path):
                 there.add(os.path.dirname(path))
-            elif item is not None:
+            elif match:
                 missing[path] = why_closed(path)
             elif len(missing) < MOST_LISTED:
-                near = near or NearMisses(self.tree, SUFFIXES)
+                near = near or NearMisses(self._tree.files, SUFFIXES)
                 missing[path] = near.reason(relative)
             else:
                 missing[path] = NOT_THERE
         folders = tuple(sorted(self._shown(folder) for folder in there))
-        notes = tuple(self._notes(found, chosen))
+        notes = tuple(self._notes(names, found, matches))
         return Located(
             np.array(ids, str), np.array(paths, str), folders, missing, notes, self.where() if missing else ""
         )
+
+    def _chosen_of(
+        self, names: Sequence[str], found: Sequence[tuple[Match, ...]], role: str, table: str
+    ) -> list[Match | None]:
+        """Every name's file in the folder that is meant. InputError where several in that folder are as near."""
+        bases = [tuple(dict.fromkeys(match.base for match in files)) for files in found]
+        chosen = choose(bases, role, table, self._shown, self._flag_of)
+        matches: list[Match | None] = []
+        for name, files, base in zip(names, found, chosen):
+            near = [match for match in files if match.base == base]
+            if len(near) > 1:
+                what = (
+                    "has no ending, and there are files with several"
+                    if near[0].how == ENDING
+                    else "has several files that come near"
+                )
+                paths = listed(sorted(match.path for match in near))
+                raise InputError(f"'{name}' {what}: {paths}; write one of these names into the table")
+            matches.append(near[0] if near else None)
+        return matches
+
+    def _lost(self, name: str, ending: str) -> str:
+        """The path that is named for an image that is not there. ending: that of the others, where the table leaves it out."""
+        try:
+            relative = self._relative(name)
+        except ValueError:
+            relative = "/".join(parts_of(name))
+        return relative if is_image_name(relative) else relative + ending
 
     def _is_meant(self, names: Sequence[str], role: str) -> bool:
         """Whether the folder that the user names is that of this table, and not of another one of the data set: it has some of
@@ -239,59 +206,84 @@ class Images:
             there.update(f for f in folders if role in roles_of(f) and not is_below(f"{self.data}/{f}", str(self.root)))
         return there.total() < here
 
-    def _found_of(self, names: Sequence[str]) -> tuple[list[Found | None], list[str]]:
-        """What the names are on the disk, and those that lead out of the folder."""
-        found: list[Found | None] = []
+    def _found_of(self, names: Sequence[str]) -> tuple[list[tuple[Match, ...]], list[str]]:
+        """What the names may be on the disk, and those that lead out of the folder."""
+        found: list[tuple[Match, ...]] = []
         outside = []
         for name in names:
             try:
                 found.append(self.find(name))
             except ValueError:
-                found.append(None)
+                found.append(())
                 outside.append(name)
-        by_end = self._by_ends([name for name, item in zip(names, found) if item is None], found)
+        by_end = self._by_ends(names, found)
         if by_end:
-            return [item or by_end[name] for name, item in zip(names, found)], []
-        return found, outside
+            found = [files or ((by_end[name],) if name in by_end else ()) for name, files in zip(names, found)]
+            outside = []
+        return self._with_others(names, found), outside
 
-    def _by_ends(self, names: list[str], found: list[Found | None]) -> dict[str, Found]:
-        """The files of paths of another place: those that end as these paths do, where each is there once, no two are the
-        same, and none lies in the folder of another part of the data; else nothing."""
-        taken = {path for item in found if item for path in (posixpath.join(base, item.name) for base in item.bases)}
-        by_end: dict[str, Found] = {}
-        for name in dict.fromkeys(names):
-            parts = [part for part in posixpath.normpath(name.replace("\\", "/")).split("/") if part not in ("", "..")]
-            elsewhere = os.path.isabs(name) or name.startswith("..") or bool(ntpath.splitdrive(name)[0])
-            same_name = self.tree.get(key(parts[-1]), []) if parts and "://" not in name else []
-            for n in range(len(parts), 0 if elsewhere else 1, -1):
-                end = "/".join(parts[-n:])
-                there = [path for path in same_name if ends(path, end)]
-                if there:
-                    break
-            else:
-                return {}
-            asked, has = roles_of("/".join(parts[:-1])), roles_of(posixpath.dirname(there[0]))
+    def _with_others(self, names: Sequence[str], found: list[tuple[Match, ...]]) -> list[tuple[Match, ...]]:
+        """Files that lie in the root itself are those that are meant where all are there. Where only some are, and the user
+        does not name the root, another folder may be meant: its files are added."""
+        in_root = [bool(files) and files[0].base == "" and files[0].how == AS_WRITTEN for files in found]
+        if self._flag or all(in_root):
+            return found
+        return [
+            (self._tree.matches(name) or files) if direct and "/" not in name else files
+            for name, files, direct in zip(names, found, in_root)
+        ]
+
+    def _by_ends(self, names: Sequence[str], found: Sequence[tuple[Match, ...]]) -> dict[str, Match]:
+        """The files of paths of another place: those that end as these paths do. Nothing where this finds few of them, or may
+        find wrong ones: several for a name, one for several names, one in the folder of another part of the data."""
+        lost = [name for name in dict.fromkeys(n for n, files in zip(names, found) if not files)]
+        if any(not name or "://" in name or "\0" in name for name in lost):
+            return {}
+        taken = {match.path for files in found for match in files}
+        folders = {part.lower() for name in names for part in parts_of(name)[:-1]} if lost else set()
+        # Where the folders differ from row to row, the last part alone does not say which file is meant.
+        one_place = len({posixpath.dirname(name.replace("\\", "/")) for name in lost if is_elsewhere(name)}) == 1
+        by_end: dict[str, Match] = {}
+        tried = 0
+        for name in lost:
+            parts = parts_of(name)
+            tried += is_elsewhere(name) or len(parts) > 1
+            there, end = self._tree.longest_end(parts, 1 if one_place and is_elsewhere(name) else 2)
+            if not there:
+                continue
+            path = there[0].split("/")
+            asked, has = roles_of("/".join(parts[:-1])), roles_of("/".join(path[:-1]))
             if len(there) > 1 or there[0] in taken or (asked and has and not asked & has):
                 return {}
+            above = "/".join(path[-end - 1 : -end]).lower()
+            if above in folders and above not in map(str.lower, parts):
+                continue  # it lies in a folder of which the table has other images
             taken.add(there[0])
-            by_end[name] = self._one(there, end, ELSEWHERE)
-        return by_end
+            by_end[name] = Match("/".join(path[:-end]), "/".join(path[-end:]), ELSEWHERE)
+        return by_end if len(by_end) * 2 > tried else {}
 
     def _shown(self, base: str) -> str:
         """A folder as the user sees it: from the data folder, `.` being that itself."""
         shown = os.path.relpath(self.root / base, self.data)
         return str(self.root / base) if shown.startswith("..") else shown
 
+    def _flag_of(self, base: str) -> str:
+        shown = self._shown(base)
+        return f"--images '{self.root}'" if shown == "." else f"--images {shown}"
+
     def _likely(self) -> str:
         return next((name for name in ("data", "images") if (self.root / name).is_dir()), "")
 
-    def _notes(self, found: list[Found | None], chosen: list[str | None]) -> Iterator[str]:
+    def _notes(
+        self, names: Sequence[str], found: Sequence[tuple[Match, ...]], matches: Sequence[Match | None]
+    ) -> Iterator[str]:
         for how, words in READ_AS.items():
-            rows = [i for i, item in enumerate(found) if item and item.how == how]
+            rows = [(name, match) for name, match in zip(names, matches) if match and match.how == how]
             if rows:
-                yield f"{len(rows):,} image names {words}, e.g. {found[rows[0]].name}."  # type: ignore[union-attr]
-        others = Counter(b for item, base in zip(found, chosen) if item for b in item.bases if b != base)
-        for base, n in sorted(others.items()):
+                name, match = rows[0]
+                yield f"{len(rows):,} image names {words}, e.g. {name} -> {self._shown(match.path)}."
+        bases = ({match.base for match in files} - {own.base} for files, own in zip(found, matches) if own)
+        for base, n in sorted(Counter(base for others in bases for base in others).items()):
             yield f"The folder {self._shown(base)} also has files of {n:,} of these names; they are not used."
 
     def _outside(self, names: list[str], table: str) -> str:
@@ -300,11 +292,12 @@ class Images:
         if any("://" in name for name in names):
             return text + "they are web addresses: download the images, or take another column: --image-column NAME"
         tail = posixpath.basename(names[0].replace("\\", "/"))
-        there = self.tree.get(key(tail))
+        there = self._tree.files.get(key(tail))
         if there:
+            one_folder = len({posixpath.dirname(name.replace("\\", "/")) for name in names}) == 1
             return text + (
-                f"a file {tail} lies in {self._shown(posixpath.dirname(there[0]))}: write the paths from the data folder on, "
-                "or the file names alone"
+                f"a file {tail} lies in {self._shown(posixpath.dirname(there[0]))}: write the paths from the data folder on"
+                + (", or the file names alone" if one_folder else "")
             )
         beside = self.data / names[0]
         if not os.path.isabs(names[0]) and os.path.isfile(beside):
@@ -319,9 +312,15 @@ class Images:
 
     def where(self) -> str:
         """Where images were looked for, in words."""
-        folders = {posixpath.dirname(p) for found in self.tree.values() for p in found} - {""}
+        folders = {posixpath.dirname(p) for found in self._tree.files.values() for p in found} - {""}
         shown = ", ".join(sorted(folders)[:5]) + (", ..." if len(folders) > 5 else "")
         return f"{self.root}" + (f" and the folders below it ({shown})" if folders else "")
+
+
+def _ending_of(matches: Sequence[Match | None]) -> str:
+    """The most common ending of the files whose names have none in the table."""
+    endings = Counter(posixpath.splitext(match.name)[1] for match in matches if match and match.how == ENDING)
+    return endings.most_common(1)[0][0] if endings else ""
 
 
 def _chosen(data: Path, folder: str) -> Path:
@@ -333,6 +332,11 @@ def _chosen(data: Path, folder: str) -> Path:
         )
     if found:
         return next(iter(found))
+    if any(path.is_file() for path in (data / folder, Path(folder))):
+        raise InputError(
+            f"--images {folder}: this is a file, and a folder is wanted: name the folder that holds the images; the table is "
+            "given with --data"
+        )
     there = sorted(p.name for p in data.iterdir() if p.is_dir()) if data.is_dir() else []
     raise InputError(
         f"--images {folder}: no such folder, neither here nor in {data}; there are: {listed(there) or 'none'}"

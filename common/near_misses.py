@@ -56,7 +56,7 @@ class NearMisses:
             odd = posixpath.splitext(near[0])[1]
             return f"there is {near[0]}, and '{odd}' is no ending of an image: convert such files to .png or .jpg"
         if _is_number(stem) and (near := self._numbers.get(int(stem))):
-            return f"there is {near[0]}: did a program take the leading zeros?"
+            return f"there is {near[0]}: the table's name lacks the leading zeros of the file's, which spreadsheet programs drop"
         if near := self._beginning.get(stem):
             return f"{len(near)} files begin with its name, such as {min(near)}"
         if near := self._end.get(stem):

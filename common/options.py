@@ -61,6 +61,9 @@ def data_flags(parser: Parser) -> None:
     )  # fmt: skip
     data.add_argument("--seed", type=seed, help="of the split, the order and the head (default: 0)")
     data.add_argument("--percentiles", nargs="+", type=percentile, metavar="P", help="default: 80 85 90 95")
+    data.add_argument(
+        "--on-bad-image", choices=("fail", "skip"), help="refuse to start, or train without them (default: fail)"
+    )
     reading_flags(parser)
 
 
@@ -158,9 +161,6 @@ def trials_parser(verbs: Mapping[str, str]) -> Parser:
         "--pixels", choices=("store", "decode"),
         help="decoded once into a store, or in every epoch by the frameworks' loader workers (default: store)",
     )  # fmt: skip
-    feed.add_argument(
-        "--on-bad-image", choices=("fail", "skip"), help="refuse to start, or train without them (default: fail)"
-    )
     feed.add_argument(
         "--predict-at", type=percentile, metavar="P", help="percentile of predictions.csv, where there is a test table "
         "(default: 90)",

@@ -62,12 +62,21 @@ def described(dataset: Dataset, percentiles: tuple[float, ...] = ()) -> list[Lin
             ("note", f"Labels that no image has, so that nothing can be learned about them: {_classes(names)}.")
         )
     if dataset.missing:
-        n, reason = len(dataset) + len(dataset.test_ids), next(iter(dataset.missing.values()))
-        lines.append(("images that are not there", f"{len(dataset.missing):,} of {n:,}, the first: {reason}"))
+        n, (path, reason) = len(dataset) + len(dataset.test_ids), next(iter(dataset.missing.items()))
+        first = f"{_id_of(path, dataset)} ({reason})"
+        lines.append(("images that are not there", f"{len(dataset.missing):,} of {n:,}, the first: {first}"))
     if len(dataset.in_validation):
         n = int(dataset.in_validation.sum())
         lines.append(("author's split", f"{len(dataset) - n:,} images to train, {n:,} to validate"))
     return lines
+
+
+def _id_of(path: str, dataset: Dataset) -> str:
+    for ids, paths in ((dataset.ids, dataset.paths), (dataset.test_ids, dataset.test_paths)):
+        rows = (paths == path).nonzero()[0]
+        if len(rows):
+            return str(ids[rows[0]])
+    return path
 
 
 def read_as(reading: Reading, class_names: tuple[str, ...], percentiles: tuple[float, ...]) -> list[Line]:

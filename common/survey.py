@@ -81,8 +81,9 @@ def _sample_images(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, ...],
     return tuple(words), np.array(images)
 
 
-def check_images(settings: Settings, dataset: Dataset, say: Say, progress: Progress) -> None:
-    """InputError that lists every image which a run on the same input would refuse; all are decoded once, to see it."""
+def check_images(settings: Settings, dataset: Dataset, say: Say, progress: Progress) -> list[str]:
+    """What a run on the same input would leave out, in words. InputError that lists every image which it would refuse; all are
+    decoded once, to see it."""
     check_missing(settings, dataset)
     pixels = prepare.decode_all(settings.model_copy(update={"pixels": "decode"}), dataset, say, progress)
-    without_bad(settings, dataset, pixels.bad)
+    return without_bad(settings, dataset, pixels.bad)[2]

@@ -63,6 +63,16 @@ def test_skipped_images_are_in_no_split_and_the_page_says_so(run, photos, tmp_pa
     assert "3 of the 40 images" in (tmp_path / "results" / "run" / "results.md").read_text()
 
 
+def test_data_is_looked_at_without_bad_images_where_the_user_skips_them(photos, tmp_path, bench):
+    spoil(photos)
+    words = ("data", "--data", photos, "--results-dir", tmp_path / "results")
+    refused = bench(*words)
+    assert refused.returncode == 2 and "--on-bad-image skip" in refused.stderr
+    done = bench(*words, "--on-bad-image", "skip")
+    assert done.returncode == 0, done.stderr
+    assert "skip, 3 of the 40 images" in done.stdout and "can be decoded" not in done.stdout
+
+
 def test_a_run_may_start_from_one_that_skipped_images(run, photos, tmp_path, bench):
     """The split is that of the images that are left, in both runs."""
     spoil(photos)

@@ -12,7 +12,7 @@ from common import loading
 # Layers: a module imports those below its own and none of its own or above. Data, so that a change is a line here.
 LAYERS = [
     {"common.cgroups", "common.clock", "common.encoding"},
-    {"common.colours", "common.not_images"},
+    {"common.colours", "common.not_images", "common.places"},
     {"common.errors", "common.types", "common.decode", "common.signals", "common.words"},
     {"common.dataset"},
     {
@@ -24,7 +24,6 @@ LAYERS = [
         "common.openmp",
         "common.folders",
         "common.near_misses",
-        "common.places",
         "common.bad_images",
     },
     {"common.receipts", "common.features", "common.naming", "common.tensor_files", "common.options", "common.rescue"},

@@ -55,6 +55,7 @@ FOLDERS = [
          Read(CAT_DOG, None, "train2017/000000.jpg", images=14, flags=(("images", "val2014"), ("split", "given")))),
     Case("flag_of_no_table", both(onehot(), images_at("other/x{}.jpg")),
          Refused(("--images other: no image of 'set'", "found in images"), flags=(("images", "other"),))),
+    Case("flag_of_a_file", onehot(), Refused(("--images train.csv: this is a file, and a folder is wanted",), flags=(("images", "train.csv"),))),
     Case("flag_and_prefix", onehot(lambda i: f"train/{i}.jpg", "train/{}.jpg"), named("train", "train/0.jpg")),
     Case("masks_more", both(onehot(n=10), images_at("masks/{}.jpg"), lambda d: (d / "images/9.jpg").unlink()),
          Refused(("9 in images and in masks", "--images images or --images masks"))),
@@ -68,6 +69,29 @@ FOLDERS = [
     Case("only_valid_named", onehot(images="valid/{}.jpg"), named("valid", "valid/0.jpg")),
     Case("case_twins", both(onehot(lambda i: f"IMG{i}.jpg", "images/img{}.jpg"), images_at("images/Img{}.jpg")),
          Refused(("several files that come near: images/Img0.jpg, images/img0.jpg",))),
+    Case("role_before_case", both(onehot(images="train/{}.JPG"), images_at("depth/{}.jpg")),
+         Read(CAT_DOG, (5, 5), "train/0.JPG", ("0.jpg -> train/0.JPG", "The folder depth also has files of 10 of these names"))),
+    Case("masks_in_the_tables_case", both(onehot(images="photos/{}.JPG"), images_at("masks/{}.jpg")),
+         Refused(("10 in masks and in photos", "--images masks or --images photos"))),
+    Case("masks_in_the_tables_form", both(onehot(lambda i: f"é{i}.jpg", unicodedata.normalize("NFD", "photos/é{}.jpg")), images_at("masks/é{}.jpg")),
+         Refused(("10 in masks and in photos", "--images photos"))),
+    Case("photos_named", both(onehot(images="photos/{}.JPG"), images_at("masks/{}.jpg")), named("photos", "photos/0.JPG")),
+    Case("exact_within_a_folder", both(onehot(images="images/{}.JPG"), images_at("images/{}.jpg")), MATRIX),
+    Case("role_before_ending", both(onehot(str, "train/{}.jpg", header="id"), images_at("test/{}.png")),
+         Read(CAT_DOG, (5, 5), "train/0.jpg", ("have no ending", "The folder test also has files of 10"))),
+    Case("masks_of_another_ending", both(onehot(lambda i: f"id{i}", "photos/{}.jpg"), images_at("photos/id{}.jpg"), images_at("masks/id{}.png")),
+         Refused(("10 in masks and in photos", "--images masks or --images photos"))),
+    Case("some_beside_the_table", both(onehot(images="train/{}.jpg"), images_at("{}.jpg", 4, GREEN)),
+         Read(CAT_DOG, (5, 5), "train/0.jpg", ("images in: train", "The folder . also has files of 4 of these names"))),
+    Case("most_beside_the_table", both(onehot(), images_at("{}.jpg", 6, GREEN)),
+         Refused(("6 in . and in images", "/set' or --images images"))),
+    Case("the_rest_elsewhere", both(images_at("{}.jpg", 4), onehot(), lambda d: [(d / f"images/{i}.jpg").unlink() for i in range(4)]),
+         Read(CAT_DOG, (5, 5), "0.jpg", ("images in: ., images",))),
+    Case("tests_in_two_folders", both(onehot(images="test/{}.jpg"), images_at("val/{}.jpg"), lambda d: [(d / f"{'test' if i % 2 else 'val'}/{i}.jpg").unlink() for i in range(10)]),
+         Refused(("5 in test, 5 in val", "one folder must hold all images", "such as test/NAME"))),
+    Case("tests_with_their_paths", both(onehot(lambda i: f"{'val' if i % 2 else 'test'}/{i}.jpg", "test/{}.jpg"), images_at("val/{}.jpg")),
+         Read(CAT_DOG, (5, 5), "test/0.jpg")),
+    Case("tests_in_a_folder_of_tests", onehot(lambda i: f"{i}.jpg", "test/{}.jpg"), Refused(("10 in test; if they are the right ones, name it: --images test",))),
 ]  # fmt: skip
 
 COLUMNS = [
@@ -97,6 +121,15 @@ NAMES = [
     Case("inner_folders", onehot(lambda i: f"images/v1/patch0/{i}.jpg", "train/patch0/{}.jpg"), Read(CAT_DOG, (5, 5), "train/patch0/0.jpg")),
     Case("path_of_another_part", onehot(lambda i: f"/x/test/{i}.jpg", "train/{}.jpg"), Refused(("lie outside",))),
     Case("one_of_two_places", onehot(lambda i: f"/{'ab'[i // 5]}/{i % 5}.jpg"), Refused(("lie outside",))),
+    Case("two_places_exchanged", both(onehot(lambda i: f"/x/{'ab'[i % 2]}/{i}.jpg", "a/{}.jpg"), images_at("b/{}.jpg"),
+                                      lambda d: [(d / f"{'ab'[i % 2]}/{i}.jpg").unlink() for i in range(10)]), Refused(("lie outside", "a file 0.jpg lies in b"))),
+    Case("two_places", both(onehot(lambda i: f"/x/{'ab'[i // 5]}/{i % 5}.jpg", "a/{}.jpg", n=10), images_at("b/{}.jpg", 5)), Read(CAT_DOG, (5, 5), "a/0.jpg")),
+    Case("folder_of_other_rows", both(onehot(lambda i: f"/x/cats/{i}.jpg" if i else "dogs/x.jpg", "dogs/{}.jpg"), images_at("dogs/x.jpg", 1)),
+         Refused(("9 of the images of train.csv lie outside",))),
+    Case("asked_and_found", onehot(lambda i: f"/k/cats/{i}.jpg", "dogs/{}.jpg"), Read(CAT_DOG, (5, 5), "dogs/0.jpg", ("e.g. /k/cats/0.jpg -> dogs/0.jpg.",))),
+    Case("one_not_there", onehot(lambda i: f"/k/images/{i if i else 'x'}.jpg"),
+         Read(CAT_DOG, (5, 5), says=("9 image names are paths of another place", "images that are not there: 1 of 10, the first: k/images/x.jpg (no such file"))),
+    Case("in_another_case_twice", both(onehot(lambda i: f"/k/{i}.jpg", "train/{}.JPG"), images_at("depth/{}.jpg")), Refused(("lie outside",))),
     Case("web_spaces", onehot(lambda i: f"my%20img%20{i}.jpg", "images/my img {}.jpg"), Read(CAT_DOG, (5, 5), "images/my img 0.jpg", ("%20",))),
     Case("accents", onehot(lambda i: f"é{i}.jpg", unicodedata.normalize("NFD", "images/é{}.jpg")), Read(CAT_DOG, (5, 5), says=("accents",))),
     Case("jfif", onehot(lambda i: f"id{i}", "images/id{}.jfif"), Read(CAT_DOG, (5, 5), "images/id0.jfif")),
@@ -129,3 +162,18 @@ def test_a_folder_of_two_places_is_refused(tmp_path, monkeypatch):
         read(case, tmp_path / "set")
     whole = Case("", lambda d: None, named(str(tmp_path / "set/images")))
     assert read(whole, tmp_path / "set")[0].paths[0] == str(tmp_path / "set/images/0.jpg")
+
+
+@pytest.mark.parametrize("above", ["photos", "plain"])
+def test_a_folder_that_no_table_uses_is_refused_wherever_the_data_lies(tmp_path, above):
+    both(onehot(), images_at("photos/x{}.jpg"))(tmp_path / above / "set")
+    with pytest.raises(InputError, match=r"--images photos: no image of 'set' is there"):
+        read(Case("", lambda d: None, named("photos")), tmp_path / above / "set")
+
+
+def test_a_folder_may_be_named_from_here_or_by_a_link(tmp_path, monkeypatch):
+    onehot()(tmp_path / "set")
+    (tmp_path / "link").symlink_to(tmp_path / "set/images")
+    monkeypatch.chdir(tmp_path)
+    for folder in ("link", "set/images", "images", str(tmp_path / "link")):
+        assert len(read(Case("", lambda d: None, named(folder)), tmp_path / "set")[0]) == 10

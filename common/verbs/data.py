@@ -11,7 +11,7 @@ def main(arguments: list[str]) -> int:
     parser = Parser(
         prog="run_bench.py data",
         description="Look at a data set without training: how it is read, counts, label sets, distribution, samples, and what "
-        "a model's F1 will lie between. Every image is decoded once; bad ones end it with exit code 2, as they would a run.",
+        "a model's F1 will lie between. Every image is decoded once; bad ones end it with exit code 2, as they would a run, unless --on-bad-image skip leaves them out.",
     )
     data_flags(parser)
     parser.add_argument(
@@ -34,9 +34,10 @@ def main(arguments: list[str]) -> int:
     for table in tables[1:]:
         show(console, table)
     with filling(console) as (say, progress):
-        check_images(settings, dataset, say, progress)
+        notes = check_images(settings, dataset, say, progress)
     n = len(dataset) + len(dataset.test_ids)
-    console.print(f"all {n:,} images can be decoded", highlight=False)
+    for line in notes or [f"all {n:,} images can be decoded"]:
+        console.print(line, highlight=False, soft_wrap=True)
     console.print(f"page: {page}", highlight=False, soft_wrap=True)
     console.print(f"to train on it: {command(*arguments)}", highlight=False, soft_wrap=True)
     return 0
