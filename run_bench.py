@@ -7,9 +7,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -P` and PYTHONSAFEPATH leave it out
 
-from common import encoding, loading
-from common.errors import InputError, unknown
-from common.signals import listen, uninterrupted
+from common.core import encoding, registry
+from common.core.errors import InputError, unknown
+from common.core.signals import listen, uninterrupted
 
 
 def trials(arguments: list[str]) -> int:
@@ -29,9 +29,9 @@ def trials(arguments: list[str]) -> int:
 
 def asked(arguments: list[str]) -> dict[str, Any]:
     """The flags that were given, by name."""
-    from common.options import trials_parser
+    from common.cli.options import trials_parser
 
-    parser = trials_parser({name: verb.ABOUT for name, verb in loading.verbs().items()})
+    parser = trials_parser({name: verb.ABOUT for name, verb in registry.verbs().items()})
     given = parser.given(arguments)
     flags = {action.dest: action.option_strings[-1] for action in parser._actions}
     others = ", ".join(flags[name] for name in given if name not in ("resume", "address"))  # another cluster may go on
@@ -42,32 +42,33 @@ def asked(arguments: list[str]) -> dict[str, Any]:
 
 def prepared(console: Any, given: dict[str, Any], arguments: list[str]) -> tuple:
     """The run's folder, its record and its trials: planned now, or those of a run that was stopped."""
-    from common import prepare, resume, select
-    from common.progress import filling
+    from common.report.progress import filling
+    from common.run import prepare, resume
+    from common.run.jobs import make_settings
 
     try:
         with filling(console) as (say, progress):
             if "resume" in given:
                 folder = Path(given["resume"])
                 return folder, *resume.reopen(folder, say, progress)
-            return prepare.make_run(select.settings(given, arguments), say, progress)
+            return prepare.make_run(make_settings(given, arguments), say, progress)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped before the first trial") from None
 
 
 def carried_out(console: Any, folder: Path, run: Any, specs: list, given: dict[str, Any]) -> bool:
     """Run the trials; True where Ctrl-C stopped them. A full disk, most likely, is an InputError: what is done is kept."""
-    from common import gate
-    from common.progress import Display, announce
-    from common.rescue import go_on_with
-    from common.words import command
+    from common.core.formatting import command
+    from common.report.progress import Display, announce
+    from common.run import gate
+    from common.run.rescue import go_on_with
 
     announce(console, run, specs)
     try:
         with go_on_with(command("--resume", folder), folder):
             gate.before(folder, specs, Display(console).say)
             asked = run.settings | given
-            loading.launcher(asked["launcher"]).run_trials(folder, specs, console, "resume" in given, asked["address"])
+            registry.launcher(asked["launcher"]).run_trials(folder, specs, console, "resume" in given, asked["address"])
     except KeyboardInterrupt:
         return True
     return False
@@ -76,8 +77,8 @@ def carried_out(console: Any, folder: Path, run: Any, specs: list, given: dict[s
 def reported(console: Any, folder: Path, track: str = "") -> Any:
     """The run's Results, read from its files, written as a report, shown, and sent where that was asked. track: the tracker's
     name, or ""."""
-    from common.rescue import go_on_with
-    from common.words import command
+    from common.core.formatting import command
+    from common.run.rescue import go_on_with
 
     again = command("report", folder, *(("--track", track) if track else ()))
     with go_on_with(again, folder):
@@ -91,7 +92,7 @@ def reported(console: Any, folder: Path, track: str = "") -> Any:
         try:
             with go_on_with(again, folder):
                 console.print(
-                    f"sent to {loading.tracker(track).send(results, folder)}", highlight=False, soft_wrap=True
+                    f"sent to {registry.tracker(track).send(results, folder)}", highlight=False, soft_wrap=True
                 )
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"the records were not sent; to send them, run: {again}") from None
@@ -113,16 +114,16 @@ def main(arguments: list[str]) -> int:
         nothing_empty(arguments)
         if not arguments or arguments[0].startswith("-"):
             return trials(arguments)
-        if arguments[0] not in loading.verbs():
-            raise unknown("verb", arguments[0], loading.verbs(), "without a verb, trials run: see --help")
-        verb, words = loading.verbs()[arguments[0]].main, arguments[1:]
+        if arguments[0] not in registry.verbs():
+            raise unknown("verb", arguments[0], registry.verbs(), "without a verb, trials run: see --help")
+        verb, words = registry.verbs()[arguments[0]].main, arguments[1:]
         if "--json" not in words or {"-h", "--help"} & {*words}:
             return verb(words)
-        from common.report.as_json import printed
+        from common.cli.json_output import printed
 
         return printed(verb, [word for word in words if word != "--json"])
     except (InputError, OSError, UnicodeError) as error:  # the last two: what cannot be read or written
-        from common.files import os_error_text
+        from common.core.files import os_error_text
 
         text = os_error_text(error) if isinstance(error, OSError) else error
         print(f"run_bench.py: error: {text}", file=sys.stderr)

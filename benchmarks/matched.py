@@ -1,6 +1,6 @@
 """Every architecture on both frameworks, doing the same work: the parity gate is passed before anything is compared."""
 
-from common.types import Job, ModelSpec
+from common.core.specs import Job, ModelSpec
 
 ABOUT = "ResNet-50 v1 and v1.5, VGG19, EfficientNet-Lite0, ResNeXt-50 on torch and tf, the same work, proven"
 DEFAULTS = {"recipe": "matched"}

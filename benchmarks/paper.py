@@ -1,6 +1,6 @@
 """The paper's experiment, its one-sided oversampling beside a row without, and the cells that it left out."""
 
-from common.types import Job, ModelSpec
+from common.core.specs import Job, ModelSpec
 
 ABOUT = (
     "torch ResNet-50 and ResNeXt-50 (layer4 and head), tf VGG19 (head) oversampled as in the paper, and without; and "

@@ -1,6 +1,6 @@
 """One small model with packaged weights on every real framework: minutes, no download."""
 
-from common.types import Job, ModelSpec
+from common.core.specs import Job, ModelSpec
 
 ABOUT = "EfficientNet-Lite0 with packaged weights and a trained head on torch and tf, 1 epoch of 500 demo images"
 DEFAULTS = {"epochs": 1, "limit": 500}

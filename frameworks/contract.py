@@ -6,7 +6,7 @@ A folder `frameworks/<folder>/` is a framework:
   endings that `Adapter.export` turns into canonical tensors), BARE (the model that `bare.py`, a loop without the
   harness, trains for `self overhead`; empty: there is none), NEEDS (the packages that its adapter imports), EXTRA (the
   extra of pyproject.toml that brings them; empty: none), and PARALLEL (how a trial uses several devices; "ranks": a
-  process for each, see common/ranks.py, that takes its part of every batch, and all come to the same weights and logits;
+  process for each, see common/process/ranks.py, that takes its part of every batch, and all come to the same weights and logits;
   "devices": one process that spreads every batch itself; empty: not at all).
 - `adapter.py` has a class `Adapter` that fulfils the protocol below. Only a child process imports it.
 """
@@ -18,9 +18,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from common.feed import Feed
-from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
-from common.watch import Watch
+from common.core.specs import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
+from common.data.feed import Feed
+from common.trial.stopwatch import Watch
 
 TORCHVISION = Preprocessing(
     channels="rgb", mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)
@@ -90,7 +90,7 @@ class Adapter(Protocol):
 
     def train_epoch(self, model: Any, feed: Feed, watch: Watch) -> float:
         """One pass over the feed in its order, in the framework's own idiom. Returns the mean loss over images. Tells the
-        watch what its steps took (common/receipts.py), computed from the very tensors that they trained on."""
+        watch what its steps took (common/data/receipts.py), computed from the very tensors that they trained on."""
 
     def receipt(self, model: Any, images: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """int64 [n, 3]: what `train_epoch` tells the watch of a step with this batch, by the same operations."""

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from common.feed import Feed, Stored
-from common.files import hash_weights
-from common.initial import initialise, smoothed_odds
-from common.loading import framework_card, load_adapter
-from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, WeightsSpec
-from common.watch import Events, Watch
+from common.core.events import Events
+from common.core.hashing import hash_weights
+from common.core.registry import framework_card, load_adapter
+from common.core.specs import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, WeightsSpec
+from common.data.feed import Feed, Stored
+from common.trial.initial_weights import initialise, smoothed_odds
+from common.trial.stopwatch import Watch
 from frameworks.contract import HALF
 
 request = json.loads(Path(sys.argv[1]).read_text())

@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.errors import InputError
-from common.feed import Feed, Stored
-from common.files import write_json
-from common.initial import initialise
-from common.loading import framework_card, load_adapter
-from common.receipts import fault, receipt
-from common.scores import bce_with_logits
-from common.trace import Held
-from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, WeightsSpec
-from common.watch import FROZEN, TRAINED, Events, Watch, read_events
+from common.core.errors import InputError
+from common.core.events import FROZEN, TRAINED, Events, read_events
+from common.core.files import write_json
+from common.core.registry import framework_card, load_adapter
+from common.core.specs import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, WeightsSpec
+from common.data.feed import Feed, Held, Stored
+from common.data.receipts import fault, receipt
+from common.trial.initial_weights import initialise
+from common.trial.loss import bce_with_logits
+from common.trial.stopwatch import Watch
 
 CLASSES, SIDE, IMAGES, BATCH = 5, 64, 10, 4  # two full batches and a short one
 RNG = np.random.default_rng(0)

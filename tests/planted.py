@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from common import parity
-from common.errors import InputError
-from common.trace import trace
-from common.types import BuildSpec, ProcessSpec, WeightsSpec
+from common.analysis import parity
+from common.core.errors import InputError
+from common.core.specs import BuildSpec, ProcessSpec, WeightsSpec
+from common.trial.trace import trace
 from frameworks.pytorch import adapter as pytorch
 from frameworks.pytorch import models
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from common.feed import Feed, Stored
-from common.loading import load_adapter
-from common.types import BuildSpec, ModelSpec, ProcessSpec
-from common.watch import Events, Watch
+from common.core.events import Events
+from common.core.registry import load_adapter
+from common.core.specs import BuildSpec, ModelSpec, ProcessSpec
+from common.data.feed import Feed, Stored
+from common.trial.stopwatch import Watch
 from frameworks.contract import HALF
 
 request = json.loads(Path(sys.argv[1]).read_text())

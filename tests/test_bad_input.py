@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.records import read_results
+from common.analysis.records import read_results
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from imblearn.over_sampling import RandomOverSampler
 
-from common.balance import audit, imbalance, label_set_keys, oversample, positive_weights, undersample
+from common.data.balance import audit, imbalance, label_set_keys, oversample, positive_weights, undersample
 
 # four sets: {0} x 12, {1} x 2, {0, 1} x 1, none x 1; mean size 4
 LABELS = np.array([[1, 0]] * 12 + [[0, 1]] * 2 + [[1, 1]] + [[0, 0]], np.uint8)
@@ -79,7 +79,7 @@ def test_each_large_set_shrinks_to_the_mean_set_size():
 
 def test_many_sets_are_resampled_block_by_block(monkeypatch):
     """Blocks of one set each, filled up with a set that must stay as it is."""
-    monkeypatch.setattr("common.balance.SETS_PER_CALL", 1)
+    monkeypatch.setattr("common.data.balance.SETS_PER_CALL", 1)
     labels = np.array([[1, 0, 0]] * 9 + [[0, 1, 0]] * 8 + [[0, 0, 1]] + [[1, 1, 1]] * 2, np.uint8)  # mean size 5
     rows = np.arange(20, dtype=np.int32)
     keys = label_set_keys(labels)

@@ -8,15 +8,16 @@ from types import SimpleNamespace
 import pytest
 from test_comparison import results, row
 
-from common import ceilings, runner
-from common.errors import InputError
-from common.files import read_json
-from common.groups import groups
-from common.loading import real
-from common.progress import Silent
-from common.records import _ceilings, read_results
+from common.analysis.grouping import groups
+from common.analysis.records import _ceilings, read_results
+from common.analysis.timing import parts
+from common.core.errors import InputError
+from common.core.files import read_json
+from common.core.registry import real
 from common.report.ceilings import bound, ceilings_table, flops, peaks
-from common.timing import parts
+from common.report.progress import Silent
+from common.run import runner
+from common.trial import ceilings
 
 PEAK = {"float32": {"product": 100.0, "convolution": 80.0}, "bfloat16": {}}
 

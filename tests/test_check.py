@@ -6,11 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
-from common import scores
-from common.check import FINE, NOT_COMPARABLE, NOTHING, WORSE, Line, Report, compare, summarise
-from common.errors import InputError
-from common.formats import demo
-from common.records import read_results
+from common.analysis import scores
+from common.analysis.check import FINE, NOT_COMPARABLE, NOTHING, WORSE, Line, Report, compare, summarise
+from common.analysis.records import read_results
+from common.core.errors import InputError
+from common.data.formats import demo
 from common.report.verdict import verdict_table
 
 TRIAL = "01-fake-logistic-head-seed0"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.check import FINE, NOT_COMPARABLE, compare, summarise
-from common.records import read_results
+from common.analysis.check import FINE, NOT_COMPARABLE, compare, summarise
+from common.analysis.records import read_results
 
 TABLE = "image,labels\n" + "".join(f"{i}.png,{('cat', 'dog', 'cat dog')[i % 3]}\n" for i in range(12))
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from conftest import PROJECT
 
-from common import loading
+from common.core import registry
 
 
 def test_help_is_grouped_has_examples_and_is_quick():
@@ -22,7 +22,7 @@ def test_help_is_grouped_has_examples_and_is_quick():
     assert min(seconds) < 0.5
 
 
-@pytest.mark.parametrize("verb", loading.verbs())
+@pytest.mark.parametrize("verb", registry.verbs())
 def test_every_verb_has_help(bench, verb):
     done = bench(verb, "--help")
     assert done.returncode == 0
@@ -125,7 +125,7 @@ def test_no_run_overwrites_another(bench, tmp_path):
 
 def test_the_names_of_gpus_are_the_drivers_words(tmp_path, monkeypatch):
     """A run that goes on elsewhere must know that the GPU is another one."""
-    from common.machine import machine
+    from common.core.machine import machine
 
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert "GPU" not in machine() or machine()["GPU"]
@@ -138,7 +138,7 @@ def test_the_names_of_gpus_are_the_drivers_words(tmp_path, monkeypatch):
 def test_a_report_that_cannot_be_written_says_how_to_make_it(tmp_path, monkeypatch, capsys):
     """The disk fills up after the last trial: nothing is lost, and the line that makes the tables is named."""
     import run_bench
-    from common import signals
+    from common.core import signals
     from common.report import write
 
     def full(folder):
@@ -187,7 +187,7 @@ AS_JSON = {
 
 
 def test_every_verb_is_listed_here():
-    assert AS_JSON.keys() == loading.verbs().keys()
+    assert AS_JSON.keys() == registry.verbs().keys()
 
 
 @pytest.mark.parametrize("verb", AS_JSON)

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.comparison import attribution, crossed, pair, pairs
-from common.groups import MARK, busy, groups, lane_tests
-from common.records import paired
+from common.analysis.comparison import attribution, crossed, pair, pairs
+from common.analysis.grouping import MARK, busy, groups, lane_tests
+from common.analysis.records import paired
+from common.core.results import EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord
+from common.core.specs import FeedSpec, ModelSpec, ProcessSpec, Recipe, TrialSpec, WeightsSpec
 from common.report.compared import attribution_table, pairs_table, tables
 from common.report.table import epochs_table
 from common.report.write import csv
-from common.results import EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord
-from common.types import FeedSpec, ModelSpec, ProcessSpec, Recipe, TrialSpec, WeightsSpec
 
 IMAGES, BATCH = 80, 8
 NET = "net"

@@ -12,17 +12,17 @@ import pytest
 from rich.console import Console
 from test_comparison import results, row
 
-from common import contention
-from common.contention import Seen, Watcher
-from common.groups import CONTENDED_MARK, contended, contention_notes, groups
-from common.launchers import local
-from common.neighbours import usable_cpus
-from common.notices import contention_text
-from common.prepare import make_run
-from common.records import read_results
+from common.analysis.grouping import CONTENDED_MARK, contended, contention_notes, groups
+from common.analysis.records import read_results
+from common.core.results import Contention, Seen
+from common.core.specs import Settings
+from common.process import contention
+from common.process.contention import Watcher
+from common.process.cpu_contention import usable_cpus
+from common.report.notices import contention_text
 from common.report.table import comparison_table, epochs_table
-from common.results import Contention
-from common.types import Settings
+from common.run.launchers import local
+from common.run.prepare import make_run
 
 THREADS, EPOCHS = 2, 3
 BURN = f"nice -n 19 {sys.executable} -c 'while True: pass' >&- 2>&- & echo $!"

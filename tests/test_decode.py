@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common import decode as module
-from common.decode import DRAWS, TRIES, ImageChanged, ImageError, content_of, crop_box, decode
-from common.feed import Decoded, Feed
+from common.data import decode as module
+from common.data.decode import DRAWS, TRIES, ImageChanged, ImageError, content_of, crop_box, decode
+from common.data.feed import Decoded, Feed
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from conftest import PROJECT
 from test_comparison import results, row
 from test_resume import in_epoch, wait_until
 
-from common.groups import groups
-from common.ranks import RANK, share
-from common.records import read_results
+from common.analysis.grouping import groups
+from common.analysis.records import read_results
+from common.process.ranks import RANK, share
 from common.report.scaling import scaled, scaling_table
 
 WORDS = ("--models", "efficientnet_lite0", "--weights", "random", "--keep-frozen", "--image-size", "64")

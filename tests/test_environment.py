@@ -11,11 +11,11 @@ import pytest
 from conftest import PROJECT
 from PIL import Image
 
-from common import encoding
-from common.failures import reason
-from common.files import read_json
-from common.records import read_results
-from common.runner import outcome
+from common.analysis.records import read_results
+from common.core import encoding
+from common.core.files import read_json
+from common.run.runner import outcome
+from common.trial.failures import reason
 
 WORDS = ("--frameworks", "fake", "--limit", "60", "--image-size", "32", "--epochs", "1")
 # Windows' editors and shells write the first two; each is read.
@@ -109,7 +109,7 @@ def test_a_latin1_locale_finds_names_in_utf8(bench, photos, tmp_path, latin1):
 
 def test_an_argument_from_a_latin1_terminal_becomes_utf8(latin1):
     """Its bytes stay as they are where they are UTF-8 already: the same locale, another terminal."""
-    code = "import sys; from common.encoding import utf8_bytes; print([utf8_bytes(w).hex() for w in sys.argv[1:]])"
+    code = "import sys; from common.core.encoding import utf8_bytes; print([utf8_bytes(w).hex() for w in sys.argv[1:]])"
     words = ["größe".encode("latin-1"), "größe".encode(), b"plain"]
     variables = os.environ | latin1 | {"PYTHONPATH": str(PROJECT)}
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, env=variables)

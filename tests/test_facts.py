@@ -10,8 +10,8 @@ from conftest import PROJECT
 
 CHANGED = """
 import json, sys
-from common.loading import load_adapter
-from common.types import BuildSpec, ModelSpec, ProcessSpec
+from common.core.registry import load_adapter
+from common.core.specs import BuildSpec, ModelSpec, ProcessSpec
 from frameworks.contract import HALF
 
 name = sys.argv[1]

@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from common import loading
-from common.errors import InputError
-from common.formats import comp5329, demo
-from common.plan import split
-from common.scores import at_percentile, prior_scores
+from common.analysis.scores import at_percentile, prior_scores
+from common.core import registry
+from common.core.errors import InputError
+from common.data.formats import comp5329, demo
+from common.data.plan import split
 
 ODD = (
     "ImageID,Labels,Caption\n"
@@ -88,17 +88,17 @@ def test_an_empty_table_is_refused(tmp_path):
 
 
 def test_formats_are_recognised_from_the_path(odd, tmp_path):
-    assert loading.format_of(odd) is comp5329
+    assert registry.format_of(odd) is comp5329
     (empty := tmp_path / "empty").mkdir()
-    assert loading.format_of(demo.Path("demo")) is demo
+    assert registry.format_of(demo.Path("demo")) is demo
     with pytest.raises(InputError, match=r"no data at .*nothing"):
-        loading.format_of(tmp_path / "nothing")
+        registry.format_of(tmp_path / "nothing")
     with pytest.raises(InputError, match=r"(?s)no format recognises .*\n  coco: .*The folder has no table"):
-        loading.format_of(empty)
+        registry.format_of(empty)
     (empty / "train.json").write_text("{}")
     (empty / "train.csv").write_text("image,dog\na.jpg,1\n")
     with pytest.raises(InputError, match=r"looks like .* and like csv; say which with --format"):
-        loading.format_of(empty)
+        registry.format_of(empty)
 
 
 def test_the_whole_real_table(real_labels):

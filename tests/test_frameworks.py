@@ -12,12 +12,12 @@ import pytest
 from conftest import PROJECT, shared
 from safetensors.numpy import load_file, save_file
 
-from common import weights
-from common.decode import decode
-from common.files import write_json
-from common.formats import comp5329, demo
-from common.records import read_results
-from common.types import Job, ModelSpec
+from common.analysis.records import read_results
+from common.core.files import write_json
+from common.core.specs import Job, ModelSpec
+from common.data.decode import decode
+from common.data.formats import comp5329, demo
+from common.run import weight_files
 from frameworks.contract import TORCHVISION
 
 SIDE, IMAGES = 64, 10  # two full batches of 4 and a short one
@@ -97,7 +97,7 @@ def probe(tmp_path_factory):
 @pytest.fixture(scope="module")
 def lite_file():
     job = Job(framework="torch", model=ModelSpec(name="efficientnet_lite0"), train="head")
-    return weights.resolve(job, ("auto",), print).path
+    return weight_files.resolve(job, ("auto",), print).path
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +292,7 @@ if sys.argv[2].endswith(".pth"):
     torch.save({"epoch": 3, "state_dict": state}, sys.argv[2])
 else:
     from frameworks.keras_common import models, weights
-    from common.types import ModelSpec
+    from common.core.specs import ModelSpec
     body = models.make_body(ModelSpec(name="resnet50", variant="v1"), 64)
     weights.load(body, "resnet50", {k: v for k, v in tensors.items() if not k.startswith("fc.")})
     body.save_weights(sys.argv[2])
@@ -303,7 +303,7 @@ else:
             [sys.executable, "-c", write, resnet_file, file], cwd=PROJECT, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr[-2000:]
-        spec = weights.resolve(Job(framework=framework, model=model, train="head"), (str(file),), print)
+        spec = weight_files.resolve(Job(framework=framework, model=model, train="head"), (str(file),), print)
         read = load_file(spec.path)
         assert spec.assumed and f"{file.name} does not name its" in spec.note
         for name in read:
@@ -314,7 +314,7 @@ else:
 def test_a_keras_files_variant_is_known(bench, tmp_path):
     """keras.applications has ResNet-50 as v1 alone: its file is refused where v1.5 would train."""
     code = (
-        "import sys; from frameworks.keras_common import models; from common.types import ModelSpec\n"
+        "import sys; from frameworks.keras_common import models; from common.core.specs import ModelSpec\n"
         "models.make_body(ModelSpec(name='resnet50', variant='v1'), 64).save_weights(sys.argv[1])"
     )
     file = tmp_path / "k.weights.h5"
@@ -390,7 +390,7 @@ def test_any_model_of_the_libraries_trains(probe, small_store, framework, model)
 @pytest.mark.slow
 def test_a_downloadable_models_preprocessing_is_read_off_the_library():
     code = (
-        "from frameworks.keras_common.models import library_preprocessing as p; from common.types import ModelSpec as M\n"
+        "from frameworks.keras_common.models import library_preprocessing as p; from common.core.specs import ModelSpec as M\n"
         "print([p(M(name=n)).model_dump_json() for n in ('vgg19', 'mobilenetv2', 'densenet121', 'efficientnetb0')])"
     )
     out = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout

@@ -11,14 +11,15 @@ import pytest
 from drawn import chunk, exif, png, saved, tiff, with_right_checksums
 from PIL import Image
 
-from common import baselines, checkpoint
-from common.check import summarise
-from common.decode import ImageError, decode
-from common.errors import InputError
-from common.files import write_json
-from common.formats import coco, comp5329, csv
-from common.records import read_results
+from common.analysis import baselines
+from common.analysis.check import summarise
+from common.analysis.records import read_results
+from common.core.errors import InputError
+from common.core.files import write_json
+from common.data.decode import ImageError, decode
+from common.data.formats import coco, comp5329, csv
 from common.report.write import text_of
+from common.trial import checkpoint
 
 TOKENS = (b"\0", b'"', b"\n", b"\r", b",", b"", b"{", b"]", b"-1", b"1e999", b"9" * 400, b"\xff\xfe", b"\xed\xa0\x80", b"\\ud800",
           b"null", b"NaN", b"[[[[", b"../", b" ", b";", b"true", b"\xe2\x80\xa8")  # fmt: skip

@@ -7,10 +7,11 @@ import pytest
 from cases import images_at
 from test_fuzz import many, mutants
 
-from common import loading
-from common.errors import InputError
-from common.reading import check, described
-from common.types import ReadOptions
+from common.core import registry
+from common.core.errors import InputError
+from common.core.specs import ReadOptions
+from common.data.reading import check
+from common.report.reading import described
 
 N = 12
 
@@ -73,7 +74,7 @@ def test_a_mutant_is_refused_or_read_as_stated(tmp_path, form, n):
         file.write_bytes(data)
         options = flags(rng) if k % 2 else ReadOptions(unknown="absent" if form == "unknown" else "fail")
         try:
-            found = loading.format_of(tmp_path).read(tmp_path, options)
+            found = registry.format_of(tmp_path).read(tmp_path, options)
             check(found)
         except InputError as error:
             assert str(error) and k, error  # the whole file is read

@@ -13,14 +13,15 @@ from conftest import PROJECT
 from test_comparison import gate as finding
 from test_comparison import row
 
-from common import gate, parity, weights
-from common.child import ask
-from common.decode import decode
-from common.files import read_json, write_arrays
-from common.formats import demo
-from common.results import GATES, Stage
-from common.trace import RATE
-from common.types import BuildSpec, Job, ModelSpec, WeightsSpec
+from common.analysis import parity
+from common.core.files import read_json, write_arrays
+from common.core.results import GATES, Stage
+from common.core.specs import BuildSpec, Job, ModelSpec, WeightsSpec
+from common.data.decode import decode
+from common.data.formats import demo
+from common.process.child import ask
+from common.run import gate, weight_files
+from common.trial.trace import RATE
 from frameworks.contract import TORCHVISION
 
 LITE0, RESNET = ModelSpec(name="efficientnet_lite0"), ModelSpec(name="resnet50", variant="v1.5")
@@ -149,7 +150,7 @@ def check(found, expected):
     ],
 )
 def test_planted_mistakes_are_caught_and_named(planted, mistakes):
-    weighted = weights.resolve(Job(framework="torch", model=LITE0, train="head"), ("auto",), print)
+    weighted = weight_files.resolve(Job(framework="torch", model=LITE0, train="head"), ("auto",), print)
     expected = {mistake: EXPECTED[mistake] for mistake in mistakes}
     check(planted(LITE0, "head", weighted, ["quietly float64", *expected]), expected)
 

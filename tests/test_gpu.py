@@ -2,11 +2,11 @@
 
 import pytest
 
-from common.device import choose
-from common.errors import InputError
-from common.groups import MARK
-from common.machine import machine
-from common.records import read_results
+from common.analysis.grouping import MARK
+from common.analysis.records import read_results
+from common.core.errors import InputError
+from common.core.machine import machine
+from common.run.device import choose
 
 
 @pytest.fixture(scope="module", params=["torch", "tf"])

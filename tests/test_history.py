@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from common.check import summarise
-from common.clock import in_order, start_text
-from common.history import Point, Series, history, steps
-from common.records import read_results
+from common.analysis.check import summarise
+from common.analysis.history import Point, Series, history, steps
+from common.analysis.records import read_results
+from common.core.clock import in_order, start_text
 from common.report.history import steps_table
 from common.report.table import NONE
 

@@ -30,8 +30,8 @@ from drawn import (
 )
 from PIL import Image, ImageCms
 
-from common import decode as module
-from common.decode import ImageError, decode
+from common.data import decode as module
+from common.data.decode import ImageError, decode
 
 SIDE = 16
 RAMP8, RAMP16, RAMPF = ramp(255, np.uint8), ramp(65535, np.uint16), ramp(1, np.float32)
@@ -427,7 +427,7 @@ def test_decoding_8_bits_loads_no_numpy(tmp_path):
     (tmp_path / "rgba").write_bytes(ON_WHITE["rgba, green hidden"][0])
     (tmp_path / "turned").write_bytes(saved(quarters(), "JPEG", exif=exif(6)))
     code = (
-        "import sys; from pathlib import Path; from common.decode import decode\n"
+        "import sys; from pathlib import Path; from common.data.decode import decode\n"
         f"for file in Path({str(tmp_path)!r}).iterdir(): decode(str(file), 16)\n"
         "print('numpy' in sys.modules, len(sys.argv))"
     )

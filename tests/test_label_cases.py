@@ -123,7 +123,7 @@ def test_many_columns_are_read_in_a_moment(tmp_path):
     header = "image," + ",".join(f"c{k}" for k in range(300))
     lines = [f"{i}.jpg," + ",".join(str(int((i + k) % 7 == 0)) for k in range(300)) for i in range(2000)]
     (tmp_path / "train.csv").write_text("\n".join([header, *lines]) + "\n")
-    from common.formats import csv
+    from common.data.formats import csv
 
     began = time.process_time()
     assert csv.read(tmp_path).labels.shape == (2000, 300)

@@ -11,19 +11,20 @@ import numpy as np
 import pytest
 from test_resume import begin, in_epoch, stop, wait_until
 
-from common import features, files
-from common.check import summarise
-from common.errors import InputError
-from common.files import cache_folder
-from common.groups import MARK, fault, groups
-from common.lane import Tuned, search
-from common.proof import proven
-from common.receipts import receipt
-from common.records import read_results
+from common.analysis.check import summarise
+from common.analysis.grouping import MARK, fault, groups
+from common.analysis.records import read_results
+from common.analysis.timing import ENDING, WRITING, parts, unaccounted, whole_s
+from common.core import locks
+from common.core.errors import InputError
+from common.core.events import read_events
+from common.core.files import cache_folder
+from common.data import feature_store
+from common.data.receipts import receipt
 from common.report.lanes import lanes, lanes_table
 from common.report.table import NONE
-from common.timing import ENDING, WRITING, parts, unaccounted, whole_s
-from common.watch import read_events
+from common.run.verify_receipts import proven
+from common.trial.tuning import Tuned, search
 from frameworks.contract import TORCHVISION
 
 SHAPE = (3, 5)
@@ -37,14 +38,14 @@ def computed(rows, calls=None):
 
 
 def filled(folder, compute=computed, dtype="float16", **how):
-    return features.fill(
+    return feature_store.fill(
         folder, ROWS, 900, lambda rows: [compute(rows).astype(dtype)], SHAPE, dtype, lambda done, total: None, **how
     )
 
 
 def test_a_store_gives_each_row_its_features_and_is_filled_once(tmp_path):
     assert filled(tmp_path) == len(ROWS)
-    store, rows = features.FeatureStore(tmp_path), np.array([899, 0, 8, 8])
+    store, rows = feature_store.FeatureStore(tmp_path), np.array([899, 0, 8, 8])
     assert np.array_equal(store.read(rows), computed(rows).astype(np.float16)) and store.read(rows).dtype == np.float16
     assert filled(tmp_path, compute=None) == 0
 
@@ -58,22 +59,22 @@ def test_a_store_goes_on_where_it_was_stopped(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         filled(tmp_path, stopped)
     calls = []
-    assert filled(tmp_path, lambda rows: computed(rows, calls)) == len(ROWS) - 2 * features.CHUNK
-    assert features.complete(tmp_path, ROWS) and len(calls) == 2
+    assert filled(tmp_path, lambda rows: computed(rows, calls)) == len(ROWS) - 2 * feature_store.CHUNK
+    assert feature_store.complete(tmp_path, ROWS) and len(calls) == 2
 
 
 def test_a_damaged_store_is_filled_again(tmp_path):
     filled(tmp_path)
-    with open(tmp_path / features.FILE, "r+b") as stream:
+    with open(tmp_path / feature_store.FILE, "r+b") as stream:
         stream.seek(300 * 2 * 15)
         stream.write(b"\xff")
-    assert not features.complete(tmp_path, ROWS)
+    assert not feature_store.complete(tmp_path, ROWS)
     filled(tmp_path)
-    assert np.array_equal(features.FeatureStore(tmp_path).read(ROWS), computed(ROWS).astype(np.float16))
+    assert np.array_equal(feature_store.FeatureStore(tmp_path).read(ROWS), computed(ROWS).astype(np.float16))
 
 
 def test_who_waits_for_a_store_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "POLL_S", 0.02)
+    monkeypatch.setattr(locks, "POLL_S", 0.02)
     told = []
     with open(tmp_path / "lock", "w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
@@ -94,7 +95,7 @@ def test_values_that_float16_cannot_hold_are_refused(tmp_path):
 
 def test_a_store_that_the_disk_cannot_hold_is_refused(small_disk):
     with pytest.raises(InputError, match=r"feature store of 898 images needs .* free"):
-        features.fill(small_disk / "s", ROWS, 900, computed, (3000,), "float32", lambda done, total: None)
+        feature_store.fill(small_disk / "s", ROWS, 900, computed, (3000,), "float32", lambda done, total: None)
 
 
 def rates(table, failing=()):
@@ -237,7 +238,7 @@ def test_the_parts_add_up_to_the_whole(run):
 def test_features_that_were_not_the_stores_are_a_fault(run):
     record = next(row.record for row in read_results(run).rows if row.record.spec.lane == "tuned")
     trial = run / "trials" / record.spec.name
-    store = (run / record.tuning["store"]) / features.FILE
+    store = (run / record.tuning["store"]) / feature_store.FILE
     whole = store.read_bytes()
     try:
         store.write_bytes(bytes(len(whole)))

@@ -15,16 +15,16 @@ from conftest import PROJECT
 from test_comparison import repeated, results, row
 from test_resume import in_epoch, logits, wait_until
 
-from common import resume
-from common.comparison import attribution, pairs
-from common.errors import InputError
-from common.files import read_json, write_json
-from common.groups import MARK, groups
-from common.launchers import ray as launcher
-from common.records import read_results
+from common.analysis.comparison import attribution, pairs
+from common.analysis.grouping import MARK, groups
+from common.analysis.records import read_results
+from common.core.errors import InputError
+from common.core.files import read_json, write_json
+from common.core.specs import Settings, WeightsSpec
 from common.report.table import further_scores_table, scores_table
-from common.runner import Tail
-from common.types import Settings, WeightsSpec
+from common.run import resume
+from common.run.launchers import ray as launcher
+from common.run.runner import Tail
 
 WORDS = ("--frameworks", "fake", "--models", "logistic", "worse", "--limit", "400", "--image-size", "32", "--epochs", "3",
          "--threads", "1")  # fmt: skip

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT
 
-from common import machine
-from common.cgroups import Quota, quota
+from common.core import machine
+from common.core.cgroups import Quota, quota
 
 MASK = len(os.sched_getaffinity(0))
 V1 = "30 24 0:26 {root} {point} rw,relatime - cgroup cgroup rw,cpu,cpuacct\n31 24 0:27 / /memory rw - cgroup cgroup rw,memory\n"
@@ -149,7 +149,7 @@ def half_a_core():
 
 
 def test_a_real_quota_counts(half_a_core):
-    code = "from common.machine import cores, limits; print(cores(), limits())"
+    code = "from common.core.machine import cores, limits; print(cores(), limits())"
     inside = f"import os, sys; open({str(half_a_core)!r}, 'w').write(str(os.getpid())); {code}"
     done = subprocess.run([sys.executable, "-c", inside], capture_output=True, text=True, cwd=PROJECT)
     assert done.stdout.startswith("1 {'CPU quota': '0.5 of "), done.stdout + done.stderr

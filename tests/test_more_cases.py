@@ -6,9 +6,9 @@ import pytest
 from cases import CAT_DOG, GREEN, Case, Read, Refused, bits, both, coco, file, images_at, labels, table
 from test_table_cases import check_case, read
 
-from common import loading
-from common.errors import InputError
-from common.reading import check
+from common.core import registry
+from common.core.errors import InputError
+from common.data.reading import check
 
 LISTS = table("image,labels", lambda i: f"{i}.jpg,{labels(i)}")
 
@@ -91,4 +91,4 @@ def test_a_named_folder_is_not_the_test_tables(tmp_path):
 def test_control_characters_are_no_part_of_a_name(tmp_path):
     table("image,labels", lambda i: f"{i}.jpg,{('cat', 'dog', 'x' + chr(27) + '[2J')[i % 3]}")(tmp_path)
     with pytest.raises(InputError, match="character"):
-        check(loading.format_of(tmp_path).read(tmp_path))
+        check(registry.format_of(tmp_path).read(tmp_path))

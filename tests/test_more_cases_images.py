@@ -23,7 +23,7 @@ from cases import (
 )
 from test_table_cases import check_case, read
 
-from common.errors import InputError
+from common.core.errors import InputError
 
 TESTS = file("test.csv", "image\n" + "".join(f"{i}.jpg\n" for i in range(4)))
 

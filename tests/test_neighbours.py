@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from common import neighbours
-from common.neighbours import Busiest, Neighbours, usable_cpus
+from common.process import cpu_contention
+from common.process.cpu_contention import Busiest, Neighbours, usable_cpus
 
 BURN = [sys.executable, "-c", "while True: pass"]
 SECONDS = 2.0
@@ -66,12 +66,12 @@ class Machine:
             return made
 
         me = SimpleNamespace(pid=1, cpu_times=lambda: (self.own, 0.0, 0.0, 0.0, 7.0), children=lambda recursive: [])
-        monkeypatch.setattr(neighbours.psutil, "cpu_times", every)
-        monkeypatch.setattr(neighbours.psutil, "cpu_count", lambda: count)
-        monkeypatch.setattr(neighbours.psutil, "Process", lambda: me)
-        monkeypatch.setattr(neighbours.os, "sched_getaffinity", lambda pid: set(cpus), raising=False)
-        monkeypatch.setattr(neighbours, "cores_allowed", lambda: quota or len(cpus))
-        monkeypatch.setattr(neighbours.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(cpu_contention.psutil, "cpu_times", every)
+        monkeypatch.setattr(cpu_contention.psutil, "cpu_count", lambda: count)
+        monkeypatch.setattr(cpu_contention.psutil, "Process", lambda: me)
+        monkeypatch.setattr(cpu_contention.os, "sched_getaffinity", lambda pid: set(cpus), raising=False)
+        monkeypatch.setattr(cpu_contention, "cores_allowed", lambda: quota or len(cpus))
+        monkeypatch.setattr(cpu_contention.time, "monotonic", lambda: self.now)
 
     def seen(self, *busy, own=0.0, wall=10.0):
         before = Neighbours()
@@ -104,8 +104,8 @@ def test_it_is_not_known_under_a_quota_or_where_the_system_counts_nothing(monkey
         raise PermissionError("/proc/stat")
 
     machine = Machine(monkeypatch)
-    monkeypatch.setattr(neighbours.psutil, "cpu_times", hidden)
-    monkeypatch.setattr(neighbours.psutil, "process_iter", hidden)
+    monkeypatch.setattr(cpu_contention.psutil, "cpu_times", hidden)
+    monkeypatch.setattr(cpu_contention.psutil, "process_iter", hidden)
     assert machine.seen(1.0, 1.0) is None and Busiest().words() == ""  # and no trial fails of it
 
 
@@ -120,10 +120,10 @@ def test_an_ended_worker_of_a_worker_does_not_become_the_others():
     child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         child.stdout.readline()
-        before = neighbours._own_s()
+        before = cpu_contention._own_s()
         print(file=child.stdin, flush=True)
         child.stdout.readline()
-        assert neighbours._own_s() - before > 0.9
+        assert cpu_contention._own_s() - before > 0.9
     finally:
         child.kill()
         child.wait()
@@ -135,10 +135,10 @@ def test_the_busiest_process_is_named_and_never_ones_own(monkeypatch):
             pid: SimpleNamespace(pid=int(pid[1:]), info={"name": pid, "cpu_times": (s, 0.0)})
             for pid, s in seconds.items()
         }
-        monkeypatch.setattr(neighbours.psutil, "process_iter", lambda fields: found.values())
+        monkeypatch.setattr(cpu_contention.psutil, "process_iter", lambda fields: found.values())
 
     own = SimpleNamespace(pid=1, children=lambda recursive: [SimpleNamespace(pid=2)])
-    monkeypatch.setattr(neighbours.psutil, "Process", lambda: own)
+    monkeypatch.setattr(cpu_contention.psutil, "Process", lambda: own)
     listed(p1=0.0, p2=0.0, p3=100.0, p4=0.0)
     before = Busiest()
     listed(p1=9.0, p2=9.0, p3=100.5, p4=2.0, p5=1.0)

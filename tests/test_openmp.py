@@ -6,11 +6,12 @@ import os
 import pytest
 from test_comparison import results, row
 
-from common import child, openmp
-from common.check import compare, summarise
-from common.history import history
-from common.openmp import FACT, OURS, POLICIES, POLICY, in_force, with_policy
-from common.records import read_results
+from common.analysis.check import compare, summarise
+from common.analysis.history import history
+from common.analysis.records import read_results
+from common.core import openmp
+from common.core.openmp import FACT, OURS, POLICIES, POLICY, in_force, with_policy
+from common.process import child
 from common.report.differences import differences
 
 FAST = ("--frameworks", "fake", "--limit", "200", "--image-size", "16", "--epochs", "1")

@@ -6,9 +6,9 @@ import pytest
 from cases import CAT_DOG, Case, Read, Refused, both, coco, file, images_at, labels
 from test_table_cases import check_case, read
 
-from common.bad_images import without_bad
-from common.errors import InputError
-from common.types import Settings
+from common.core.errors import InputError
+from common.core.specs import Settings
+from common.data.bad_images import without_bad
 
 GIVEN = (("split", "given"),)
 

@@ -15,10 +15,10 @@ import pytest
 from conftest import PROJECT
 from PIL import Image
 
-from common import pixels
-from common.errors import InputError
-from common.feed import Feed, Stored
-from common.memory import in_use
+from common.core.errors import InputError
+from common.data import pixel_store
+from common.data.feed import Feed, Stored
+from common.process.memory import in_use
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def data(tmp_path):
 
 
 def store(data, side, *arguments, **options):
-    folder, *_ = pixels.store(data.name, data.paths, side, *arguments, **options)
-    return pixels.PixelStore(folder)
+    folder, *_ = pixel_store.store(data.name, data.paths, side, *arguments, **options)
+    return pixel_store.PixelStore(folder)
 
 
 def everything(filled):
@@ -81,7 +81,7 @@ def test_it_goes_on_where_a_kill_stopped_it(data):
     done = []
     again = store(data, 24, progress=lambda n, total: done.append(n))
     assert done == [32, 40]  # the first 16 were not decoded again
-    assert pixels.store(data.name, data.paths, 24)[2] == 0
+    assert pixel_store.store(data.name, data.paths, 24)[2] == 0
     assert (everything(again) == clean).all()
     assert again.verify()
 
@@ -89,7 +89,7 @@ def test_it_goes_on_where_a_kill_stopped_it(data):
 KILLED = """
 import sys
 from pathlib import Path
-from common.formats import demo
+from common.data.formats import demo
 from common import pixels
 if __name__ == "__main__":
     pixels.store("demo", demo.read(Path("demo")).paths, 200, progress=lambda done, total: print(done, flush=True))
@@ -122,19 +122,19 @@ def test_too_small_a_disk_is_refused_before_anything_is_written(data, monkeypatc
 def test_every_bad_image_is_noted_with_its_reason_and_has_no_pixels(data, tmp_path):
     (tmp_path / "7.jpg").unlink()
     (tmp_path / "39.jpg").write_bytes((tmp_path / "39.jpg").read_bytes()[:300])
-    folder, meta, _ = pixels.store(data.name, data.paths, 24)
+    folder, meta, _ = pixel_store.store(data.name, data.paths, 24)
     assert [row for row, _ in meta["bad"]] == [7, 39]
     assert meta["bad"][0][1] == "no such file" and "truncated" in meta["bad"][1][1].lower()
-    block = everything(pixels.PixelStore(folder))
+    block = everything(pixel_store.PixelStore(folder))
     assert not block[[7, 39]].any() and block[8].any()
 
 
 def test_a_mended_image_makes_another_store(data, tmp_path):
     kept = (tmp_path / "7.jpg").read_bytes()
     (tmp_path / "7.jpg").unlink()
-    first, *_ = pixels.store(data.name, data.paths, 24)
+    first, *_ = pixel_store.store(data.name, data.paths, 24)
     (tmp_path / "7.jpg").write_bytes(kept)
-    second, meta, _ = pixels.store(data.name, data.paths, 24)
+    second, meta, _ = pixel_store.store(data.name, data.paths, 24)
     assert first != second and meta["bad"] == []
 
 
@@ -150,40 +150,40 @@ def test_a_file_replaced_with_the_same_size_and_time_is_decoded_anew(data, tmp_p
     found = []
     for colour in ((250, 0, 0), (0, 0, 250)):
         solid(tmp_path / "7.jpg", colour)
-        folder, meta, decoded = pixels.store(data.name, data.paths, 24, keep=keep)
+        folder, meta, decoded = pixel_store.store(data.name, data.paths, 24, keep=keep)
         found.append((folder, meta["hash"]))
         assert decoded == 40
-        assert not keep or (everything(pixels.PixelStore(folder))[7] == colour).all()
+        assert not keep or (everything(pixel_store.PixelStore(folder))[7] == colour).all()
     assert len({folder for folder, _ in found}) == len({pixels_hash for _, pixels_hash in found}) == 2
 
 
 def test_images_that_are_moved_touched_or_linked_have_the_same_store(data, tmp_path):
-    first, *_ = pixels.store(data.name, data.paths, 24)
+    first, *_ = pixel_store.store(data.name, data.paths, 24)
     (tmp_path / "else").mkdir()
     for i, path in enumerate(data.paths):
         there = tmp_path / "else" / f"{i}.jpg"
         os.rename(path, there)
         os.utime(there, (i, i))
         (os.symlink if i % 2 else os.link)(there, path)
-    second, _, decoded = pixels.store(data.name, data.paths, 24)
+    second, _, decoded = pixel_store.store(data.name, data.paths, 24)
     assert (first, decoded) == (second, 0)
     moved = np.array([str(tmp_path / "else" / f"{i}.jpg") for i in range(40)])
-    assert pixels.store(data.name, moved, 24)[::2] == (first, 0)
-    assert pixels.store(data.name, moved[::-1], 24)[0] != first
+    assert pixel_store.store(data.name, moved, 24)[::2] == (first, 0)
+    assert pixel_store.store(data.name, moved[::-1], 24)[0] != first
 
 
 def test_other_rules_for_pixels_make_another_store(data, monkeypatch):
-    first, *_ = pixels.store(data.name, data.paths, 24)
-    monkeypatch.setattr(pixels, "RULES", pixels.RULES + 1)
-    assert pixels.store(data.name, data.paths, 24)[0] != first
+    first, *_ = pixel_store.store(data.name, data.paths, 24)
+    monkeypatch.setattr(pixel_store, "RULES", pixel_store.RULES + 1)
+    assert pixel_store.store(data.name, data.paths, 24)[0] != first
 
 
 def test_an_image_that_changes_while_all_are_decoded_ends_the_run(data, monkeypatch):
     """Its pixels must not lie in a store that is found by what the file held before."""
-    earlier = pixels.hash_contents(data.paths)
+    earlier = pixel_store.hash_contents(data.paths)
     earlier[20] ^= 1
     with monkeypatch.context() as patched:
-        patched.setattr(pixels, "hash_contents", lambda *arguments: earlier)
+        patched.setattr(pixel_store, "hash_contents", lambda *arguments: earlier)
         for _ in range(2):  # nor is it journalled as done
             with pytest.raises(InputError, match=r"'.*/20\.jpg': its content .* run again when no program writes"):
                 store(data, 24)
@@ -196,11 +196,11 @@ def test_a_file_that_cannot_be_read_is_not_remembered_as_broken(data, tmp_path, 
     kept = (tmp_path / "7.jpg").read_bytes()
     (tmp_path / "7.jpg").unlink()
     (tmp_path / "7.jpg").symlink_to("/proc/self/mem")  # reading it is an input/output error
-    meta = pixels.store(data.name, data.paths, 24, keep=keep)[1]
+    meta = pixel_store.store(data.name, data.paths, 24, keep=keep)[1]
     assert meta["bad"] == [[7, "it cannot be read: Input/output error"]]
     (tmp_path / "7.jpg").unlink()
     (tmp_path / "7.jpg").write_bytes(kept)
-    assert pixels.store(data.name, data.paths, 24, keep=keep)[1]["bad"] == []
+    assert pixel_store.store(data.name, data.paths, 24, keep=keep)[1]["bad"] == []
 
 
 def test_an_image_that_could_not_be_decoded_is_tried_again(data):
@@ -215,7 +215,7 @@ def test_an_image_that_could_not_be_decoded_is_tried_again(data):
 
 
 def test_reading_and_checking_that_take_long_are_announced(data, monkeypatch):
-    monkeypatch.setattr(pixels, "WORTH_TELLING_S", 0.0)
+    monkeypatch.setattr(pixel_store, "WORTH_TELLING_S", 0.0)
     said, done = [], []
     store(data, 24, said.append, lambda *where: done.append(where))
     assert said[0] == "reading 40 images to see whether their pixels are stored" and done[0] == (40, 40)
@@ -226,10 +226,10 @@ def test_reading_and_checking_that_take_long_are_announced(data, monkeypatch):
 def test_decoding_without_keeping_knows_what_is_bad_and_leaves_no_pixels(data, tmp_path):
     (tmp_path / "7.jpg").write_text("no")
     said = []
-    folder, meta, _ = pixels.store(data.name, data.paths, 24, said.append, keep=False)
+    folder, meta, _ = pixel_store.store(data.name, data.paths, 24, said.append, keep=False)
     assert [row for row, _ in meta["bad"]] == [7]
     assert not (folder / "pixels.u8").exists() and "once, to see" in said[0]
-    pixels.store(data.name, data.paths, 24, said.append, keep=False)
+    pixel_store.store(data.name, data.paths, 24, said.append, keep=False)
     assert len(said) == 1  # known from then on
 
 
@@ -272,7 +272,7 @@ def test_reading_the_store_takes_no_memory_of_its_own(tmp_path):
 def test_a_full_disk_while_writing_is_not_the_images_fault(data, small_disk, monkeypatch):
     """A disk that fills up after its space was looked at: what is missing is filled once there is room."""
     monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(small_disk / "cache"))
-    monkeypatch.setattr(pixels, "need_space", lambda *arguments: None)
+    monkeypatch.setattr(pixel_store, "need_space", lambda *arguments: None)
     (small_disk / "ballast").write_bytes(bytes(3 * 2**20))
     with pytest.raises(InputError, match=r"the pixel store in .* cannot be written: .*No space left"):
         store(data, 112)  # 40 images of 37 kB

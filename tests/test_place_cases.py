@@ -9,10 +9,10 @@ from cases import BLUE, BOM, CAT_DOG, GREEN, RED, Case, Read, Refused, bits, bot
 from PIL import Image
 from test_table_cases import check_case, read
 
-from common.errors import InputError
-from common.images import Images
-from common.plan import make_plan
-from common.types import PlanSpec
+from common.core.errors import InputError
+from common.core.specs import PlanSpec
+from common.data.images import Images
+from common.data.plan import make_plan
 
 
 def rows(name, n=30):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from conftest import PROJECT
 
-from common.decode import DRAWS
-from common.errors import InputError
-from common.plan import hashes, make_plan, split
-from common.types import Plan, PlanSpec
+from common.core.errors import InputError
+from common.core.specs import Plan, PlanSpec
+from common.data.decode import DRAWS
+from common.data.plan import hashes, make_plan, split
 
 
 def labels(n: int) -> np.ndarray:
@@ -106,8 +106,8 @@ def test_crops_everywhere_reach_validation_and_test():
 MILLION = """
 import json, resource, time
 import numpy as np
-from common.plan import make_plan
-from common.types import PlanSpec
+from common.data.plan import make_plan
+from common.core.specs import PlanSpec
 rng = np.random.default_rng(0)
 # 1.55 labels an image as in the real table, but independent: tens of times its 714 label sets
 labels = (rng.random((1_000_000, 20), np.float32) < np.linspace(.01, .145, 20)).astype(np.uint8)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from cases import file, images_at
 
-from common import loading, preflight, prepare
-from common.errors import InputError
-from common.types import Job, ModelSpec, Settings, WeightsSpec
+from common.core import registry
+from common.core.errors import InputError
+from common.core.specs import Job, ModelSpec, Settings, WeightsSpec
+from common.run import preflight, prepare
 from frameworks.contract import UNCHANGED, ModelCard
 
 NORM = Job(framework="fake", model=ModelSpec(name="norm"), train="all")
@@ -157,14 +158,14 @@ def test_a_model_on_no_card_is_tried_out(monkeypatch):
 
 def test_a_framework_that_is_not_installed_is_named(monkeypatch):
     card = SimpleNamespace(NEEDS=("there_is_no_such_package", "numpy"), EXTRA="jax")
-    monkeypatch.setattr(loading, "framework_card", lambda name: card)
+    monkeypatch.setattr(registry, "framework_card", lambda name: card)
     words = r"fake needs the package there_is_no_such_package, which is not installed; run: uv sync --extra jax, or leave it"
     with pytest.raises(InputError, match=words):
         preflight.check_packages([NORM])
 
 
 def test_every_card_names_the_packages_of_its_adapter():
-    for card in loading.framework_cards().values():
+    for card in registry.framework_cards().values():
         assert isinstance(card.NEEDS, tuple) and isinstance(card.EXTRA, str)
         assert all(isinstance(model, ModelCard) and model.smallest_side >= 1 for model in card.MODELS.values())
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from cases import images_at, picture
 
-from common import device, loading, prepare
-from common.decode import content_of
-from common.errors import InputError
-from common.formats import demo
-from common.pixels import CONTENTS
-from common.types import Job, ModelSpec, Settings, WeightsSpec
+from common.core import registry
+from common.core.errors import InputError
+from common.core.specs import Job, ModelSpec, Settings, WeightsSpec
+from common.data.decode import content_of
+from common.data.formats import demo
+from common.data.pixel_store import CONTENTS
+from common.run import device, prepare
 
 JOB = Job(framework="f", model=ModelSpec(name="m"), train="head")
 FILE, RANDOM = WeightsSpec(source="file", path="w"), WeightsSpec(source="random")
@@ -41,7 +42,7 @@ def test_the_one_file_of_a_matched_run_is_any_frameworks(monkeypatch, order):
             raise InputError("a has none")
         return FILE
 
-    monkeypatch.setattr(prepare.weights, "resolve", resolve)
+    monkeypatch.setattr(prepare.weight_files, "resolve", resolve)
     jobs = [JOB.model_copy(update={"framework": f}) for f in order]
     found = prepare.find_weights(Settings(formulas="matched"), jobs, {}, None, print)
     assert [spec.path for spec in found.values()] == ["w", "w"]
@@ -95,7 +96,7 @@ def test_one_device_for_all(one_sees_no_gpu):
 
 
 def test_the_papers_suite_is_the_papers():
-    jobs = [(j.framework, str(j.model), j.train, j.balance) for j in loading.suite("paper").JOBS]
+    jobs = [(j.framework, str(j.model), j.train, j.balance) for j in registry.suite("paper").JOBS]
     assert jobs == [
         ("torch", "resnet50:v1.5", "last-block", "none"),
         ("torch", "resnext50_32x4d", "last-block", "none"),

@@ -14,18 +14,19 @@ from test_comparison import results, row
 from test_contention import busy_process  # noqa: F401
 from test_trials import SPEC
 
-from common import notices, quiet
-from common.errors import InputError
-from common.groups import contention_notes, groups
-from common.neighbours import usable_cpus
-from common.notices import waited_text, waiting_text
-from common.options import WAIT_FOR_QUIET_S, trials_parser
-from common.progress import Display
-from common.quiet import Waiting, wait_for_quiet
-from common.records import read_results
-from common.results import QuietWait
-from common.select import settings
-from common.types import TrialSpec
+from common.analysis.grouping import contention_notes, groups
+from common.analysis.records import read_results
+from common.cli.options import WAIT_FOR_QUIET_S, trials_parser
+from common.core.errors import InputError
+from common.core.results import QuietWait, Waiting
+from common.core.specs import TrialSpec
+from common.process import quiet
+from common.process.cpu_contention import usable_cpus
+from common.process.quiet import wait_for_quiet
+from common.report import notices
+from common.report.notices import waited_text, waiting_text
+from common.report.progress import Display
+from common.run.jobs import make_settings
 
 FAST = ("--frameworks", "fake", "--limit", "200", "--image-size", "16", "--epochs", "1")
 measurable = pytest.mark.skipif(usable_cpus() is None, reason="what others use cannot be measured here")
@@ -125,8 +126,8 @@ def test_the_flag_and_its_limits():
         with pytest.raises(InputError, match="--wait-for-quiet"):
             parser.given([f"--wait-for-quiet={wrong}"])
     with pytest.raises(InputError, match=r"does not work with --launcher ray.*--launcher local"):
-        settings({"launcher": "ray", "wait_for_quiet_s": 600.0})
-    assert settings({"launcher": "ray"}).wait_for_quiet_s == 0
+        make_settings({"launcher": "ray", "wait_for_quiet_s": 600.0})
+    assert make_settings({"launcher": "ray"}).wait_for_quiet_s == 0
 
 
 def test_waiting_does_not_make_another_trial_of_it():

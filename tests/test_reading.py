@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from cases import both, file, images_at, labels, table
 
-from common import select
-from common.dataset import Reading
-from common.errors import InputError
-from common.records import read_results
+from common.analysis.records import read_results
+from common.core.dataset import Reading
+from common.core.errors import InputError
+from common.run.jobs import valid_settings
 
 
 @pytest.fixture
@@ -100,8 +100,8 @@ def test_the_separator_that_a_refusal_recommends_works_as_a_flag(bench, tmp_path
 
 def test_every_flag_of_the_reading_takes_as_many_words_as_its_setting():
     """A setting of several words whose flag takes one ended in a traceback."""
-    from common.options import trials_parser
-    from common.types import ReadOptions
+    from common.cli.options import trials_parser
+    from common.core.specs import ReadOptions
 
     several = {name for name, value in ReadOptions().model_dump().items() if isinstance(value, tuple)}
     taking = {action.dest for action in trials_parser({})._actions if action.nargs == "+"}
@@ -110,4 +110,4 @@ def test_every_flag_of_the_reading_takes_as_many_words_as_its_setting():
 
 def test_a_setting_of_a_wrong_kind_is_refused_in_a_line():
     with pytest.raises(InputError, match=r"epochs = 'many'.*see --help"):
-        select.valid({"epochs": "many"})
+        valid_settings({"epochs": "many"})

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from conftest import PROJECT
 
-from common.child import RECEIPTS
-from common.files import write_json
-from common.proof import proven
-from common.receipts import WORD, fault, of_pixels, receipt, weights, words
-from common.records import read_results
-from common.scores import picks
+from common.analysis.records import read_results
+from common.analysis.scores import picks
+from common.core.files import write_json
+from common.data.receipts import WORD, fault, of_pixels, receipt, weights, words
+from common.process.child import RECEIPTS
+from common.run.verify_receipts import proven
 
 SIDE, CLASSES, BATCH = 64, 20, 4
 RNG = np.random.default_rng(0)

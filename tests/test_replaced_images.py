@@ -9,11 +9,11 @@ import pytest
 from conftest import PROJECT
 from PIL import Image
 
-from common.feed import image_contents
-from common.files import read_json
-from common.pixels import PixelStore
-from common.results import RunRecord
-from common.watch import read_events
+from common.core.events import read_events
+from common.core.files import read_json
+from common.core.results import RunRecord
+from common.data.feed import image_contents
+from common.data.pixel_store import PixelStore
 
 RED, BLUE = (250, 0, 0), (0, 0, 250)
 
@@ -61,7 +61,7 @@ def test_a_trial_that_decodes_ends_where_an_image_was_replaced_after_planning(ru
     assert image_contents(folder / feed["files"]).shape == (10, 16)
     draw(tmp_path / "data", BLUE, rows=[4])
     (tmp_path / "data" / "images" / "7.bmp").unlink()
-    command = [sys.executable, "-m", "common.trial", str(trial)]
+    command = [sys.executable, "-m", "common.trial.worker", str(trial)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     assert done.returncode == 1
     reason, images = read_events(trial / "events.jsonl")[-1]["reason"], tmp_path / "data" / "images"

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from common.reading import percentile_notes
+from common.analysis.scores import score
+from common.core.results import EpochRecord, Results, Row, RunRecord, TrialRecord
+from common.core.specs import FeedSpec, ModelSpec, ProcessSpec, Recipe, Settings, TrialSpec, WeightsSpec
 from common.report.data import label_sets_table, labels_table, plans_table, rows_table
 from common.report.differences import differences
 from common.report.markdown import page
+from common.report.reading import percentile_notes
 from common.report.table import NONE, Table, comparison_table, further_scores_table, groups, scores_table
 from common.report.terminal import scores_by_row, show
-from common.results import EpochRecord, Results, Row, RunRecord, TrialRecord
-from common.scores import score
-from common.types import FeedSpec, ModelSpec, ProcessSpec, Recipe, Settings, TrialSpec, WeightsSpec
 
 RNG = np.random.default_rng(0)
 

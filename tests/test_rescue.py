@@ -2,8 +2,8 @@
 
 import pytest
 
-from common.errors import InputError
-from common.rescue import TRACEBACK, go_on_with
+from common.core.errors import InputError
+from common.run.rescue import TRACEBACK, go_on_with
 
 KEPT = "the trials' results are kept"
 

@@ -14,10 +14,12 @@ import psutil
 import pytest
 from conftest import PROJECT
 
-from common import checkpoint, machine, runner
-from common.records import read_results
+from common.analysis.records import read_results
+from common.core import machine
+from common.core.events import read_events
 from common.report.table import further_scores_table, scores_table
-from common.watch import read_events
+from common.run import runner
+from common.trial import checkpoint
 
 FAST = (
     "--frameworks", "fake", "--limit", "600", "--image-size", "32", "--epochs", "4", "--learning-rate", "200",
@@ -186,7 +188,7 @@ def test_what_a_kill_leaves_of_a_write_is_swept_away(bench, undisturbed, tmp_pat
     child, run = begin(tmp_path, "hang@3:3"), tmp_path / "run"
     wait_until(lambda: in_epoch(run, 3))
     stop(child, signal.SIGKILL)
-    code = "import os, sys; from pathlib import Path; from common.files import replacing\nwith replacing(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    code = "import os, sys; from pathlib import Path; from common.core.files import replacing\nwith replacing(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     for place in (run / "run.json", run / "trials" / TRIAL / "logits.npz"):
         assert subprocess.run([sys.executable, "-c", code, place], cwd=PROJECT).returncode == -signal.SIGKILL
     left = [path for path in run.rglob(".*") if path.name != ".lock"]
@@ -321,7 +323,7 @@ def test_results_stand_until_there_are_new_ones(bench, undisturbed, tmp_path):
 
 
 def test_changed_data_is_refused(bench, tmp_path):
-    from common.formats import demo
+    from common.data.formats import demo
 
     scenes = demo.read(demo.Path("demo")).first(40)
     (tmp_path / "data").symlink_to(scenes.folder + "/data")

@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
-from common.formats import comp5329
-from common.plan import split
-from common.scores import (
+from common.analysis.scores import (
     at_percentile,
-    bce_with_logits,
     best_threshold,
     labels_picked,
     mean_average_precision,
@@ -23,6 +20,9 @@ from common.scores import (
     share_of_way,
     single_threshold,
 )
+from common.data.formats import comp5329
+from common.data.plan import split
+from common.trial.loss import bce_with_logits
 
 RNG = np.random.default_rng(0)
 SCORES = RNG.normal(size=(300, 20))
@@ -55,7 +55,7 @@ def test_equal_to_scikit_learn(percentile, average):
 
 def test_blocks_change_nothing(monkeypatch):
     whole = at_percentile(SCORES, LABELS, 90)
-    monkeypatch.setattr("common.scores.BLOCK", 7)
+    monkeypatch.setattr("common.analysis.scores.BLOCK", 7)
     assert at_percentile(SCORES, LABELS, 90) == pytest.approx(whole)
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from benchmarks.self import contention, frozen, overhead, pixels, receipts, scale, scores, tracing
-from common import rates
-from common.errors import InputError
+from common.core.errors import InputError
+from common.trial import microbench
 
 
 def tuned(rate, bare, peak, precision="bfloat16"):
@@ -54,10 +54,10 @@ def test_what_an_image_moves_is_counted_by_frozen_convolutions():
         dump=lambda model: {name: np.zeros(shape) for name, shape in kernels.items()},
         trainable=lambda model: {"last.weight", "fc.weight"},
     )
-    assert rates.moved_bytes(adapter, None, 8) == (160 * 4, 160 * 4)  # 160 values, 2 bytes, written and read
+    assert microbench.moved_bytes(adapter, None, 8) == (160 * 4, 160 * 4)  # 160 values, 2 bytes, written and read
     adapter.trainable = lambda model: {"fc.weight"}
-    assert rates.moved_bytes(adapter, None, 8) == ((160 + 200) * 4, (160 + 200) * 2)
-    assert rates.copied_bytes_s(10_000) > 1e6
+    assert microbench.moved_bytes(adapter, None, 8) == ((160 + 200) * 4, (160 + 200) * 2)
+    assert microbench.copied_bytes_s(10_000) > 1e6
 
 
 def test_frozen_names_a_job_that_it_cannot_read():
@@ -68,7 +68,7 @@ def test_frozen_names_a_job_that_it_cannot_read():
 @pytest.mark.parametrize(("bare_s", "code"), [(0.001, 1), (1000.0, 0)])
 def test_overhead(monkeypatch, tmp_path, bare_s, code):
     monkeypatch.setattr(overhead, "bare_seconds", lambda *of: [9.0, bare_s, bare_s])
-    monkeypatch.setattr(overhead.loading.framework_card("fake"), "BARE", "logistic")
+    monkeypatch.setattr(overhead.registry.framework_card("fake"), "BARE", "logistic")
     monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(tmp_path))
     assert overhead.main(["--frameworks", "fake", "--epochs", "2", "--repeats", "1", "--limit", "200"]) == code
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from conftest import PROJECT
 
-from common.records import read_results
+from common.analysis.records import read_results
 
 WORDS = ("--frameworks", "fake", "--limit", "60", "--image-size", "16", "--epochs", "3")
 SIZES = (0, 4, 8, 12, 20, 28, 40, 60, 90, 130, 180, 240, 320, 420, 600, 900, 1300, 2000, 3000)  # KiB that are free
@@ -27,7 +27,7 @@ def kill(kind, driver):
         return True
     with contextlib.suppress(psutil.Error):
         for process in psutil.Process(driver.pid).children(recursive=True):
-            if "common.trial" in " ".join(process.cmdline()):
+            if "common.trial.worker" in " ".join(process.cmdline()):
                 process.kill()
                 return True
     return False

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from common.stats import bootstrap_mean, judge, median_interval, over_seeds, paired_test, ratio_interval, repeats_for
+from common.analysis.stats import (
+    bootstrap_mean,
+    judge,
+    median_interval,
+    over_seeds,
+    paired_test,
+    ratio_interval,
+    repeats_for,
+)
 
 NOISE = 0.03  # standard deviation of a pair's log ratio
 

@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 
-from common.formats import comp5329
-from common.stratify import iterative_split
+from common.data.formats import comp5329
+from common.data.stratify import iterative_split
 
 
 def shares_off(labels, second):

@@ -17,11 +17,11 @@ from cases import (
     table,
 )
 
-from common.bad_images import check_missing
-from common.errors import InputError
-from common.prepare import read_data
-from common.reading import described
-from common.types import Settings
+from common.core.errors import InputError
+from common.core.specs import Settings
+from common.data.bad_images import check_missing
+from common.report.reading import described
+from common.run.prepare import read_data
 
 TYPING_SLIP = ["cat, dog", "dog, bird", "cat", "bird; cat"]
 JSON_LIST = '"[""cat"", ""dog""]"'

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common import loading
-from common.errors import InputError
-from common.formats import coco, csv, demo
-from common.images import Images
-from common.reading import check, check_names
+from common.core import registry
+from common.core.errors import InputError
+from common.data.formats import coco, csv, demo
+from common.data.images import Images
+from common.data.reading import check, check_names
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def as_coco(scenes, folder):
 @pytest.mark.parametrize(("write", "format"), [(by_column, csv), (by_list, csv), (as_coco, coco)])
 def test_every_form_gives_the_same_rows(scenes, tmp_path, write, format):
     write(scenes, tmp_path)
-    assert loading.format_of(tmp_path) is format
+    assert registry.format_of(tmp_path) is format
     data = format.read(tmp_path)
     check_names(data)
     assert (data.ids == scenes.ids).all()

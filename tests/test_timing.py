@@ -3,14 +3,14 @@
 import pytest
 from test_comparison import results, row
 
-from common.groups import MARK, groups
+from common.analysis.grouping import MARK, groups
+from common.analysis.timing import FEATURES, OTHER, START, STEPS, frozen_again_s, parts
+from common.core.events import FROZEN, TRAINED
+from common.core.results import Paired
 from common.report import figures
 from common.report.lanes import lanes, lanes_table
 from common.report.table import NONE
 from common.report.timing import by_part, sentences, timing_table, tuned_words
-from common.results import Paired
-from common.timing import FEATURES, OTHER, START, STEPS, frozen_again_s, parts
-from common.watch import FROZEN, TRAINED
 
 TUNING = {"why not": "", "tuning_s": 2.0, "fill_s": 11.0, "filled": 100, "images": 100, "forecast_frozen_s": 10.0,
           "shape": [4], "dtype": "float16", "frozen": {"precision": "bfloat16"},

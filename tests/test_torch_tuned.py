@@ -67,7 +67,7 @@ assert sum(isinstance(m, nn.BatchNorm2d) for m in network.modules()) == 3
 """
 FACTS = """
 import numpy as np
-from common.types import BuildSpec, ModelSpec, ProcessSpec
+from common.core.specs import BuildSpec, ModelSpec, ProcessSpec
 from frameworks.contract import TORCHVISION
 from frameworks.pytorch.adapter import Adapter
 

@@ -11,9 +11,9 @@ import pytest
 from conftest import PROJECT
 
 import run_bench
-from common.errors import InputError
-from common.loading import tracker
-from common.records import read_results
+from common.analysis.records import read_results
+from common.core.errors import InputError
+from common.core.registry import tracker
 
 WORDS = ("--frameworks", "fake", "--models", "logistic", "crash", "--limit", "100", "--image-size", "16")
 QUICK = ("--frameworks", "fake", "--limit", "60", "--image-size", "16", "--epochs", "1")

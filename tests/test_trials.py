@@ -15,12 +15,12 @@ import pytest
 from conftest import PROJECT
 from rich.console import Console
 
-from common.child import end
-from common.launchers import local
-from common.prepare import make_run
-from common.progress import Display, expected_s, shorter
-from common.records import read_results
-from common.types import Settings, TrialSpec, WeightsSpec
+from common.analysis.records import read_results
+from common.core.specs import Settings, TrialSpec, WeightsSpec
+from common.process.child import end
+from common.report.progress import Display, expected_s, shorter
+from common.run.launchers import local
+from common.run.prepare import make_run
 
 FAST = ("--frameworks", "fake", "--limit", "200", "--image-size", "16")
 
@@ -220,7 +220,9 @@ def test_a_changed_plan_is_refused(bench, tmp_path):
     changed["orders"] = changed["orders"][:, ::-1]
     np.savez(run / "plans" / "seed0-none.npz", **changed)
     trial = run / "trials" / "01-fake-logistic-head-seed0"
-    done = subprocess.run([sys.executable, "-m", "common.trial", trial], cwd=PROJECT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "common.trial.worker", trial], cwd=PROJECT, capture_output=True, text=True
+    )
     assert done.returncode == 1
     assert "was planned with" in json.loads((trial / "events.jsonl").read_text().splitlines()[-1])["reason"]
 

@@ -11,13 +11,13 @@ import pytest
 from conftest import PROJECT
 from safetensors.numpy import save_file
 
-from common import weights
-from common.errors import ImageSizeError, InputError
-from common.files import hash_weights
-from common.initial import initialise
-from common.tensor_files import check_forms, is_averaged, read_tensors, under_model_names
-from common.tryout import built, smallest_side
-from common.types import BuildSpec, ModelSpec, WeightsSpec
+from common.core.errors import ImageSizeError, InputError
+from common.core.hashing import hash_weights
+from common.core.specs import BuildSpec, ModelSpec, WeightsSpec
+from common.core.tensor_files import check_forms, is_averaged, read_tensors, under_model_names
+from common.run import weight_files
+from common.trial.initial_weights import initialise
+from common.trial.tryout import built, smallest_side
 from frameworks.contract import HALF
 
 LITE = ModelSpec(name="efficientnet_lite0")
@@ -40,7 +40,7 @@ def test_bfloat16_is_read_without_a_framework(tmp_path):
     upper = (values.view(np.uint32) >> 16).astype("<u2").tobytes()
     path = write_raw(tmp_path / "w.safetensors", "BF16", [2, 2], upper)
     assert np.array_equal(read_tensors(path)["conv.weight"], values.reshape(2, 2))
-    assert weights.from_file(path, LITE, HALF).sha256 == hash_weights(path)
+    assert weight_files.from_file(path, LITE, HALF).sha256 == hash_weights(path)
 
 
 @pytest.mark.parametrize("form", [np.float16, np.float32, np.float64])
@@ -60,7 +60,7 @@ def test_quantised_weights_are_refused_before_anything_is_decoded(tmp_path, form
     with pytest.raises(
         InputError, match=rf"holds 1 tensors as {form} \(e\.g\. conv\.weight\): quantised .*convert them"
     ):
-        weights.from_file(path, LITE, HALF)
+        weight_files.from_file(path, LITE, HALF)
 
 
 @pytest.mark.parametrize(
@@ -211,8 +211,8 @@ def test_another_failure_is_not_taken_for_the_side():
 # Draws a file of torch.save by its name and reads it; what comes out, or the message, by name as JSON.
 SCRIPT = """
 import argparse, json, sys, tempfile, torch
-from common.errors import InputError
-from common.types import ModelSpec
+from common.core.errors import InputError
+from common.core.specs import ModelSpec
 from frameworks.pytorch.checkpoints import from_file
 
 state = {"conv.weight": torch.ones(2, 2), "bn.weight": torch.ones(2), "bn.num_batches_tracked": torch.tensor(3)}

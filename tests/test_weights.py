@@ -9,11 +9,12 @@ import pytest
 from conftest import shared
 from safetensors.numpy import save_file
 
-from common import child, weights
-from common.errors import InputError
-from common.files import hash_weights
-from common.initial import head_tensors, initialise, smoothed_odds
-from common.types import Job, ModelSpec, WeightsSpec
+from common.core.errors import InputError
+from common.core.hashing import hash_weights
+from common.core.specs import Job, ModelSpec, WeightsSpec
+from common.process import child
+from common.run import weight_files
+from common.trial.initial_weights import head_tensors, initialise, smoothed_odds
 from frameworks.contract import CAFFE, TORCHVISION
 
 V1, V15 = ModelSpec(name="resnet50", variant="v1"), ModelSpec(name="resnet50", variant="v1.5")
@@ -21,12 +22,12 @@ V1, V15 = ModelSpec(name="resnet50", variant="v1"), ModelSpec(name="resnet50", v
 
 def test_the_entry_that_names_the_model_wins():
     asked = ("random", "resnet50:v1=a.safetensors", "vgg19=imagenet")
-    assert weights.choice_for(V1, asked) == "a.safetensors"
-    assert weights.choice_for(V15, asked) == "random"
-    assert weights.choice_for(ModelSpec(name="vgg19"), asked) == "imagenet"
-    assert weights.choice_for(V1, ("resnet50=b.safetensors",)) == "b.safetensors"
-    assert weights.choice_for(V1, ("vgg19=random",)) == "auto"
-    assert weights.choice_for(V1, ("/data/run=3/w.safetensors",)) == "/data/run=3/w.safetensors"
+    assert weight_files.choice_for(V1, asked) == "a.safetensors"
+    assert weight_files.choice_for(V15, asked) == "random"
+    assert weight_files.choice_for(ModelSpec(name="vgg19"), asked) == "imagenet"
+    assert weight_files.choice_for(V1, ("resnet50=b.safetensors",)) == "b.safetensors"
+    assert weight_files.choice_for(V1, ("vgg19=random",)) == "auto"
+    assert weight_files.choice_for(V1, ("/data/run=3/w.safetensors",)) == "/data/run=3/w.safetensors"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_the_entry_that_names_the_model_wins():
 )
 def test_entries_that_fit_no_model_are_refused(asked, message):
     with pytest.raises(InputError, match=message):
-        weights.check_choices([V1], asked)
+        weight_files.check_choices([V1], asked)
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def file(tmp_path):
 
 
 def test_a_file_brings_its_preprocessing_and_hash(file):
-    spec = weights.from_file(file, V1, CAFFE)
+    spec = weight_files.from_file(file, V1, CAFFE)
     assert spec.preprocessing == TORCHVISION
     assert spec.sha256 == hash_weights(file)
     assert spec.source == "w.safetensors"
@@ -73,29 +74,29 @@ def test_the_order_of_a_files_metadata_is_no_part_of_its_hash(tmp_path):
 
 def test_another_variant_is_refused(file):
     with pytest.raises(InputError, match=r"holds the variant v1, the trial has v1\.5: .*--models resnet50:v1"):
-        weights.from_file(file, V15, CAFFE)
+        weight_files.from_file(file, V15, CAFFE)
 
 
 def test_another_architecture_is_refused(file):
     with pytest.raises(InputError, match="holds the architecture resnet50, the trial has vgg19"):
-        weights.from_file(file, ModelSpec(name="vgg19"), CAFFE)
+        weight_files.from_file(file, ModelSpec(name="vgg19"), CAFFE)
 
 
 def test_no_safetensors_file_is_refused(tmp_path):
     (tmp_path / "x.safetensors").write_text("no")
     with pytest.raises(InputError, match="is not a safetensors file"):
-        weights.from_file(tmp_path / "x.safetensors", V1, CAFFE)
+        weight_files.from_file(tmp_path / "x.safetensors", V1, CAFFE)
 
 
 def test_an_unknown_preprocessing_is_refused(tmp_path):
     save_file({"a": np.zeros(1, np.float32)}, tmp_path / "w.safetensors", {"preprocessing": "mine"})
     with pytest.raises(InputError, match="names the preprocessing 'mine'; there are: torchvision, caffe"):
-        weights.from_file(tmp_path / "w.safetensors", V1, CAFFE)
+        weight_files.from_file(tmp_path / "w.safetensors", V1, CAFFE)
 
 
 def test_a_bare_file_is_taken_as_usual_and_says_so(tmp_path):
     save_file({"a": np.zeros(1, np.float32)}, tmp_path / "w.safetensors")
-    spec = weights.from_file(tmp_path / "w.safetensors", V1, CAFFE)
+    spec = weight_files.from_file(tmp_path / "w.safetensors", V1, CAFFE)
     assert spec.preprocessing == CAFFE
     assert spec.note == "w.safetensors does not name its variant and preprocessing: the model's usual was taken"
 
@@ -104,10 +105,10 @@ def test_a_bare_file_is_not_two_different_things(tmp_path):
     """Torch would take it for v1.5 with ImageNet's mean, tf for v1 with BGR: not the same weights."""
     save_file({"a": np.zeros(1, np.float32)}, tmp_path / "w.safetensors")
     jobs = [Job(framework="torch", model=V15, train="all"), Job(framework="tf", model=V1, train="all")]
-    found = {job: weights.resolve(job, (str(tmp_path / "w.safetensors"),), print) for job in jobs}
+    found = {job: weight_files.resolve(job, (str(tmp_path / "w.safetensors"),), print) for job in jobs}
     with pytest.raises(InputError, match=r"torch resnet50:v1\.5 and tf resnet50:v1 would each assume their own"):
-        weights.check_assumed(found)
-    weights.check_assumed({jobs[0]: found[jobs[0]]})
+        weight_files.check_assumed(found)
+    weight_files.check_assumed({jobs[0]: found[jobs[0]]})
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def test_a_silent_server_is_given_up(silent_proxy, tmp_path, monkeypatch, framew
     variant = "v1.5" if model == "resnet50" else ""
     job = Job(framework=framework, model=ModelSpec(name=model, variant=variant), train="head")
     began = time.monotonic()
-    spec = weights.resolve(job, ("auto",), lambda text: None)
+    spec = weight_files.resolve(job, ("auto",), lambda text: None)
     assert spec.random and "no byte came for 5 s" in spec.note
     assert 5 < time.monotonic() - began < 60  # with the import of the framework
 
@@ -143,13 +144,13 @@ def test_no_network_means_random_weights_with_a_warning(monkeypatch):
     def fails(*arguments, **values):
         raise InputError("tf: URL fetch failure on https://some.where/x.h5: timed out")
 
-    monkeypatch.setattr(weights, "ask", fails)
+    monkeypatch.setattr(weight_files, "ask", fails)
     job = Job(framework="tf", model=ModelSpec(name="vgg19"), train="head")
-    spec = weights.resolve(job, ("auto",), lambda text: None)
+    spec = weight_files.resolve(job, ("auto",), lambda text: None)
     assert spec.random and spec.preprocessing == CAFFE
     assert spec.note.startswith("random weights: the ImageNet ones cannot be had (tf: URL fetch failure on its address")
     with pytest.raises(InputError, match=r"ImageNet weights of vgg19 \(tf\) cannot be had"):
-        weights.resolve(job, ("imagenet",), lambda text: None)
+        weight_files.resolve(job, ("imagenet",), lambda text: None)
 
 
 class Toy:

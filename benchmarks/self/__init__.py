@@ -4,7 +4,7 @@ import argparse
 import importlib
 import pkgutil
 
-from common.parser import Parser
+from common.cli.parser import Parser
 
 
 def main(arguments: list[str]) -> int:

@@ -15,18 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from common import loading
-from common.child import end, log_tail, start
-from common.errors import InputError, unknown
-from common.files import PROJECT
-from common.machine import cores
-from common.neighbours import Neighbours
-from common.openmp import POLICIES, POLICY
-from common.options import positive, positive_number
-from common.parser import Parser
-from common.results import CONTENDED
-from common.types import BuildSpec, ModelSpec, ProcessSpec
-from common.words import time_text
+from common.cli.options import positive, positive_number
+from common.cli.parser import Parser
+from common.core import registry
+from common.core.errors import InputError, unknown
+from common.core.files import PROJECT
+from common.core.formatting import time_text
+from common.core.machine import cores
+from common.core.openmp import POLICIES, POLICY
+from common.core.results import CONTENDED
+from common.core.specs import BuildSpec, ModelSpec, ProcessSpec
+from common.process.child import end, log_tail, start
+from common.process.cpu_contention import Neighbours
 from frameworks.contract import UNCHANGED
 
 ABOUT = "training beside a busy process, by OpenMP wait policy, over a quiet machine (no limit)"
@@ -41,7 +41,7 @@ ANSWER_S = 300.0  # a pass that takes longer is given up
 END_S = 5.0
 SETTLE_S = 0.3  # from the start of a busy process to the first pass beside it
 LEAST_ROUNDS = 3
-BURN = "import sys, os; from common.signals import die_with; die_with(int(sys.argv[1])); os.nice(int(sys.argv[2]))\nwhile 1: pass"
+BURN = "import sys, os; from common.core.signals import die_with; die_with(int(sys.argv[1])); os.nice(int(sys.argv[2]))\nwhile 1: pass"
 EXAMPLE = """\
 example, 6 to 8 minutes on two cores; nothing else may run meanwhile:
   run_bench.py self contention --rounds 7
@@ -53,7 +53,7 @@ Times = dict[tuple[str, str, str], list[float]]  # (framework, policy, condition
 
 def main(arguments: list[str]) -> int:
     options = _options(arguments)
-    names = [loading.framework_card(name).NAME for name in options.frameworks]
+    names = [registry.framework_card(name).NAME for name in options.frameworks]
     began = time.monotonic()
     seconds: Times = {}
     others: list[float | None] = []
@@ -83,7 +83,7 @@ def main(arguments: list[str]) -> int:
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = Parser(prog="run_bench.py self contention", description=ABOUT, epilog=EXAMPLE)
-    parser.add_argument("--frameworks", nargs="+", default=loading.real(MODEL.name))
+    parser.add_argument("--frameworks", nargs="+", default=registry.real(MODEL.name))
     parser.add_argument("--model", default=MODEL.name)
     parser.add_argument(
         "--policies", nargs="+", default=MEASURED, metavar="NAME",
@@ -161,7 +161,13 @@ def _worker(framework: str, policy: str, options: argparse.Namespace) -> Iterato
         request.write_text(json.dumps(asked), encoding="utf-8")
         with open(log, "wb") as stream:
             child = start(
-                "common.ask", [str(request), str(answer)], options.threads, "cpu", stream, policy, (theirs.fileno(),)
+                "common.trial.query",
+                [str(request), str(answer)],
+                options.threads,
+                "cpu",
+                stream,
+                policy,
+                (theirs.fileno(),),
             )
         try:
             theirs.close()  # so that the child's end is seen here

@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from common import loading, select
-from common.child import ask
-from common.errors import InputError
-from common.machine import cores
-from common.options import positive
-from common.parser import Parser
-from common.types import BuildSpec, Job, Settings
-from common.words import tried_words, way_words
+from common.cli.options import positive
+from common.cli.parser import Parser
+from common.core import registry
+from common.core.errors import InputError
+from common.core.formatting import tried_words, way_words
+from common.core.machine import cores
+from common.core.specs import BuildSpec, Job, Settings
+from common.process.child import ask
+from common.run.jobs import list_jobs
 from frameworks.contract import UNCHANGED
 
 ABOUT = "the frozen pass, tuned: at least 80 % of the machine's peak, or twice a plain bfloat16 pass"
@@ -30,7 +31,7 @@ Answers = dict[tuple[str, str], list[dict[str, Any]]]  # (row, what is frozen) -
 
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self frozen", description=ABOUT)
-    parser.add_argument("--frameworks", nargs="+", default=loading.real())
+    parser.add_argument("--frameworks", nargs="+", default=registry.real())
     parser.add_argument("--jobs", nargs="+", default=JOBS, metavar="MODEL/TRAINED", help=f"default: {' '.join(JOBS)}")
     parser.add_argument("--image-size", type=positive, default=224)
     parser.add_argument("--images", type=positive, default=64, help="kept in memory")
@@ -60,7 +61,7 @@ def jobs_of(frameworks: Sequence[str], wanted: Sequence[str]) -> list[tuple[Job,
     return [
         (job, trained)
         for model, trained in (each.partition("/")[::2] for each in wanted)
-        for job in select.jobs(Settings(frameworks=tuple(frameworks), models=(model,)))[0]
+        for job in list_jobs(Settings(frameworks=tuple(frameworks), models=(model,)))[0]
     ]
 
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from common import loading
-from common.child import environment
-from common.errors import InputError
-from common.files import PROJECT
-from common.options import positive, several
-from common.parser import Parser
-from common.prepare import make_run
-from common.progress import Silent
-from common.records import read_trial
-from common.runner import run_trial
-from common.types import Settings, TrialSpec
+from common.analysis.records import read_trial
+from common.cli.options import positive, several
+from common.cli.parser import Parser
+from common.core import registry
+from common.core.errors import InputError
+from common.core.files import PROJECT
+from common.core.specs import Settings, TrialSpec
+from common.process.child import environment
+from common.report.progress import Silent
+from common.run.prepare import make_run
+from common.run.runner import run_trial
 
 ABOUT = "epoch time in the harness over a bare loop's, in turn: at most 2 % more"
 LIMIT = 1.02
@@ -49,7 +49,7 @@ def compare(framework: str, options: argparse.Namespace) -> float:
     Other work on the machine only adds time, and epochs of one process differed by 20 % and more: the fastest is the
     one least disturbed (Chen and Revels 2016, arXiv:1608.04295).
     """
-    card = loading.framework_card(framework)
+    card = registry.framework_card(framework)
     ratios = []
     with tempfile.TemporaryDirectory() as parent:
         settings = Settings(
@@ -79,7 +79,7 @@ def compare(framework: str, options: argparse.Namespace) -> float:
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self overhead", description=ABOUT)
     parser.add_argument(
-        "--frameworks", nargs="+", default=[c.NAME for c in loading.framework_cards().values() if c.BARE]
+        "--frameworks", nargs="+", default=[c.NAME for c in registry.framework_cards().values() if c.BARE]
     )
     parser.add_argument("--data", default="demo")
     parser.add_argument("--image-size", type=positive, default=None)
@@ -87,5 +87,5 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--epochs", type=several, default=8, help="the first is left out")
     parser.add_argument("--repeats", type=positive, default=5, help="pairs, in turn")
     options = parser.parse_args(arguments)
-    medians = [compare(loading.framework_card(name).NAME, options) for name in options.frameworks]
+    medians = [compare(registry.framework_card(name).NAME, options) for name in options.frameworks]
     return int(max(medians) > LIMIT)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from common.decode import ImageError, decode
-from common.errors import InputError
-from common.loading import format_of
-from common.machine import cores
-from common.options import positive
-from common.parser import Parser
-from common.pixels import PixelStore, fill
+from common.cli.options import positive
+from common.cli.parser import Parser
+from common.core.errors import InputError
+from common.core.machine import cores
+from common.core.registry import format_of
+from common.data.decode import ImageError, decode
+from common.data.pixel_store import PixelStore, fill
 
 ABOUT = "filling the pixel store: at least 90 % of cores x single-core Pillow; reading it: 3,000 images/s"
 LIMIT, READ = 0.9, 3000.0

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from common import loading
-from common.child import ask
-from common.errors import InputError
-from common.options import positive, several
-from common.parser import Parser
-from common.prepare import make_run
-from common.progress import Silent
-from common.records import read_trial
-from common.runner import run_trial
-from common.types import BuildSpec, Settings
+from common.analysis.records import read_trial
+from common.cli.options import positive, several
+from common.cli.parser import Parser
+from common.core import registry
+from common.core.errors import InputError
+from common.core.specs import BuildSpec, Settings
+from common.process.child import ask
+from common.report.progress import Silent
+from common.run.prepare import make_run
+from common.run.runner import run_trial
 
 ABOUT = "a step's receipt over the step, of the lightest trial here: at most 1 %"
 LIMIT = 0.01
@@ -52,10 +52,10 @@ def share(framework: str, options: argparse.Namespace) -> float:
 
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self receipts", description=ABOUT)
-    parser.add_argument("--frameworks", nargs="+", default=loading.real(MODEL))
+    parser.add_argument("--frameworks", nargs="+", default=registry.real(MODEL))
     parser.add_argument("--data", default="demo")
     parser.add_argument("--image-size", type=positive, default=None)
     parser.add_argument("--epochs", type=several, default=4, help="the first is left out")
     options = parser.parse_args(arguments)
-    shares = [share(loading.framework_card(name).NAME, options) for name in options.frameworks]
+    shares = [share(registry.framework_card(name).NAME, options) for name in options.frameworks]
     return int(max(shares) > LIMIT)

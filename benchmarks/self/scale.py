@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from common.balance import audit
-from common.files import Rows
-from common.options import positive
-from common.parser import Parser
-from common.plan import make_plan
-from common.scores import at_percentile
-from common.types import PlanSpec
-from common.words import size_text
+from common.analysis.scores import at_percentile
+from common.cli.options import positive
+from common.cli.parser import Parser
+from common.core.formatting import size_text
+from common.core.specs import PlanSpec
+from common.data.array_file import Rows
+from common.data.balance import audit
+from common.data.plan import make_plan
 
 ABOUT = "plan, balance, scores and store reading from 1,000 to 1,000,000 images: time and memory grow at most as n^1.1"
 LIMIT = 1.1  # an exponent; n log n is 1.07 between a thousand and a million

@@ -4,9 +4,9 @@ import time
 
 import numpy as np
 
-from common.options import positive
-from common.parser import Parser
-from common.scores import at_percentile
+from common.analysis.scores import at_percentile
+from common.cli.options import positive
+from common.cli.parser import Parser
 
 ABOUT = "1,000,000 x 20 scores to one percentile table: at most 5 s"
 LIMIT_S = 5.0

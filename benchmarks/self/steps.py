@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from common import loading, select
-from common.child import ask
-from common.machine import cores
-from common.options import positive
-from common.parser import Parser
-from common.types import BuildSpec, Settings
+from common.cli.options import positive
+from common.cli.parser import Parser
+from common.core import registry
+from common.core.machine import cores
+from common.core.specs import BuildSpec, Settings
+from common.process.child import ask
+from common.run.jobs import list_jobs
 from frameworks.contract import UNCHANGED
 
 ABOUT = "the forward pass and a training step of everything, from one batch in memory, in turn (no limit)"
@@ -17,7 +18,7 @@ CLASSES = 20
 
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self steps", description=ABOUT)
-    parser.add_argument("--frameworks", nargs="+", default=loading.real())
+    parser.add_argument("--frameworks", nargs="+", default=registry.real())
     parser.add_argument("--models", nargs="+", default=MODELS, help=f"default: {' '.join(MODELS)}")
     parser.add_argument("--image-size", type=positive, default=224)
     parser.add_argument("--batch-size", type=positive, default=8)
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--repeats", type=positive, default=3)
     options = parser.parse_args(arguments)
     settings = Settings(frameworks=tuple(options.frameworks), models=tuple(options.models), formulas="matched")
-    jobs, notes = select.jobs(settings)
+    jobs, notes = list_jobs(settings)
     print(*notes, sep="\n", end="\n" if notes else "")
     seconds: dict[str, list[dict[str, float]]] = {}
     for _ in range(options.repeats):

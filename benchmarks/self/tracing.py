@@ -1,11 +1,11 @@
 """What taking steps apart costs: seconds of a tiny step with and without it, over a step of the lightest trial here."""
 
-from common import loading
-from common.child import ask
-from common.machine import cores
-from common.options import positive
-from common.parser import Parser
-from common.types import BuildSpec, ModelSpec
+from common.cli.options import positive
+from common.cli.parser import Parser
+from common.core import registry
+from common.core.machine import cores
+from common.core.specs import BuildSpec, ModelSpec
+from common.process.child import ask
 from frameworks.contract import UNCHANGED
 
 ABOUT = "telling a step's parts apart over the step, of the lightest trial here: at most 1 %"
@@ -36,9 +36,9 @@ def share(framework: str, side: int, times: int) -> float:
 
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self tracing", description=ABOUT)
-    parser.add_argument("--frameworks", nargs="+", default=loading.real(MODEL.name))
+    parser.add_argument("--frameworks", nargs="+", default=registry.real(MODEL.name))
     parser.add_argument("--image-size", type=positive, default=64)
     parser.add_argument("--repeats", type=positive, default=20, help="passes of each, of which the fastest counts")
     options = parser.parse_args(arguments)
-    shares = [share(loading.framework_card(f).NAME, options.image_size, options.repeats) for f in options.frameworks]
+    shares = [share(registry.framework_card(f).NAME, options.image_size, options.repeats) for f in options.frameworks]
     return int(max(shares) > LIMIT)

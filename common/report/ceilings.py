@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from common.comparison import seconds
-from common.errors import listed
-from common.groups import Group, groups
+from common.analysis.comparison import seconds
+from common.analysis.grouping import Group, groups
+from common.analysis.timing import counted, tells_waits
+from common.core.errors import listed
+from common.core.results import Results
 from common.report.table import NONE, Table
-from common.results import Results
-from common.timing import counted, tells_waits
 
 NOISE = 0.02  # by so much training may be faster than computing alone without a word
 NEAR = 0.9  # of computing alone: training that reaches so much of it is not held up by anything else

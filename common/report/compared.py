@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from common.comparison import Attribution, Pair, attribution, crossed, pair, pairs, seconds
-from common.errors import InputError, unknown
-from common.groups import MARK, REAL, Group, busy, groups, marked
+from common.analysis.comparison import Attribution, Pair, attribution, crossed, pair, pairs, seconds
+from common.analysis.grouping import MARK, REAL, Group, busy, groups, marked
+from common.analysis.stats import LEVEL, WORTH, Interval, median_interval
+from common.core.errors import InputError, unknown
+from common.core.results import Gate, Results
 from common.report.differences import differences
 from common.report.lanes import f1_words, lanes, lanes_table
 from common.report.scaling import scaled, scaling_table
 from common.report.table import NONE, Table, number
-from common.results import Gate, Results
-from common.stats import LEVEL, WORTH, Interval, median_interval
 
 MANY = 100  # repeats
 FEW = 3  # repeats, below which how far they lie apart says nothing

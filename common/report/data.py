@@ -13,7 +13,7 @@ MOST_SETS = 10
 
 
 def reading_table(lines: list[tuple[str, str]]) -> Table:
-    """How the data was read (common/reading.py)."""
+    """How the data was read (common/data/reading.py)."""
     return Table("How the data was read", ("what", "read as"), tuple(lines))
 
 

@@ -1,7 +1,7 @@
 """PURE: Results -> in words, everything that the rows do not have in common."""
 
-from common.groups import groups
-from common.results import Results, Row
+from common.analysis.grouping import groups
+from common.core.results import Results, Row
 
 
 def differences(results: Results, only: tuple[str, ...] = ()) -> list[tuple[str, str]]:

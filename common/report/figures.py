@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from common.files import replacing
-from common.groups import MARK, Group, groups
+from common.analysis.grouping import MARK, Group, groups
+from common.analysis.timing import PARTS
+from common.core.files import replacing
+from common.core.results import Results
 from common.report.canvas import plt
 from common.report.table import figures, percentile_names
 from common.report.timing import by_part, shown
-from common.results import Results
-from common.timing import PARTS
 
 LINES = ("-", "--", "-.", ":")
 MARKS = "osD^vP*X"

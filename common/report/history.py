@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from common.check import summarise
-from common.clock import start_text
-from common.errors import InputError
-from common.files import write_text
-from common.history import LEAST, Point, Series, history
-from common.records import read_results
+from common.analysis.check import summarise
+from common.analysis.history import LEAST, Point, Series, history
+from common.analysis.records import read_results
+from common.core.clock import start_text
+from common.core.errors import InputError
+from common.core.files import write_text
 from common.report.canvas import plt
 from common.report.figures import save
 from common.report.html import html_page

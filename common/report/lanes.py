@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from common.comparison import by_seed
-from common.groups import REAL, Group, fault, lane_tests, machines, smallest_p
+from common.analysis.comparison import by_seed
+from common.analysis.grouping import REAL, Group, fault, lane_tests, machines, smallest_p
+from common.analysis.stats import ratio_interval
+from common.analysis.timing import WORTH_SAYING, counted, frozen_again_s, made_all, watched, whole_s
+from common.core.formatting import time_text
+from common.core.results import Paired, Results
 from common.report.table import NONE, Table
-from common.results import Paired, Results
-from common.stats import ratio_interval
-from common.timing import WORTH_SAYING, counted, frozen_again_s, made_all, watched, whole_s
-from common.words import time_text
 
 
 def lanes(everything: list[Group]) -> list[tuple[Group, Group]]:

@@ -2,12 +2,13 @@
 
 import re
 
-from common.clock import start_text
-from common.reading import read_as
+from common.core.clock import start_text
+from common.core.results import Results
 from common.report import compared
 from common.report.ceilings import asked, ceilings_table
 from common.report.data import labels_table, plans_table, reading_table, rows_table
 from common.report.differences import differences
+from common.report.reading import read_as
 from common.report.table import (
     Table,
     comparison_table,
@@ -21,7 +22,6 @@ from common.report.table import (
     scores_table,
 )
 from common.report.timing import shown, timing_table
-from common.results import Results
 
 NO_RANKING = (
     "No ranking of frameworks is given here: these rows differ in more than the framework (see below), and nothing proves "

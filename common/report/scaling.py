@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from common.comparison import by_seed, seconds
-from common.groups import Group, fault, machines
+from common.analysis.comparison import by_seed, seconds
+from common.analysis.grouping import Group, fault, machines
+from common.analysis.stats import ratio_interval
+from common.core.results import Results
 from common.report.table import NONE, Table
-from common.results import Results
-from common.stats import ratio_interval
 
 
 def scaled(everything: list[Group]) -> list[tuple[Group, Group]]:

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from common.comparison import seconds
-from common.errors import listed
-from common.groups import CONTENDED_MARK, MARK, Group, busy, contended, contention_notes, groups, marked
-from common.reading import percentile_notes
-from common.results import CONTENDED, Results, Row, RunRecord
-from common.stats import over_seeds
-from common.words import size_text
+from common.analysis.comparison import seconds
+from common.analysis.grouping import CONTENDED_MARK, MARK, Group, busy, contended, contention_notes, groups, marked
+from common.analysis.stats import over_seeds
+from common.core.errors import listed
+from common.core.formatting import size_text
+from common.core.results import CONTENDED, Results, Row, RunRecord
+from common.report.reading import percentile_notes
 
 NONE = "–"
 

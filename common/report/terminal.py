@@ -12,13 +12,13 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from common.comparison import pairs
-from common.groups import groups
+from common.analysis.comparison import pairs
+from common.analysis.grouping import groups
+from common.core.formatting import command
+from common.core.results import Results
 from common.report.ceilings import asked, ceilings_table
 from common.report.table import Table, comparison_table, data_figures, failures, figures, scores_table
 from common.report.timing import by_part, sentences, shown
-from common.results import Results
-from common.words import command
 
 WHAT = ("row", "weights", "recipe", "GMAC", "trainable")
 COST = ("row", "epoch 1 s", "later epochs s", "validation s", "prediction s", "images/s", "peak memory")

@@ -4,10 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from common.groups import Group, groups
-from common.report.table import NONE, Table
-from common.results import Results
-from common.timing import (
+from common.analysis.grouping import Group, groups
+from common.analysis.timing import (  # fmt: skip
     FIRST,
     HELD,
     PARTS,
@@ -24,8 +22,10 @@ from common.timing import (
     unaccounted,
     watched,
     whole_s,
-)  # fmt: skip
-from common.words import time_text, tried_words, way_words
+)
+from common.core.formatting import time_text, tried_words, way_words
+from common.core.results import Results
+from common.report.table import NONE, Table
 
 FITS = 0.02  # of the whole: the parts may fall short of it, or exceed it, by so much
 

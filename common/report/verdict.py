@@ -1,6 +1,6 @@
 """PURE: a check's Report -> the words of the terminal and of a pull request."""
 
-from common.check import FINE, NOT_COMPARABLE, NOTHING, WORSE, Report
+from common.analysis.check import FINE, NOT_COMPARABLE, NOTHING, WORSE, Report
 from common.report.table import Table
 
 WORDS = {

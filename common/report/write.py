@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.errors import readable
-from common.files import write_json, write_text
-from common.groups import excluded, groups
-from common.records import read_results
+from common.analysis.grouping import excluded, groups
+from common.analysis.records import read_results
+from common.analysis.scores import picks
+from common.core.errors import readable
+from common.core.files import write_json, write_text
+from common.core.results import Results
 from common.report.figures import draw
 from common.report.html import html_page
 from common.report.markdown import page
 from common.report.table import data_figures, figures
-from common.results import Results
-from common.scores import picks
 
 
 def write_report(folder: Path) -> Results:

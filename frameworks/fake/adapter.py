@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import InputError
-from common.feed import Feed
-from common.receipts import receipt
-from common.scores import bce_with_logits
-from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
-from common.watch import Watch
+from common.core.errors import InputError
+from common.core.specs import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
+from common.data.feed import Feed
+from common.data.receipts import receipt
+from common.trial.loss import bce_with_logits
+from common.trial.stopwatch import Watch
 from frameworks.fake import MODELS
 from frameworks.fake.faults import AT_STEP, FAULTY_STEP, asked
 

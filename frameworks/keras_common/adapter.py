@@ -10,10 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from common.errors import InputError
-from common.feed import Feed
-from common.types import BuildSpec, ModelSpec, Preprocessing, Way
-from common.watch import FORWARD, Watch
+from common.core.errors import InputError
+from common.core.events import FORWARD
+from common.core.specs import BuildSpec, ModelSpec, Preprocessing, Way
+from common.data.feed import Feed
+from common.trial.stopwatch import Watch
 from frameworks.contract import EFFICIENTNET_LITE0
 from frameworks.keras_common import models, optimisers, tuned, weights
 from frameworks.keras_common.data import Batches, Tell, nothing_of

@@ -6,8 +6,9 @@ from typing import Any
 
 import keras
 
-from common.feed import Feed
-from common.watch import REST, Watch
+from common.core.events import REST
+from common.data.feed import Feed
+from common.trial.stopwatch import Watch
 
 
 class Batches(keras.utils.PyDataset):

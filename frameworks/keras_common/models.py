@@ -9,8 +9,8 @@ import numpy as np
 from keras import layers, ops
 from keras.src.backend.common import dtypes
 
-from common.errors import InputError
-from common.types import BuildSpec, ModelSpec, Preprocessing
+from common.core.errors import InputError
+from common.core.specs import BuildSpec, ModelSpec, Preprocessing
 from frameworks.keras_common import efficientnet_lite, remade
 
 PROMOTED = dtypes.BIT64_TO_BIT32_DTYPE["float64"]  # Keras's own answer

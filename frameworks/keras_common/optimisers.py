@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from common.types import BuildSpec
+from common.core.specs import BuildSpec
 
 EPSILON = 1e-8
 

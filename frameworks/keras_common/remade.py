@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from common.types import ModelSpec
+from common.core.specs import ModelSpec
 
 BLOCK_CONV = re.compile(r"conv(\d)_block(\d+)_(\d)_conv")
 EPSILON, MOMENTUM = 1e-5, 0.9  # torch's default batch norm: its momentum .1 is of the new value

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from common.errors import InputError
+from common.core.errors import InputError
 
 for _name in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):
     os.environ.pop(_name, None)  # they would end an epoch early

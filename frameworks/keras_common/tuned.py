@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from common.types import Way
+from common.core.specs import Way
 from frameworks.keras_common.models import Preprocess, leaves
 
 # The first value of each: how the search begins.

@@ -4,7 +4,7 @@ import importlib.util
 import os
 from typing import Any
 
-from common.errors import InputError
+from common.core.errors import InputError
 
 if importlib.util.find_spec("jax") is None:
     raise InputError("this framework needs the package jax, which is optional; run: uv sync --extra jax")
@@ -18,8 +18,8 @@ import numpy as np
 from jax import numpy as jnp
 from jax.experimental import io_callback
 
-from common import receipts
-from common.types import ProcessSpec
+from common.core.specs import ProcessSpec
+from common.data import receipts
 from frameworks.keras_common.adapter import KerasAdapter, Model, Observed
 
 # Receipts are 64-bit numbers, and the parity gate computes in float64; what Keras trains with stays float32.
@@ -31,7 +31,7 @@ DEVICES = "--xla_force_host_platform_device_count"  # of one processor
 
 
 def receipt(images: jax.Array, labels: jax.Array, ids: jax.Array) -> jax.Array:
-    """common/receipts.py in JAX's operations."""
+    """common/data/receipts.py in JAX's operations."""
     flat = jax.lax.bitcast_convert_type(images.reshape(len(images), -1), jnp.uint8).reshape(len(images), -1)
     words = receipts.words(flat.shape[1])
     flat = jnp.pad(flat, ((0, 0), (0, words * receipts.WORD - flat.shape[1])))

@@ -11,7 +11,7 @@ from frameworks.keras_common.settings import keras
 import numpy as np
 import torch
 
-from common.types import BuildSpec, ProcessSpec, Way
+from common.core.specs import BuildSpec, ProcessSpec, Way
 from frameworks.keras_common.adapter import KerasAdapter, Model, Observed
 from frameworks.torch_common import process as torch_process
 

@@ -12,9 +12,10 @@ import torchvision
 from torch import nn
 from torch.utils.data import DataLoader
 
-from common.feed import Feed
-from common.types import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
-from common.watch import FORWARD, FROZEN, RECEIPT, TRAINED, Watch
+from common.core.events import FORWARD, FROZEN, RECEIPT, TRAINED
+from common.core.specs import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
+from common.data.feed import Feed
+from common.trial.stopwatch import Watch
 from frameworks.contract import Noted
 from frameworks.pytorch import MODELS, checkpoints, models, tuned
 from frameworks.pytorch.data import loader

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import timm
 import torch
 
-from common.errors import InputError
-from common.tensor_files import is_averaged, refused_forms
-from common.types import ModelSpec
+from common.core.errors import InputError
+from common.core.specs import ModelSpec
+from common.core.tensor_files import is_averaged, refused_forms
 from frameworks.pytorch.models import vgg19_names
 
 KEYS = ("state_dict", "model_state_dict", "model")  # of a checkpoint's weights, the usual ones first

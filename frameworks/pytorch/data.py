@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from common.feed import Feed
+from common.data.feed import Feed
 
 
 class Images(Dataset):

@@ -14,8 +14,8 @@ import torch
 import torchvision
 from torch import nn
 
-from common.errors import ImageSizeError, InputError
-from common.types import FrozenNorm, ModelSpec, Preprocessing, Train
+from common.core.errors import ImageSizeError, InputError
+from common.core.specs import FrozenNorm, ModelSpec, Preprocessing, Train
 from frameworks.contract import TORCHVISION
 
 DROPOUT = 0.5  # before layer4, as in the paper's code

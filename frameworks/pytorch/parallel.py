@@ -7,9 +7,9 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from common.errors import InputError
-from common.feed import Feed
-from common.ranks import share
+from common.core.errors import InputError
+from common.data.feed import Feed
+from common.process.ranks import share
 
 
 class Ranks:

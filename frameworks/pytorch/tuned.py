@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from common.types import Train, Way
+from common.core.specs import Train, Way
 from frameworks.pytorch.models import NORMS, Built, Preprocess
 
 # The first value of each: how the search begins.

@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
-from common.errors import InputError
-from common.feed import Feed
-from common.types import BuildSpec, ProcessSpec
-from common.watch import Watch
+from common.core.errors import InputError
+from common.core.specs import BuildSpec, ProcessSpec
+from common.data.feed import Feed
+from common.trial.stopwatch import Watch
 from frameworks.keras_common import models
 from frameworks.keras_common.adapter import KerasAdapter, Model, Observed
 from frameworks.tensorflow_keras.network import Mirrored, Network, receipt

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from common import receipts
-from common.watch import FORWARD
+from common.core.events import FORWARD
+from common.data import receipts
 from frameworks.keras_common.adapter import Observed
 
 
 def receipt(images: tf.Tensor, labels: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-    """common/receipts.py in TensorFlow's operations. images: uint8 [n, h, w, 3], or features [n, ...]."""
+    """common/data/receipts.py in TensorFlow's operations. images: uint8 [n, h, w, 3], or features [n, ...]."""
     image_bytes = math.prod(images.shape[1:]) * images.dtype.size
     words = receipts.words(image_bytes)
     flat = tf.reshape(tf.bitcast(images, tf.uint8), [-1, image_bytes])

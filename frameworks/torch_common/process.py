@@ -4,9 +4,10 @@ import os
 
 import torch
 
-from common import ranks, receipts
-from common.errors import InputError
-from common.types import ProcessSpec
+from common.core.errors import InputError
+from common.core.specs import ProcessSpec
+from common.data import receipts
+from common.process import ranks
 
 
 def set_up(process: ProcessSpec, seed: int) -> torch.device:
@@ -80,7 +81,7 @@ def peak_bytes(device: torch.device) -> int:
 
 
 class Receipt:
-    """common/receipts.py on torch's tensors, on their device."""
+    """common/data/receipts.py on torch's tensors, on their device."""
 
     def __init__(self, classes: int, device: torch.device):
         self.device = device

@@ -1,0 +1,238 @@
+"""Run folder -> Results: everything is read back from the files, so that `report` needs nothing else."""
+
+import itertools
+import math
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.analysis.scores import at_percentile, f1_by_image, oracle_scores, prior_scores, score, share_of_way
+from common.analysis.stats import bootstrap_mean, paired_test
+from common.core import openmp
+from common.core.errors import InputError, OtherSchema, listed, readable
+from common.core.events import read_events
+from common.core.files import read_json
+from common.core.results import GATES, EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord
+from common.core.specs import SCHEMA_VERSION, TrialSpec
+
+LISTED = 5  # runs named where the asked one is not there
+
+
+def read_run(folder: Path) -> RunRecord:
+    """The run's record. InputError where the folder is no run; OtherSchema."""
+    file = folder / "run.json"
+    if not file.exists():
+        runs = sorted(p.parent.name for p in folder.parent.glob("*/run.json")) if folder.parent.is_dir() else []
+        more = f"the last {LISTED} of {len(runs)} " if len(runs) > LISTED else ""
+        there = f"; {more}runs beside it: {', '.join(runs[-LISTED:])}" if runs else ""
+        raise InputError(f"no run at '{folder}' (it has no run.json){there}")
+    with readable(f"the run '{folder}'"):
+        raw = dict(read_json(file))
+        if raw.get("schema_version") != SCHEMA_VERSION:
+            raise OtherSchema(
+                f"{file} has schema version {raw.get('schema_version')}, this harness reads {SCHEMA_VERSION}; "
+                "run it again, or read it with the version that wrote it"
+            )
+        return RunRecord.model_validate(raw)
+
+
+def read_trial(folder: Path, run_folder: str) -> TrialRecord:
+    """What one trial's files say, whether it ended well or not, or that they are damaged."""
+    spec = TrialSpec.model_validate(read_json(folder / "spec.json"))
+    again = repeat_command(run_folder, folder.name)
+    try:
+        with readable(f"'{folder.name}'"):
+            return _read_trial(folder, spec, again)
+    except InputError as damaged:
+        return TrialRecord(spec=spec, status="failed", reason=str(damaged), repeat_command=again)
+
+
+def _read_trial(folder: Path, spec: TrialSpec, again: str) -> TrialRecord:
+    events = read_events(folder / "events.jsonl")
+    by_kind: dict[str, dict[str, Any]] = {event["event"]: event for event in events}
+    parent = read_json(folder / "parent.json") if (folder / "parent.json").exists() else {}
+    if parent:
+        status, reason = parent["status"], parent["reason"]
+    elif "done" in by_kind:  # repeated alone, without a parent
+        status, reason = "ok", ""
+    elif "failed" in by_kind:
+        status, reason = "failed", by_kind["failed"]["reason"]
+    else:
+        status, reason = "missing", "not run" if not events else "ended without a word"
+    received = next((e for e in events if e["event"] == "received" and e["phase"] == "train"), {})
+    built, tuned = by_kind.get("built", {}), _tuning(events)
+    policies = [e["facts"][openmp.FACT] for e in events if e["event"] == "built" and openmp.FACT in e["facts"]]
+    waited = {openmp.FACT: ", then ".join(dict.fromkeys(policies))} if policies else {}  # of a trial that was taken up
+    ok = status == "ok"
+    epochs = [e["epoch"] for e in events if e["event"] == "epoch"]
+    if ok and epochs != list(range(1, spec.recipe.epochs + 1)):
+        raise InputError(
+            f"'{folder / 'events.jsonl'}' is damaged: it tells of the epochs {listed([*map(str, epochs)]) or 'none'}"
+        )
+    return TrialRecord(
+        spec=spec, status=status, reason=reason,
+        log_tail=parent.get("log_tail", ""),
+        repeat_command="" if ok else again,
+        facts=built.get("facts", {}) | tuned.get("facts", {}) | waited, tuning=tuned, environment=built.get("environment", {}),
+        weights_report=built.get("weights_report", {}), weights_names=built.get("weights_names", {}),
+        received={key: received[key] for key in ("images", "labels") if key in received},
+        ceilings=_ceilings(spec, by_kind, parent) if ok else {},
+        start_s=sum(e["start_s"] for e in events if e["event"] == "ready"),
+        epochs=tuple(EpochRecord(**{k: v for k, v in e.items() if k != "event"}) for e in events if e["event"] == "epoch"),
+        **{k: v for k, v in by_kind.get("done", {}).items() if k != "event"},
+        wall_s=parent.get("wall_s", 0.0), peak_memory_bytes=parent.get("peak_memory_bytes", 0),
+        memory_method=parent.get("memory_method", ""), resumed_after=parent.get("resumed_after", ()),
+        node=parent.get("node", ""), machines=parent.get("machines", ()),
+        contention=parent.get("contention", ()), quiet_wait=parent.get("quiet_wait"),
+        receipts=parent.get("receipts", ()), receipt_fault=parent.get("receipt_fault"),
+    )  # fmt: skip
+
+
+def _ceilings(spec: TrialSpec, by_kind: dict[str, Any], parent: dict[str, Any]) -> dict[str, Any]:
+    """What was found after the trial, with the seconds that it took; "why not" where it came to no end."""
+    if "ceilings" in by_kind:
+        return {k: v for k, v in by_kind["ceilings"].items() if k != "event"}
+    if not spec.ceilings or "done" not in by_kind:
+        return {}
+    lost_s = 0.0 if parent.get("resumed_after") else parent.get("wall_s", 0.0) - by_kind["done"]["lived_s"]
+    return {
+        "why not": "measuring them came to no end; the trial's log.txt has its last words",
+        "seconds": max(lost_s, 0.0),
+    }
+
+
+def _tuning(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the tuned lane did: its own words, what it tried, and what its gate found."""
+    found = {k: v for e in events if e["event"] == "tuned" for k, v in e.items() if k != "event"}
+    if found:  # a trial that was taken up: the seconds of each time
+        for name in ("tuning_s", "fill_s", "filled"):
+            found[name] = sum(e.get(name, 0) for e in events if e["event"] == "tuned")
+        for kind, name in (("tried", "tried"), ("lane gate", "gate")):
+            found[name] = [{k: v for k, v in e.items() if k != "event"} for e in events if e["event"] == kind]
+    return found
+
+
+def repeat_command(run_folder: str, trial: str) -> str:
+    """The line that repeats one trial alone, in its folder, from the project's folder."""
+    return f"uv run python -m common.trial.worker {shlex.quote(str(Path(run_folder) / 'trials' / trial))}"
+
+
+def read_results(folder: Path) -> Results:
+    """Every trial of the run with its scores, and the prior and oracle of each split."""
+    run = read_run(folder)
+    with readable(f"the run '{folder}'"):
+        return _read_results(folder, run)
+
+
+def _read_results(folder: Path, run: RunRecord) -> Results:
+    with np.load(folder / run.labels) as arrays:
+        labels = arrays["labels"]
+    references: dict[str, dict[str, Any]] = {}
+    rows = []
+    finished: list[tuple[TrialSpec, np.ndarray, dict[str, np.ndarray]]] = []  # with its images' rows, and their F1
+    for name in run.trials:
+        record = read_trial(folder / "trials" / name, run.folder)
+        with np.load(folder / record.spec.feed.plan) as arrays:
+            train, validation = arrays["train_rows"], arrays["validation_rows"]
+        truth = labels[validation]
+        seed = str(record.spec.seed)
+        if seed not in references:
+            references[seed] = reference_scores(labels[train], truth, run.percentiles)
+        rows.append(Row(record=record, scores=_scores(folder / "trials" / name, record, truth, run, references[seed])))
+        if record.status == "ok":
+            each = _image_f1(folder / "trials" / name, truth, run.percentiles)
+            finished.append((record.spec, validation, each))
+            for percentile, values in each.items():
+                interval = bootstrap_mean(values)
+                rows[-1].scores["percentiles"][percentile] |= {"f1_low": interval.low, "f1_high": interval.high}
+    return Results(
+        run=run, rows=tuple(rows), gates=_gates(folder), paired=paired(finished), references=references,
+        sample_rows=_sample_rows(folder, run),
+    )  # fmt: skip
+
+
+def _image_f1(trial: Path, truth: np.ndarray, percentiles: tuple[float, ...]) -> dict[str, np.ndarray]:
+    """F1 of each validation image, by percentile."""
+    with np.load(trial / "logits.npz") as arrays:
+        logits = arrays["prediction"]
+    return {f"{p:g}": f1_by_image(logits, truth, p) for p in percentiles}
+
+
+def paired(finished: list[tuple[TrialSpec, np.ndarray, dict[str, np.ndarray]]]) -> tuple[Paired, ...]:
+    """The paired test, by percentile, of one model and trained part on every two frameworks, and in both lanes of one: over
+    the seeds that both finished on the same plan. finished: each trial with the rows of its validation images and their
+    F1 by percentile."""
+    lines: dict[tuple, dict[tuple, tuple[str, np.ndarray, dict[str, np.ndarray]]]] = {}
+    for spec, rows, f1 in finished:
+        line = (
+            spec.framework,
+            spec.lane,
+            spec.model,
+            spec.trained_part,
+            spec.process.devices,
+            spec.weights.source,
+            spec.feed.balance,
+        )
+        lines.setdefault(line, {})[spec.seed, spec.feed.plan_hash] = spec.name, rows, f1
+    found = []
+    for (one, mine), (other, theirs) in itertools.combinations(lines.items(), 2):
+        both = [(mine[turn], theirs[turn]) for turn in mine if turn in theirs]
+        if not both or one[2:5] != other[2:5] or (one[0] != other[0]) == (one[1] != other[1]):
+            continue
+        names = tuple(zip(*((a[0], b[0]) for a, b in both)))
+        images = np.concatenate([a[1] for a, _ in both])
+        for percentile in both[0][0][2]:
+            apart = np.concatenate([a[2][percentile] - b[2][percentile] for a, b in both])
+            # One image's differences are not independent of each other, where several seeds validate on it.
+            by_image = np.bincount(images, weights=apart)[np.unique(images)]
+            found.append(Paired(
+                a=names[0], b=names[1], lanes=one[1] != other[1], percentile=percentile,
+                difference=float(apart.mean()), p=paired_test(by_image, np.zeros(len(by_image))),
+            ))  # fmt: skip
+    return tuple(found)
+
+
+def _gates(folder: Path) -> tuple[Gate, ...]:
+    """What the parity gate found before a matched run; nothing before any other."""
+    file = folder / GATES
+    return tuple(Gate.model_validate(found) for found in read_json(file)) if file.exists() else ()
+
+
+def reference_scores(train: np.ndarray, truth: np.ndarray, percentiles: tuple[float, ...]) -> dict[str, Any]:
+    """Of the scorers that never look and always know. train, truth: 0/1 [n, classes], of the two splits."""
+    prior = prior_scores(train.sum(axis=0, dtype=np.int64), len(truth))
+    return {name: score(s, truth, percentiles) for name, s in (("prior", prior), ("oracle", oracle_scores(truth)))}
+
+
+def image_words(image: str, labels: np.ndarray, class_names: tuple[str, ...]) -> str:
+    """What stands under an image: its name and its labels. labels: 0/1 [classes]."""
+    return f"{image}: " + (", ".join(class_names[c] for c in np.flatnonzero(labels)) or "none")
+
+
+def _sample_rows(folder: Path, run: RunRecord) -> tuple[str, ...]:
+    """The words under each image of samples.npz; none where the run was published without its images."""
+    if not (folder / "samples.npz").exists():
+        return ()
+    with np.load(folder / "samples.npz") as samples, np.load(folder / run.labels) as arrays:
+        ids, labels = arrays["ids"], arrays["labels"]
+        return tuple(image_words(ids[row], labels[row], run.class_names) for row in samples["rows"])
+
+
+def _scores(
+    folder: Path, record: TrialRecord, truth: np.ndarray, run: RunRecord, reference: dict[str, Any]
+) -> dict[str, Any]:
+    """The row's scores and its share of the way from prior to oracle; empty for a failed trial."""
+    if record.status != "ok":
+        return {}
+    with np.load(folder / "logits.npz") as arrays:
+        result = score(arrays["prediction"], truth, run.percentiles)
+        top = run.percentiles[-1]
+        by_epoch = [at_percentile(arrays[f"epoch{e.epoch}"], truth, top)["f1"] for e in record.epochs]
+    for percentile, values in result["percentiles"].items():
+        low = reference["prior"]["percentiles"][percentile]["f1"]
+        high = reference["oracle"]["percentiles"][percentile]["f1"]
+        values["share"] = share_of_way(values["f1"], low, high)
+    best = min((epoch.validation_loss for epoch in record.epochs), default=math.nan)
+    return result | {"validation_loss": best, "f1_by_epoch": by_epoch}

@@ -1,0 +1,36 @@
+"""A framework's adapter held against the contract."""
+
+import sys
+
+from common.cli.parser import Parser
+
+ABOUT = "hold a framework's adapter against the contract"
+
+
+def main(arguments: list[str]) -> int:
+    parser = Parser(
+        prog="run_bench.py check-adapter",
+        description="Hold one framework's adapter against the contract, line by line, in a process of its own.",
+        epilog="example: run_bench.py check-adapter torch --model efficientnet_lite0\n"
+        "exit codes: 0 kept, 1 broken, 2 bad input\n"
+        "docs/adding-a-framework.md goes from an empty file to a row in the table",
+    )
+    parser.add_argument("framework", help="its name in frameworks/ (see list)")
+    parser.add_argument("--model", default="", metavar="NAME[:VARIANT]", help="default: its default one")
+    options = parser.parse_args(arguments)
+
+    import subprocess
+
+    from common.core import registry
+    from common.core.machine import cores
+    from common.core.specs import Settings
+    from common.process.child import PROJECT, environment
+    from common.run.jobs import list_jobs
+
+    name = registry.framework_card(options.framework).NAME
+    if options.model:
+        list_jobs(Settings(frameworks=(name,), models=(options.model,)))  # bad input where there is no such model
+    command = [sys.executable, "-m", "pytest", "tests/contract.py", "-o", "addopts=", "--tb=short", "-v", "--no-header", "-W", "ignore",
+               "--framework", name, "--model", options.model]  # fmt: skip
+    code = subprocess.run(command, cwd=PROJECT, env=environment(cores(), "cpu")).returncode
+    return code if code in (0, 1) else 2  # pytest was stopped, or could not begin

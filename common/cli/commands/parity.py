@@ -1,0 +1,41 @@
+"""The same arithmetic on every framework, proven."""
+
+from common.cli.parser import Parser
+
+ABOUT = "prove that frameworks do the same arithmetic"
+
+
+def main(arguments: list[str]) -> int:
+    parser = Parser(
+        prog="run_bench.py parity",
+        description="Prove that frameworks do the same arithmetic: every layer's output, the loss, every gradient, batch norm's "
+        "statistics, the optimiser and five training steps of one model from the same weights, compared tensor by tensor.",
+        epilog="example: run_bench.py parity resnet50:v1.5 vgg19\nexit codes: 0 all gates passed, 1 one failed, 2 bad input",
+    )  # fmt: skip
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="default: those of the suite matched")
+    parser.add_argument("--frameworks", nargs="+", metavar="NAME", help="default: all real ones that have the model")
+    parser.add_argument(
+        "--train", choices=("head", "last-block", "all"), help="what the five steps train (default: head)"
+    )
+    parser.add_argument("--weights", nargs="+", metavar="CHOICE", help="as for a run (default: auto)")
+    parser.add_argument("--data", metavar="PATH", help="whose first images are taken (default: demo)")
+    parser.add_argument("--format", metavar="NAME", help="of the data")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: auto")
+    given = parser.given(arguments)
+
+    from common.core import registry
+    from common.report.compared import gates_table
+    from common.report.progress import Display
+    from common.report.terminal import Console, show
+    from common.run import gate
+    from common.run.jobs import make_settings
+
+    console = Console()
+    if not given.keys() & {"models", "frameworks", "train"}:
+        given["suite"] = "matched"
+    elif "models" not in given:
+        given["models"] = list(dict.fromkeys(str(job.model) for job in registry.suite("matched").JOBS))
+    settings = make_settings(given | {"recipe": "matched"})
+    findings = gate.asked(settings, Display(console).say)
+    show(console, gates_table(tuple(findings)))
+    return 0 if all(found.passed for found in findings) else 1

@@ -1,0 +1,56 @@
+"""What runs left that can be made again, removed."""
+
+from pathlib import Path
+
+from common.cli.parser import Parser
+
+ABOUT = "remove what can be made again: stores, checkpoints; sizes first"
+
+
+def main(arguments: list[str]) -> int:
+    from common.run import prune
+
+    parser = Parser(
+        prog="run_bench.py prune",
+        description="Tell what the cache and the runs hold that can be made again, and how large it is; with --yes, remove it. "
+        "Tables, records, logits and trained weights stay, and so does what a process is using.",
+        epilog="example: run_bench.py prune --kinds features pixels --yes",
+    )
+    parser.add_argument(
+        "--results-dir", type=Path, default=Path("results"), metavar="DIR", help="of the runs (default: results)"
+    )
+    parser.add_argument(
+        "--kinds", nargs="+", choices=prune.KINDS, metavar="KIND", default=prune.DEFAULT,
+        help=f"{', '.join(prune.KINDS)} (default: all but checkpoints, in which stopped trials go on)",
+    )  # fmt: skip
+    parser.add_argument("--yes", action="store_true", help="remove it; without, nothing is removed")
+    options = parser.parse_args(arguments)
+
+    from common.core.files import cache_folder
+    from common.core.formatting import size_text
+    from common.core.locks import cache_to_itself
+    from common.report.table import Table
+    from common.report.terminal import Console, show
+
+    console = Console()
+    with cache_to_itself() as alone:
+        found = prune.left(options.results_dir, cache_used=not alone)
+        rows = tuple(
+            (each.kind, prune.KINDS[each.kind].what, str(len(each.free)), size_text(each.size_bytes), str(len(each.used)), prune.KINDS[each.kind].again)
+            for each in found
+        )  # fmt: skip
+        header = ("kind", "what", "places", "size", "in use", "to have it again")
+        show(console, Table(f"In {cache_folder()} and the runs of {options.results_dir}", header, rows))
+        chosen = [each for each in found if each.kind in options.kinds and each.free]
+        total = size_text(sum(each.size_bytes for each in chosen))
+        words = f"{total} of {', '.join(each.kind for each in chosen)}"
+        if not chosen:
+            console.print("nothing of that to remove")
+        elif not options.yes:
+            console.print(f"--yes removes {words}")
+        else:
+            for each in chosen:
+                for path in each.free:
+                    prune.remove(path)
+            console.print(f"removed {words}")
+    return 0

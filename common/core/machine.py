@@ -1,0 +1,139 @@
+"""The machine in words and cores."""
+
+import contextlib
+import hashlib
+import os
+import platform
+import subprocess
+import tomllib
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from common.core.cgroups import quota
+from common.core.files import PROJECT
+from common.core.formatting import size_text
+
+# What a trial runs. A change elsewhere (report, flags, checks) changes no trial, and `--resume` keeps finished ones.
+TRIAL_CODE = (
+    "common/core", "common/data", "common/process", "common/trial", "frameworks", "benchmarks/recipes",
+)  # fmt: skip
+NO_TRIAL_PACKAGES = {"rich", "matplotlib", "markdown-it-py", "pytest", "ruff"}  # of the parent and of development
+PLUGIN_FOLDERS = ("run/launchers", "report/trackers")  # their extras start trials, or tell of them, and compute nothing
+MISSING = "not installed"
+OMP = "OMP_NUM_THREADS"
+
+
+def cores() -> int:
+    """The cores to compute on where nobody asks for a number: those allowed, or OMP_NUM_THREADS where that is fewer."""
+    return min(filter(None, (cores_allowed(), _omp_threads())))
+
+
+def cores_allowed() -> int:
+    """The cores of the affinity mask, or of a container's CPU quota where that is less: whole ones, at least one."""
+    group = quota()
+    return min(_mask(), max(1, int(group.cores))) if group else _mask()
+
+
+def limits() -> dict[str, str]:
+    """What leaves this process fewer cores than its affinity mask has, for the environment table."""
+    group, threads, found = quota(), _omp_threads(), {}
+    if group and group.cores < _mask():
+        found["CPU quota"] = f"{group.cores:.3g} of {_mask()} cores, set by the control group"
+    if threads and threads < cores_allowed():
+        found[OMP] = str(threads)
+    return found
+
+
+def limits_note(threads: int | None = None) -> str:
+    """The same in a sentence, before anything runs; "" where nothing limits the process. threads: those asked for."""
+    group, found = quota(), limits()
+    why = [f"its control group has a CPU quota of {group.cores:.3g} cores"] if group and "CPU quota" in found else []
+    why += [f"{OMP} is {found[OMP]}"] if OMP in found and not threads else []
+    if not why:
+        return ""
+    n = threads or cores()
+    asked = "--threads asks for that" if threads else "--threads N asks for another number"
+    slow = "; less than one core means that every thread has to wait" if group and group.cores < 1 else ""
+    return (
+        f"Trials compute with {n} thread{'s' if n > 1 else ''} ({asked}); this process may use {_mask()} "
+        f"core{'s' if _mask() > 1 else ''}, but {' and '.join(why)}{slow}."
+    )
+
+
+def _mask() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _omp_threads() -> int | None:
+    """OMP_NUM_THREADS, of which a list names the outermost level first; None where it is no number of threads."""
+    first = os.environ.get(OMP, "").split(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else None
+
+
+def machine() -> dict[str, str]:
+    """Words for the environment table; nothing that names this very machine."""
+    return {
+        "processor": _processor(),
+        "cores": str(cores_allowed()),
+        **limits(),
+        "memory": size_text(psutil.virtual_memory().total),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **_gpus(),
+    }
+
+
+@cache
+def what_counts() -> dict[str, str]:
+    """Of the machine, what makes its seconds those of another: processor, cores, GPUs."""
+    return {name: words for name, words in machine().items() if name in ("processor", "cores", "GPU")}
+
+
+def _gpus() -> dict[str, str]:
+    """Their names, from the driver's own tool: the harness's own process imports no framework."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        words = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        said = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True).stdout
+        return {"GPU": ", ".join(line.strip() for line in said.splitlines())} if said.strip() else {}
+    return {}
+
+
+def made_by() -> dict[str, str]:
+    """What a trial depends on beside data and settings: a hash of the code that it runs, and the packages' versions.
+
+    Versions are read from the installed metadata: the harness's own process imports no framework.
+    """
+    digest = hashlib.sha256()
+    for folder in TRIAL_CODE:
+        for file in sorted((PROJECT / folder).rglob("*.py")):
+            digest.update(f"{file.relative_to(PROJECT).as_posix()}\n".encode() + file.read_bytes())
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    used = set(_names(project["dependencies"])) - NO_TRIAL_PACKAGES
+    found = {name: _version(name) for name in sorted(used)}
+    for extra, lines in project["optional-dependencies"].items():
+        if not any((PROJECT / "common" / folder / f"{extra}.py").exists() for folder in PLUGIN_FOLDERS):
+            found |= {name: v for name in _names(lines) if (v := _version(name)) != MISSING}
+    return {"code": digest.hexdigest()[:16], **found}
+
+
+def _names(lines: list[str]) -> list[str]:
+    return [line.split("==")[0] for line in lines]
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return MISSING
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

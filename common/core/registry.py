@@ -1,0 +1,142 @@
+"""The one place that finds frameworks, formats, suites, launchers and the like by name: a folder or file dropped in is found."""
+
+import importlib
+import pkgutil
+import shlex
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from common.core.errors import InputError, unknown
+
+TABLES = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".xml"}  # endings of files that may hold a data set's labels
+
+
+def _modules(package: str, packages: bool) -> list[ModuleType]:
+    """The modules or packages in a package, imported now: this file imports none of them when it is loaded itself."""
+    found = [m.name for m in pkgutil.iter_modules(importlib.import_module(package).__path__) if m.ispkg == packages]
+    return [importlib.import_module(f"{package}.{name}") for name in sorted(found)]
+
+
+def _files(package: str) -> dict[str, ModuleType]:
+    return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(package, packages=False)}
+
+
+def _one(what: str, name: str, found: dict[str, ModuleType]) -> ModuleType:
+    if name not in found:
+        raise unknown(what, name, found)
+    return found[name]
+
+
+@cache
+def framework_cards() -> dict[str, ModuleType]:
+    """Name on the command line -> the folder's card (its light __init__, which imports no framework)."""
+    found = [
+        module for module in _modules("frameworks", packages=True) if hasattr(module, "NAME")
+    ]  # without: shared by several
+    return {
+        card.NAME: card for card in sorted(found, key=lambda card: not card.DEFAULT_MODELS)
+    }  # what runs by default first
+
+
+def real(model: str = "") -> list[str]:
+    """Names of the frameworks that a run takes by default; of those that have a model, where one is named."""
+    return [c.NAME for c in framework_cards().values() if c.DEFAULT_MODELS and (not model or model in c.MODELS)]
+
+
+def framework_card(name: str) -> ModuleType:
+    """The card of a framework by its name or an alias; InputError with the near ones."""
+    cards = framework_cards()
+    for card in cards.values():
+        if name == card.NAME or name in card.ALIASES:
+            return card
+    raise unknown("framework", name, [*cards, *(alias for card in cards.values() for alias in card.ALIASES)])
+
+
+def load_adapter(name: str) -> type:
+    """The Adapter class of a framework. This imports the framework: only a child process does so."""
+    return importlib.import_module(f"{framework_card(name).__name__}.adapter").Adapter
+
+
+def formats() -> dict[str, ModuleType]:
+    return _files("common.data.formats")
+
+
+def recipes() -> dict[str, ModuleType]:
+    return _files("benchmarks.recipes")
+
+
+def launcher(name: str) -> ModuleType:
+    return _one("launcher", name, launchers())
+
+
+def launchers() -> dict[str, ModuleType]:
+    return _files("common.run.launchers")
+
+
+def tracker(name: str) -> ModuleType:
+    return _one("tracker", name, trackers())
+
+
+def trackers() -> dict[str, ModuleType]:
+    return _files("common.report.trackers")
+
+
+def recipe(name: str) -> ModuleType:
+    return _one("recipe", name, recipes())
+
+
+def format_of(path: Path, name: str = "") -> ModuleType:
+    """The format of that name, or the one that recognises `path`; InputError where there is none."""
+    if name:
+        return _one("format", name, formats())
+    found = [name for name, module in formats().items() if module.recognises(path)]
+    if len(found) == 1:
+        return formats()[found[0]]
+    if found:
+        raise InputError(f"'{path}' looks like {' and like '.join(found)}; say which with --format {found[0]}")
+    if not path.exists():
+        raise InputError(f"no data at '{path}': there is no such folder or file; give one, or demo")
+    known = "".join(f"\n  {name}: {module.LOOKS_LIKE}" for name, module in formats().items())
+    raise InputError(f"no format recognises the data at '{path}'. Each format looks for:{known}\n{_seen(path)}")
+
+
+def _seen(path: Path) -> str:
+    """What lies there instead, and what to do with it."""
+    if path.is_file():
+        return f"The file ends in '{path.suffix}'. If it is a table of images, name its format: --format csv"
+    tables = [
+        f for depth in ("*", "*/*") for f in sorted(path.glob(depth)) if f.suffix.lower() in TABLES and f.name[0] != "."
+    ]
+    if len(tables) == 1 or (tables and len({f.parent for f in tables}) == 1 and tables[0].parent != path):
+        found = tables[0] if len(tables) == 1 else tables[0].parent
+        return f"The folder's tables are {_listed(tables, path)}. Try: --data {shlex.quote(str(found))}"
+    if tables:
+        return (
+            f"The folder has several tables and none is named train: {_listed(tables, path)}. Name the one to train on: "
+            f"--data {shlex.quote(str(tables[0]))}"
+        )
+    folders = [f for f in sorted(path.iterdir()) if f.is_dir() and f.name[0] != "."]
+    if folders:
+        return (
+            f"The folder has no table, but folders ({_listed(folders, path)}). A folder's name is not taken for a label: write a "
+            "table with a line for each image, such as image,labels"
+        )
+    return "The folder has no table."
+
+
+def _listed(files: list[Path], path: Path) -> str:
+    shown = [f.relative_to(path).as_posix() for f in files]
+    return ", ".join(shown[:6]) + (", ..." if len(shown) > 6 else "")
+
+
+def verbs() -> dict[str, ModuleType]:
+    return {name.replace("_", "-"): module for name, module in _files("common.cli.commands").items()}
+
+
+def suites() -> dict[str, ModuleType]:
+    return _files("benchmarks")
+
+
+def suite(name: str) -> ModuleType:
+    return _one("suite", name, suites())

@@ -1,0 +1,287 @@
+"""Every value that is asked for and given: frozen, typed, units in the names. What was found: common/core/results.py."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+
+Train = Literal["head", "last-block", "all"]
+Balance = Literal["none", "oversample", "undersample", "weighted"]
+Split = Literal["random", "iterative", "given"]  # given: by the data set's author
+Unknown = Literal["fail", "absent", "drop"]
+Augment = Literal["none", "train", "everywhere"]
+Schedule = Literal["constant", "plateau"]
+FrozenNorm = Literal["inference", "drift"]
+Formulas = Literal["library", "matched"]
+Precision = Literal["float32", "float64"]
+Lane = Literal["default", "tuned"]  # how fast a framework is driven, the mathematics being the same
+FeatureType = Literal["float16", "float32"]  # what features are kept in
+Way = dict[str, str | int]  # one way to run a part of a model: setting -> value
+Device = Literal["cpu", "cuda"]
+Status = Literal["ok", "failed", "killed", "timeout", "stalled", "interrupted", "missing"]
+
+Percentiles = Annotated[tuple[float, ...], AfterValidator(lambda values: tuple(sorted(set(values))))]
+
+
+class Value(BaseModel):
+    """A frozen JSON value; an unknown field is an error, so an old file cannot be misread."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReadOptions(Value):
+    """How the user wants a data set to be read. Empty: the reader decides from the data and states it in the Reading."""
+
+    images: str = ""  # the folder that holds the images, seen from here or from the data folder
+    image_column: str = ""
+    label_columns: tuple[str, ...] = ()  # several: 0/1 columns; one: whatever form its cells have
+    label_separator: tuple[str, ...] = ()  # each separates; "space", or "none" alone
+    ignore_columns: tuple[str, ...] = ()
+    group_column: str = ""  # e.g. a patient: no group on both sides of the split
+    split_column: str = ""  # the split of the author, for split="given"
+    delimiter: str = ""  # between the cells of a table; or "tab"
+    encoding: str = ""
+    unknown: Unknown = "fail"  # -1, blank or NaN in a 0/1 column
+    split: Split = "random"
+
+
+NO_OPTIONS = ReadOptions()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which rows train and validate, and in which order: data, not a seed."""
+
+    train_rows: np.ndarray  # int32 [n_train], sorted
+    validation_rows: np.ndarray  # int32 [n_validation], sorted
+    visits: np.ndarray  # int32 [n_visits]: rows of the train split after balancing, with repetition
+    orders: np.ndarray  # int32 [epochs, n_visits]: row to visit at each position of each epoch
+    test_rows: np.ndarray  # int32 [n_test], numbered on from the labelled rows
+    # Numbers from 0 to 1 for the crop and flip of each visit (common/data/decode.py); empty without augmentation.
+    crops: np.ndarray  # float32 [epochs, n_visits, 23]
+    validation_crops: np.ndarray  # float32 [epochs + 1, n_validation, 23]; the last for the prediction
+    test_crops: np.ndarray  # float32 [n_test, 23]
+
+
+class Preprocessing(Value):
+    """(x[channels] - mean) / std on 0..255 values. It belongs to the weights (docs/fairness.md)."""
+
+    channels: Literal["rgb", "bgr"]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class ModelSpec(Value):
+    """An architecture by its library's name, and its variant where the library has several."""
+
+    name: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.variant}" if self.variant else self.name
+
+
+class PlanSpec(Value):
+    """What a plan is drawn from, beside the labels."""
+
+    seed: int
+    split: Split = "random"
+    balance: Balance = "none"
+    shuffle: bool = True
+    augment: Augment = "none"
+
+
+class BuildSpec(Value):
+    """What an adapter builds: a network with its trained part, loss and optimiser."""
+
+    model: ModelSpec
+    classes: int
+    side: int  # pixels
+    preprocessing: Preprocessing
+    train: Train
+    learning_rate: float
+    schedule: Schedule = "constant"
+    frozen_norm: FrozenNorm = "inference"
+    positive_weights: tuple[float, ...] = ()  # of each class in the loss; empty: 1
+    # library: batch norm, Adam, padding and dropout as each library has them; matched: one form of each, torch's, and
+    # no dropout (docs/fairness.md)
+    formulas: Formulas = "library"
+    precision: Precision = "float32"  # of everything; float64: for the parity gate
+    optimiser: Literal["adam", "sgd"] = "adam"  # sgd, without momentum: for the parity gate
+
+
+class WeightsSpec(Value):
+    """Initial weights: a safetensors file under canonical names, or none (random)."""
+
+    source: str  # packaged, imagenet, random, or the file's name
+    path: str = ""  # from the run folder; empty: random, by the library's own initialisation, or drawn
+    sha256: str = ""
+    preprocessing: Preprocessing | None = None  # None: not resolved yet
+    note: str = ""  # why it is not what was asked for, or what was assumed
+    head: bool = False  # the file's own head is taken, not a new one
+    assumed: bool = False  # the file names neither, so variant or preprocessing are the model's usual ones
+
+    @property
+    def random(self) -> bool:
+        return not self.path
+
+
+class Recipe(Value):
+    """What is trained and how."""
+
+    name: str = "default"
+    train: Train  # what was asked for; with random weights everything trains
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    schedule: Schedule = "constant"  # plateau: a tenth of it once the validation loss has not fallen for 2 epochs
+    frozen_norm: FrozenNorm = "inference"  # drift: batch statistics, and moving running ones, in frozen layers too
+    formulas: Formulas = "library"
+    keep_frozen: bool = False  # the frozen part stays frozen with random weights too
+
+
+class FeedSpec(Value):
+    """Where the child finds its batches. Paths are seen from the run folder."""
+
+    plan: str  # plan .npz
+    plan_hash: str
+    balance: Balance
+    labels: str  # .npz: ids, labels of all rows
+    labels_hash: str = ""
+    pixels: str  # folder of the uint8 store; empty: everything is decoded from the files
+    pixels_hash: str = ""
+    files: str = ""  # .npz with the paths of all rows, where anything is decoded while it trains
+    augment: Augment = "none"
+    split: Split = "random"
+    shuffle: bool = True
+    image_side: int
+    workers: int
+    classes: int
+    train_images: int  # visits per epoch
+    validation_images: int
+    test_images: int = 0
+
+
+class Job(Value):
+    """What a suite lists: a trial before data, weights and seed are known."""
+
+    framework: str
+    model: ModelSpec
+    train: Train
+    balance: Balance = "none"
+    keep_frozen: bool = False  # with random weights too, where otherwise everything trains
+
+
+class Settings(ReadOptions):
+    """What the user asked for at the front door; None: the suite's or the data's own."""
+
+    suite: str = ""
+    frameworks: tuple[str, ...] = ()  # empty: all with default models
+    models: tuple[str, ...] = ()  # empty: each framework's default models
+    recipe: str = "default"
+    epochs: int = 2
+    batch_size: int = 32
+    learning_rate: float | None = None  # 1e-3, or 3e-3 where only the head trains
+    train: Train = "head"
+    schedule: Schedule = "constant"
+    frozen_norm: FrozenNorm = "inference"
+    formulas: Formulas = "library"
+    weights: tuple[str, ...] = ("auto",)
+    init_from: str = ""  # a run whose trained weights the trials start from
+    data: str = "demo"
+    image_size: int | None = None
+    limit: int | None = None
+    format: str = ""  # empty: the one that recognises the data
+    on_bad_image: Literal["fail", "skip"] = "fail"
+    balance: Balance = "none"
+    augment: Augment = "none"
+    shuffle: bool = True
+    pixels: Literal["store", "decode"] = "store"
+    seed: int = 0
+    repeats: int = 1
+    percentiles: Percentiles = (80.0, 85.0, 90.0, 95.0)
+    predict_at: float = 90.0  # the paper's percentile, for predictions.csv
+    lanes: tuple[Lane, ...] = ("default",)
+    features: FeatureType = "float16"
+    keep_frozen: bool = False
+    ceilings: bool = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    deterministic: bool = False
+    workers: int | None = None  # none where the pixels are stored, one for every 4 cores where they are decoded
+    devices: tuple[int, ...] = (1,)  # a trial for each number
+    threads: int | None = None  # as many as this machine has cores
+    launcher: str = "local"
+    address: str = "auto"  # of a cluster
+    track: str = ""  # where else the records go
+    timeout_s: float = 0.0
+    stall_s: float = 900.0
+    wait_for_quiet_s: float = 0.0  # 0: a trial begins at once
+    results_dir: str = "results"
+    name: str = ""
+    command: str = ""
+
+
+class ProcessSpec(Value):
+    """How the child's process is set up, the same for every trial of a run."""
+
+    device: Device
+    deterministic: bool
+    threads: int
+    devices: int = 1  # over which each batch is spread
+    timeout_s: float  # 0: none
+    stall_s: float = 0.0  # a trial without an event for so long is ended; 0: never
+    wait_for_quiet_s: float = 0.0  # hold the trial for so long until other processes are idle; 0: begin at once
+
+
+def trained_part(recipe: Recipe, weights: WeightsSpec) -> Train:
+    """What trains in fact: random weights leave nothing to freeze, unless the job keeps it so."""
+    return "all" if weights.random and not recipe.keep_frozen else recipe.train
+
+
+class TrialSpec(Value):
+    """One framework, model, recipe, feed and seed: a process of its own."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    framework: str
+    model: ModelSpec
+    weights: WeightsSpec
+    recipe: Recipe
+    feed: FeedSpec
+    process: ProcessSpec
+    lane: Lane = "default"
+    features: FeatureType = "float16"  # the tuned lane's
+    ceilings: bool = False  # measured after training
+    peaks_of: tuple[str, ...] = ()  # frameworks beside its own that then measure the machine's peak too
+    seed: int
+    repeat: int
+
+    @property
+    def trained_part(self) -> Train:
+        return trained_part(self.recipe, self.weights)
+
+    @property
+    def nothing_kept(self) -> str:
+        """Why the frozen part's output cannot be kept from one epoch to the next; "" where it can, for all that the spec tells."""
+        if self.trained_part == "all":
+            return "nothing is frozen, so nothing can be kept"
+        if self.feed.augment != "none":
+            return "the pixels are augmented, so no image comes twice"
+        if self.recipe.frozen_norm == "drift":
+            return "frozen batch norm drifts, so the frozen part changes with every step"
+        return ""
+
+    def identity(self) -> str:
+        """Equal where two trials are to do the same: everything but where their files lie and how long they may take."""
+        places = {
+            "feed": {"pixels"},
+            "weights": {"path"},
+            "process": {"timeout_s", "stall_s", "wait_for_quiet_s"},
+            "name": True,
+            "repeat": True,
+        }
+        return hashlib.sha256(self.model_dump_json(exclude=places).encode()).hexdigest()[:16]

@@ -1,0 +1,240 @@
+"""Which initial weights a trial gets: packaged, downloaded, a file, or none; resolved before anything trains."""
+
+import importlib.util
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from common.core import registry
+from common.core.errors import InputError, readable, unknown
+from common.core.files import cache_folder, read_json
+from common.core.formatting import shortened
+from common.core.hashing import hash_file, hash_weights
+from common.core.specs import Job, ModelSpec, Preprocessing, WeightsSpec
+from common.core.tensor_files import check_forms
+from common.process.child import ask
+from frameworks.contract import HALF, NAMED, UNCHANGED, ModelCard
+
+CHOICES = ("auto", "imagenet", "random")
+CONVERSION = 2  # of another form of weights; raised where a mapping of names is mended, so that no old file is taken
+
+
+def choice_for(model: ModelSpec, asked: tuple[str, ...]) -> str:
+    """`--weights auto resnet50:v1=FILE`: the entry that names the model, else the one that names none."""
+    named = {name: choice for name, choice in map(_parts, asked) if name}
+    return named.get(str(model)) or named.get(model.name) or next((c for n, c in map(_parts, asked) if not n), "auto")
+
+
+def check_choices(models: Iterable[ModelSpec], asked: tuple[str, ...]) -> None:
+    """InputError for an entry that names no model of the run, or a second one that names none."""
+    known = list(dict.fromkeys(name for model in models for name in (model.name, str(model))))
+    parts = [_parts(text) for text in asked]
+    for name, _ in parts:
+        if name and name not in known:
+            raise unknown("model of this run in --weights", name, known)
+    general = [choice for name, choice in parts if not name]
+    if len(general) > 1:
+        raise InputError(f"--weights has {' and '.join(general)} for all models; name the model: MODEL={general[1]}")
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """('resnet50:v1', 'FILE') of 'resnet50:v1=FILE'; ('', text) where no model is named, as in 'a/run=3/w.safetensors'."""
+    name, equals, choice = text.partition("=")
+    return (name, choice) if equals and "/" not in name and not Path(text).exists() else ("", text)
+
+
+def resolve(job: Job, asked: tuple[str, ...], say: Callable[[str], None]) -> WeightsSpec:
+    """The weights of one job. InputError where what was asked for by name cannot be had or does not fit."""
+    card = registry.framework_card(job.framework)
+    model_card = card.MODELS.get(job.model.name) or ModelCard(_librarys_own(job))
+    choice = choice_for(job.model, asked)
+    if choice == "random":
+        return WeightsSpec(source="random", preprocessing=model_card.preprocessing)
+    if choice not in CHOICES:
+        path = Path(choice)
+        return from_file(_readable(path, job.model), job.model, model_card.preprocessing, path.name)
+    if choice == "auto" and model_card.packaged:
+        return _packaged(job, *model_card.packaged)
+    if choice == "auto" and not model_card.pretrained:
+        return WeightsSpec(source="random", preprocessing=model_card.preprocessing)
+    try:
+        if not model_card.pretrained:
+            raise InputError("the library offers none")
+        target = _cached(job.model, f"imagenet-{card.NAME}")
+        if not target.exists():
+            say(f"looking for the library's ImageNet weights of {job.model} ({card.NAME}); --weights random skips this")
+            _export(card, job.model, "imagenet", target)
+        return from_file(target, job.model, model_card.preprocessing, source="imagenet")
+    except InputError as error:
+        if choice == "imagenet":
+            raise InputError(f"ImageNet weights of {job.model} ({card.NAME}) cannot be had: {error}") from error
+        reason = re.sub(r"\S+://\S+", "its address", str(error).splitlines()[-1])
+        note = f"random weights: the ImageNet ones cannot be had ({shortened(reason, 160)})"
+        return WeightsSpec(source="random", preprocessing=model_card.preprocessing, note=note)
+
+
+def from_file(path: Path, model: ModelSpec, usual: Preprocessing, source: str = "") -> WeightsSpec:
+    """A safetensors file whose metadata, where it says so, names the same architecture and variant.
+
+    `usual`: the preprocessing where the metadata names none.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"no weights file '{path}'; --weights takes {', '.join(CHOICES)} or a .safetensors, .pth or .weights.h5 file"
+        )
+    said = check_forms(path)
+    for field, wanted in (("architecture", model.name), ("variant", model.variant)):
+        if said.get(field) and wanted and said[field] != wanted:
+            fitting = f"--models {said.get('architecture', model.name)}"
+            fitting += f":{said['variant']}" if said.get("variant") else ""
+            why = ": it would load without an error and be quietly worse" if field == "variant" else ""
+            raise InputError(
+                f"{path} holds the {field} {said[field]}, the trial has {wanted}{why}; take {fitting}, or another file"
+            )
+    lacks = [w for w in ("variant", "preprocessing") if not said.get(w) and (w != "variant" or model.variant)]
+    note = (
+        f"{source or path.name} does not name its {' and '.join(lacks)}: the model's usual was taken" if lacks else ""
+    )
+    note = joined(said.get("note", ""), note)
+    return WeightsSpec(
+        source=source or path.name, path=str(path.absolute()), sha256=hash_weights(path), note=note, assumed=bool(lacks),
+        preprocessing=_preprocessing(said.get("preprocessing", ""), path, usual),
+    )  # fmt: skip
+
+
+def joined(*notes: str) -> str:
+    """The notes that say something, as one."""
+    return "; ".join(filter(None, notes))
+
+
+def _readable(path: Path, model: ModelSpec) -> Path:
+    """A safetensors file as it is; another framework's own form as one, converted once by a framework that reads it.
+
+    The converted file says what such a file can say of itself: the variant where the library has one alone.
+    """
+    if not path.is_file() or path.suffix == ".safetensors":
+        return path
+    target = _cached(ModelSpec(name=model.name), f"{path.name}-{hash_file(path)[:12]}")
+    if not target.exists():
+        card = _reader(path)
+        variant = card.MODELS[model.name].own_variant if model.name in card.MODELS else ""
+        _export(card, ModelSpec(name=model.name, variant=variant), str(path.resolve()), target, named=False)
+    return target
+
+
+def _reader(path: Path) -> ModuleType:
+    cards = list(registry.framework_cards().values())
+    for card in cards:
+        if path.suffix in card.READS:
+            return card
+    known = ", ".join(suffix for card in cards for suffix in card.READS)
+    raise InputError(f"no framework here reads '{path.name}'; --weights takes .safetensors, {known}")
+
+
+def from_run(run: Path, job: Job, seed: int, split_hash: str, class_names: tuple[str, ...]) -> WeightsSpec:
+    """What a finished run trained, head and all: the trial of the same model and seed, of whatever framework.
+
+    InputError where there is none, where its outputs mean other classes, or where it trained on what would now be
+    validation images. split_hash: of the split as it is here; empty where it is not known yet.
+    """
+    if not (run / "run.json").exists():
+        raise InputError(f"no run at '{run}' for --init-from (it has no run.json); give a finished one's folder")
+    with readable(f"the run '{run}'"):
+        record = read_json(run / "run.json")
+        trials = [read_json(f) for f in sorted(run.glob("trials/*/spec.json"))]
+        same = [s for s in trials if s["model"] == job.model.model_dump()]
+        kept = [s for s in same if (run / "trials" / s["name"] / "weights.safetensors").exists()]
+        hashes = {seed: split["split_hash"] for seed, split in record["splits"].items()}
+        theirs = tuple(record["class_names"])
+    if theirs != class_names:
+        raise InputError(
+            f"{run} was trained on other classes ({', '.join(theirs[:5])}, ...; here {', '.join(class_names[:5])}, ...): "
+            "its head would mean something else; take a run of the same classes, or --weights with its weights.safetensors"
+        )
+    if not kept:
+        models = sorted({str(ModelSpec(**s["model"])) for s in trials})
+        raise InputError(
+            f"{run} has no finished trial of {job.model} for --init-from (its models: {', '.join(models) or 'none'}); "
+            "take --models with one of them, or another run"
+        )
+    fitting = sorted((s for s in kept if s["seed"] == seed), key=lambda s: _unlike(s, job))
+    if not fitting:
+        seeds = sorted({s["seed"] for s in kept})
+        raise InputError(
+            f"{run} has no finished trial of {job.model} with seed {seed} (its seeds: {', '.join(map(str, seeds))}); "
+            "another seed's split would have trained on these validation images"
+        )
+    if split_hash and hashes.get(str(seed)) != split_hash:
+        raise InputError(
+            f"{run} split the images otherwise ({hashes.get(str(seed))}, here {split_hash}): it trained on what are "
+            "validation images here; take the same --data, --limit, --split and --seed"
+        )
+    spec = from_file(run / "trials" / fitting[0]["name"] / "weights.safetensors", job.model, UNCHANGED)
+    return spec.model_copy(update={"source": f"run {record['name']}", "head": True})
+
+
+def _unlike(spec: dict[str, Any], job: Job) -> tuple[bool, bool, bool]:
+    """Sorts the trials of a run: the job's own framework, trained part and balance first."""
+    return (
+        spec["framework"] != job.framework,
+        spec["recipe"]["train"] != job.train,
+        spec["feed"]["balance"] != job.balance,
+    )
+
+
+def check_assumed(found: dict[Job, WeightsSpec]) -> None:
+    """InputError where one file that does not say what it is would be taken for two different things."""
+    first: dict[str, tuple[Job, WeightsSpec]] = {}
+    for job, spec in found.items():
+        if not spec.assumed:
+            continue
+        other, theirs = first.setdefault(spec.path, (job, spec))
+        if (job.model.variant, spec.preprocessing) != (other.model.variant, theirs.preprocessing):
+            raise InputError(
+                f"{Path(spec.path).name} does not name its variant and preprocessing, and {other.framework} {other.model} "
+                f"and {job.framework} {job.model} would each assume their own, so they would not start from the same "
+                "weights; write both into its metadata (keys variant, preprocessing), or run one of them"
+            )
+
+
+def _preprocessing(text: str, path: Path, usual: Preprocessing) -> Preprocessing:
+    """It belongs to the weights: named in the metadata, or as JSON there; else the model's usual one."""
+    if not text or text in NAMED:
+        return NAMED.get(text, usual)
+    try:
+        return Preprocessing.model_validate_json(text)
+    except ValueError:
+        known = ", ".join(NAMED)
+        raise InputError(f"{path} names the preprocessing '{text}'; there are: {known}, or JSON") from None
+
+
+def _librarys_own(job: Job) -> Preprocessing:
+    """Of a model that is on no card: what its library does before it."""
+    return Preprocessing.model_validate(ask(job.framework, "preprocessing", model=job.model.name))
+
+
+def _cached(model: ModelSpec, source: str) -> Path:
+    return cache_folder() / "weights" / f"{str(model).replace(':', '-')}-{source}-v{CONVERSION}.safetensors"
+
+
+def _packaged(job: Job, package: str, file: str) -> WeightsSpec:
+    """The package's file under canonical names, converted once by a framework that reads it."""
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise InputError(
+            f"the package {package.replace('_', '-')} with the weights of {job.model} is not installed; run: uv sync"
+        )
+    source = Path(found.origin).parent / file
+    target = _cached(job.model, f"packaged-{hash_file(source)[:12]}")
+    if not target.exists():
+        _export(_reader(source), job.model, str(source), target)
+    return from_file(target, job.model, HALF, source="packaged")
+
+
+def _export(card: ModuleType, model: ModelSpec, source: str, target: Path, named: bool = True) -> None:
+    """named: the file is the library's, so that its preprocessing is known."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    words = {"model": model.name, "variant": model.variant, "source": source, "target": str(target)}
+    ask(card.NAME, "export", **words, named=named)
