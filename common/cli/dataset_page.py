@@ -19,6 +19,7 @@ from common.report.markdown import linked, table
 from common.report.reading import described
 from common.report.table import Table
 from common.run import prepare
+from common.run.samples import SAMPLE_SIDE, sample_rows
 
 BALANCES: tuple[Balance, ...] = ("none", "oversample", "undersample")  # those that change what is visited
 
@@ -71,13 +72,13 @@ def _names(class_names: tuple[str, ...], chosen: np.ndarray) -> str:
 def _sample_images(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
     """Words and pixels of a few images; those that cannot be decoded are left out."""
     words, images = [], []
-    for row in prepare.sample_rows(rows):
+    for row in sample_rows(rows):
         try:
-            pixels = decode(str(dataset.paths[row]), prepare.SAMPLE_SIDE)
+            pixels = decode(str(dataset.paths[row]), SAMPLE_SIDE)
         except ImageError:
             continue
         words.append(image_words(dataset.ids[row], dataset.labels[row], dataset.class_names))
-        images.append(np.frombuffer(pixels, np.uint8).reshape(prepare.SAMPLE_SIDE, prepare.SAMPLE_SIDE, 3))
+        images.append(np.frombuffer(pixels, np.uint8).reshape(SAMPLE_SIDE, SAMPLE_SIDE, 3))
     return tuple(words), np.array(images)
 
 

@@ -34,8 +34,6 @@ from common.core.specs import (
 from common.data import plan
 from common.data.bad_images import check_missing, without_bad
 from common.data.balance import audit
-from common.data.colours import ImageError
-from common.data.decode import decode
 from common.data.pixel_store import read_contents, store
 from common.data.reading import check
 from common.report.reading import described as reading_lines
@@ -43,11 +41,11 @@ from common.run import device, weight_files
 from common.run.jobs import list_jobs
 from common.run.naming import check_free, new_folder, run_name, trial_name
 from common.run.preflight import TryOuts, check_packages
+from common.run.samples import write_samples
 
 HEAD_RATE, BODY_RATE = 3e-3, 1e-3
 Key = tuple[int, Balance]  # a plan's: seed and balance
 FIRST = 5  # images whose 0/1 rows the page shows
-SAMPLES, SAMPLE_SIDE = 12, 160  # images of the page's figure, and their side in pixels
 
 
 def make_run(
@@ -222,7 +220,7 @@ def write_data(
     if decodes:
         write_paths(folder, dataset, pixels)
     workers = settings.workers if settings.workers is not None else max(1, cores() // 4) if decodes else 0
-    write_samples(folder, dataset, plans, pixels)
+    write_samples(folder / "samples.npz", dataset, next(iter(plans.values())).train_rows, read_contents(pixels.folder))
     feeds = {}
     for (seed, balance), drawn in plans.items():
         file = f"plans/seed{seed}-{balance}.npz"
@@ -242,25 +240,6 @@ def write_paths(folder: Path, dataset: Dataset, pixels: Pixels) -> None:
     """Where the images lie, as seen from the run folder, and the hash of what each holds: for trials that decode."""
     paths = [below(folder, Path(p)) for p in (*dataset.paths, *dataset.test_paths)]
     write_arrays(folder / "files.npz", paths=np.array(paths), contents=read_contents(pixels.folder))
-
-
-def sample_rows(rows: np.ndarray) -> np.ndarray:
-    """A few rows, evenly spread."""
-    return rows[np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows))).astype(int)]
-
-
-def write_samples(folder: Path, dataset: Dataset, plans: dict[Key, Plan], pixels: Pixels) -> None:
-    """A few training images for the page's figure. A run that is published without its images leaves this file out. InputError
-    where a file is no longer the one that was planned with."""
-    chosen = sample_rows(next(iter(plans.values())).train_rows)
-    contents, images = read_contents(pixels.folder), []
-    for row in chosen:
-        path = str(dataset.paths[row])
-        try:
-            images.append(np.frombuffer(decode(path, SAMPLE_SIDE, content=contents[row].tobytes()), np.uint8))
-        except ImageError as error:
-            raise InputError(f"'{path}' changed while the run was prepared: {error}; run again") from None
-    write_arrays(folder / "samples.npz", rows=chosen, images=np.stack(images).reshape(-1, SAMPLE_SIDE, SAMPLE_SIDE, 3))
 
 
 def write_specs(

@@ -42,7 +42,8 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
     table = table_of(path)
     if table is None:
         raise InputError(f"no list of attributes at '{path}'; looked for: {LOOKS_LIKE}")
-    return dataset_of(Tables(table), path, options, read_list, "celeba")
+    absent = options.model_copy(update={"unknown": "fail"})  # here -1 means absent, whatever --unknown says of others
+    return dataset_of(Tables(table), path, absent, read_list, "celeba")
 
 
 def read_list(path: Path, options: ReadOptions) -> Table:
