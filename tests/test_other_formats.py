@@ -62,6 +62,7 @@ LINES = [
          Refused(("line 2", "the key 'labels' stands twice in one object"))),
     Case("jsonl_delimiter", lines(*map(line, range(10))), Refused(("the format jsonl does not follow --delimiter",), flags=(("delimiter", ";"),))),
     Case("jsonl_encoding", lines(*map(line, range(10))), Read(CAT_DOG, (5, 10), flags=(("encoding", "utf-8"),))),
+    Case("celeba_minus_one_is_absent", celeba(10), Read(("Bald", "Smiling"), images=10, flags=(("unknown", "drop"),))),
     Case("celeba_delimiter", celeba(10), Refused(("the format celeba does not follow --delimiter",), flags=(("delimiter", ";"),))),
     Case("celeba_long_count", celeba("9" * 5000), Refused(("no list of attributes",), flags=(("format", "celeba"),))),
     Case("celeba_wrong_count", celeba("9" * 18), Refused(("says that it has 999999999999999999 images",))),

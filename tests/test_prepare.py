@@ -13,8 +13,9 @@ from common.core.errors import InputError
 from common.core.specs import Job, ModelSpec, Settings, WeightsSpec
 from common.data.decode import content_of
 from common.data.formats import demo
-from common.data.pixel_store import CONTENTS
+from common.data.pixel_store import CONTENTS, read_contents
 from common.run import device, prepare
+from common.run.samples import write_samples
 
 JOB = Job(framework="f", model=ModelSpec(name="m"), train="head")
 FILE, RANDOM = WeightsSpec(source="file", path="w"), WeightsSpec(source="random")
@@ -60,21 +61,17 @@ def test_samples_are_of_the_files_that_were_planned_with(tmp_path):
     images_at("{}.jpg", 2)(tmp_path)
     paths = np.array([str(tmp_path / f"{i}.jpg") for i in range(2)])
     np.concatenate([np.frombuffer(content_of(path), np.uint8) for path in paths]).tofile(tmp_path / CONTENTS)
-    words = (
-        SimpleNamespace(paths=paths),
-        {0: SimpleNamespace(train_rows=np.arange(2))},
-        SimpleNamespace(folder=tmp_path),
-    )
-    prepare.write_samples(tmp_path, *words)
-    assert (tmp_path / "samples.npz").exists()
+    file, planned = tmp_path / "samples.npz", (SimpleNamespace(paths=paths), np.arange(2), read_contents(tmp_path))
+    write_samples(file, *planned)
+    assert file.exists()
     picture(tmp_path / "1.jpg", (1, 2, 3))
     with pytest.raises(
         InputError, match=r"1\.jpg' changed while the run was prepared: its content is not .*; run again"
     ):
-        prepare.write_samples(tmp_path, *words)
+        write_samples(file, *planned)
     (tmp_path / "1.jpg").unlink()
     with pytest.raises(InputError, match=r"1\.jpg' changed while the run was prepared: no such file; run again"):
-        prepare.write_samples(tmp_path, *words)
+        write_samples(file, *planned)
 
 
 @pytest.fixture
