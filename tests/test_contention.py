@@ -14,11 +14,11 @@ from test_comparison import results, row
 
 from common.analysis.grouping import CONTENDED_MARK, contended, contention_notes, groups
 from common.analysis.records import read_results
+from common.core.machine import usable_cpus
 from common.core.results import Contention, Seen
 from common.core.specs import Settings
 from common.process import contention
 from common.process.contention import Watcher
-from common.process.cpu_contention import usable_cpus
 from common.report.notices import contention_text
 from common.report.table import comparison_table, epochs_table
 from common.run.launchers import local

@@ -8,8 +8,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from common.core import machine
+from common.core.machine import usable_cpus
 from common.process import cpu_contention
-from common.process.cpu_contention import Busiest, Neighbours, usable_cpus
+from common.process.cpu_contention import Busiest, Neighbours
 
 BURN = [sys.executable, "-c", "while True: pass"]
 SECONDS = 2.0
@@ -69,8 +71,8 @@ class Machine:
         monkeypatch.setattr(cpu_contention.psutil, "cpu_times", every)
         monkeypatch.setattr(cpu_contention.psutil, "cpu_count", lambda: count)
         monkeypatch.setattr(cpu_contention.psutil, "Process", lambda: me)
-        monkeypatch.setattr(cpu_contention.os, "sched_getaffinity", lambda pid: set(cpus), raising=False)
-        monkeypatch.setattr(cpu_contention, "cores_allowed", lambda: quota or len(cpus))
+        monkeypatch.setattr(machine.os, "sched_getaffinity", lambda pid: set(cpus), raising=False)
+        monkeypatch.setattr(machine, "cores_allowed", lambda: quota or len(cpus))
         monkeypatch.setattr(cpu_contention.time, "monotonic", lambda: self.now)
 
     def seen(self, *busy, own=0.0, wall=10.0):

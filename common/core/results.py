@@ -39,6 +39,10 @@ class Contention(Value):
     epochs: tuple[int, ...] = ()  # that trained or validated meanwhile
 
 
+QUIET_LOOK_S = 1.0
+QUIET_LOOKS = 3  # in a row, before the machine counts as quiet
+
+
 class QuietWait(Value):
     """What came of holding the trial until other processes leave the machine alone (--wait-for-quiet)."""
 

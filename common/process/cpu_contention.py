@@ -1,12 +1,11 @@
 """How many cores other processes keep busy, measured over an interval: of a trial from within, or of its parent."""
 
 import contextlib
-import os
 import time
 
 import psutil
 
-from common.core.machine import cores_allowed
+from common.core.machine import usable_cpus
 
 IDLE = {"idle", "iowait", "guest", "guest_nice"}  # a guest's seconds are counted among user's already
 TICKS_S = 0.2  # the kernel counts CPU time in ticks of 10 ms, for each core and each process
@@ -40,15 +39,6 @@ class Neighbours:
         with contextlib.suppress(OSError, psutil.Error):
             return time.monotonic(), _busy_s(self._cpus or ()), _own_s()
         return None
-
-
-def usable_cpus() -> tuple[int, ...] | None:
-    """The numbers of the cores that this process may use. None where a quota gives it less time than these have."""
-    count = psutil.cpu_count() or 1
-    mine = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(count)
-    if cores_allowed() < len(mine) or not mine or mine[-1] >= count:
-        return None
-    return tuple(mine)
 
 
 def _busy_s(cpus: tuple[int, ...]) -> float:

@@ -4,11 +4,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from common.core.results import CONTENDED, QuietWait, Waiting
+from common.core.results import CONTENDED, QUIET_LOOK_S, QUIET_LOOKS, QuietWait, Waiting
 from common.process.cpu_contention import Busiest, Neighbours
 
-LOOK_S = 1.0
-CALM_LOOKS = 3  # in a row
 QUIET_CORES = 0.2  # a machine on which others use more is not quiet, however many threads the trial has
 
 
@@ -16,20 +14,20 @@ def wait_for_quiet(
     limit_s: float, threads: int, tell: Callable[[Waiting], None], measure: Callable[[], Neighbours] = Neighbours
 ) -> QuietWait:
     """Return once others have used at most QUIET_CORES, or the share of `threads` from which the report flags an epoch, for
-    CALM_LOOKS looks; or when `limit_s` is over; or at once where it cannot be known what others use. What they use is, where
-    the machine is not quiet, the most of the last CALM_LOOKS looks: the last one alone may be calm."""
+    QUIET_LOOKS looks; or when `limit_s` is over; or at once where it cannot be known what others use. What they use is, where
+    the machine is not quiet, the most of the last QUIET_LOOKS looks: the last one alone may be calm."""
     began, calm, limit = time.monotonic(), 0, min(QUIET_CORES, CONTENDED * threads)
-    last: deque[float] = deque(maxlen=CALM_LOOKS)
+    last: deque[float] = deque(maxlen=QUIET_LOOKS)
     while True:
         since, busiest = measure(), Busiest()
-        time.sleep(LOOK_S)
+        time.sleep(QUIET_LOOK_S)
         cores, waited_s = since.cores(), time.monotonic() - began
         if cores is None:
             return QuietWait(waited_s=waited_s, limit_s=limit_s, quiet=False, cores=None)
         last.append(cores)
         calm = calm + 1 if cores <= limit else 0
-        if calm >= CALM_LOOKS or waited_s >= limit_s:
-            quiet = calm >= CALM_LOOKS
+        if calm >= QUIET_LOOKS or waited_s >= limit_s:
+            quiet = calm >= QUIET_LOOKS
             return QuietWait(waited_s=waited_s, limit_s=limit_s, quiet=quiet, cores=cores if quiet else max(last))
         if not calm:
             tell(Waiting(cores, busiest.words(), waited_s, limit_s - waited_s))

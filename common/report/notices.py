@@ -5,9 +5,8 @@ import time
 import psutil
 
 from common.core.formatting import time_text
-from common.core.results import QuietWait, Seen, Waiting
-from common.process.cpu_contention import usable_cpus
-from common.process.quiet import CALM_LOOKS, LOOK_S
+from common.core.machine import usable_cpus
+from common.core.results import QUIET_LOOK_S, QUIET_LOOKS, QuietWait, Seen, Waiting
 
 UNSEEN = "no process that can be seen from here: perhaps another container or virtual machine"
 
@@ -41,7 +40,7 @@ def waited_text(wait: QuietWait) -> str:
     if wait.quiet:
         return f"The machine is quiet; the trial begins after {time_text(wait.waited_s)}."
     return (
-        f"The machine is not quiet after {time_text(wait.waited_s)}: in its last {LOOK_S * CALM_LOOKS:g} s other "
+        f"The machine is not quiet after {time_text(wait.waited_s)}: in its last {QUIET_LOOK_S * QUIET_LOOKS:g} s other "
         f"processes used up to {_cores(wait.cores)}. The trial begins all the same, and its row says so. "
         "End the other processes, or give --wait-for-quiet more seconds."
     )
