@@ -112,7 +112,7 @@ def test_what_would_be_other_work_is_refused(bench, tmp_path, framework, more, r
 RANKS = """
 import sys, time
 from pathlib import Path
-from common import ranks
+from common.process import ranks
 
 ranks.start_others(Path(sys.argv[1]), [sys.argv[1]], 2, lambda why: print(why, flush=True))
 time.sleep(60)

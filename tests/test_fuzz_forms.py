@@ -32,7 +32,7 @@ COCO = json.dumps({
 FORMS = {
     "semicolons": ("t.csv", lines("image;sea;boat", lambda i: f"{i}.jpg;{i % 2};{i % 3 // 2}")),
     "tabs": ("t.tsv", lines("fname\tlabels\tis_valid", lambda i: f"{i}.jpg\t{('sea boat', 'sea', 'boat')[i % 3]}\t{i > 9}")),
-    "sep line": ("t.csv", lines("sep=;\nimage;tags", lambda i: f"{i}.jpg;sea,boat")),
+    "sep line": ("t.csv", lines("sep=;\nimage;tags", lambda i: f"{i}.jpg;{('sea,boat', 'sea')[i % 2]}")),
     "truth values": ("t.csv", lines("Image Index,sea,boat", lambda i: f"{i}.jpg,{i % 2 == 0},{('yes', 'no')[i % 2]}")),
     "unknown": ("t.csv", lines("img_path,sea,boat", lambda i: f"{i}.jpg,{i % 2},{('1', '0', '-1', '')[i % 4]}")),
     "one and minus one": ("t.csv", lines("image_name,sea,boat", lambda i: f"{i}.jpg,{2 * (i % 2) - 1},{1 - 2 * (i % 2)}")),

@@ -90,9 +90,9 @@ KILLED = """
 import sys
 from pathlib import Path
 from common.data.formats import demo
-from common import pixels
+from common.data import pixel_store
 if __name__ == "__main__":
-    pixels.store("demo", demo.read(Path("demo")).paths, 200, progress=lambda done, total: print(done, flush=True))
+    pixel_store.store("demo", demo.read(Path("demo")).paths, 200, progress=lambda done, total: print(done, flush=True))
 """
 
 

@@ -163,7 +163,7 @@ def test_every_offending_row_of_a_csv_is_listed(tmp_path, what):
         ('{"images": [], "annotations": [], "categories": []}', "has 0 images and 0 categories"),
         (
             '{"images": [{"id": 1}], "annotations": [], "categories": [{"id": 1, "name": "a"}]}',
-            "not in COCO's form: KeyError",
+            "file_name is missing, empty or no text: image 1",
         ),
         (
             '{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}], '
@@ -233,11 +233,17 @@ def test_a_coco_test_file_is_read_and_never_its_own(scenes, tmp_path):
     assert len(coco.read(folder / "instances_test2017.json").test_ids) == 0
 
 
-@pytest.mark.parametrize("content", ['{"images": [{"id": 3}]}', '{"images": [3]}'])
-def test_a_broken_coco_test_file_says_what_is_wrong(scenes, tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"images": [{"id": 3}]}', "file_name is missing, empty or no text: image 3"),
+        ('{"images": [3]}', "not in COCO's form"),
+    ],
+)
+def test_a_broken_coco_test_file_says_what_is_wrong(scenes, tmp_path, content, message):
     as_coco(scenes, tmp_path)
     (tmp_path / "annotations" / "instances_test.json").write_text(content)
-    with pytest.raises(InputError, match="not in COCO's form"):
+    with pytest.raises(InputError, match=message):
         coco.read(tmp_path)
 
 
