@@ -113,7 +113,7 @@ def test_what_is_in_use_stays(run):
 
 def test_a_run_keeps_its_cache_between_trials_too(bench, run):
     """Then no file of it is open."""
-    code = "from common.core.files import use_cache; use_cache(); print(1, flush=True); import time; time.sleep(60)"
+    code = "from common.core.locks import use_cache; use_cache(); print(1, flush=True); import time; time.sleep(60)"
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=PROJECT)
     try:
         child.stdout.readline()
