@@ -38,7 +38,8 @@ def reopen(
     hold(folder)
     use_cache()
     _try_tracker(folder, run, say)
-    sweep(folder)
+    for kept in (folder, folder / "figures"):
+        sweep(kept)
     with readable(f"the run '{folder}'"):
         specs = _specs(folder, run)
         for spec in specs:
