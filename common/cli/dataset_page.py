@@ -16,7 +16,7 @@ from common.data.plan import few_notes
 from common.report.data import label_sets_table, labels_table, plans_table, reading_table, reference_table, rows_table
 from common.report.figures import distribution, samples
 from common.report.markdown import linked, table
-from common.report.reading import described
+from common.report.reading import classes_text, described
 from common.report.table import Table
 from common.run import prepare
 from common.run.samples import SAMPLE_SIDE, sample_rows
@@ -55,18 +55,13 @@ def write_survey(settings: Settings, dataset: Dataset) -> tuple[Path, list[Table
 
 def _size_table(dataset: Dataset) -> Table:
     counts = dataset.labels.sum(axis=0, dtype=np.int64)
+    never = tuple(name for name, n in zip(dataset.class_names, counts) if not n)
     rows = (
         ("images", f"{len(dataset):,}"), ("test images, without labels", f"{len(dataset.test_ids):,}"),
-        ("labels", str(len(dataset.class_names))), ("labels that never occur", _names(dataset.class_names, counts == 0)),
+        ("labels", str(len(dataset.class_names))), ("labels that never occur", f"{len(never)}: {classes_text(never)}" if never else "0"),
         ("positives", f"{int(counts.sum()):,}"), ("positives by label", " ".join(map(str, counts))),
     )  # fmt: skip
     return Table(dataset.name, ("what", "value"), rows)
-
-
-def _names(class_names: tuple[str, ...], chosen: np.ndarray) -> str:
-    """How many classes are chosen, and the first of them by name."""
-    names = [name for name, taken in zip(class_names, chosen) if taken]
-    return str(len(names)) + (f": {', '.join(names[:8])}" if names else "") + (", ..." if len(names) > 8 else "")
 
 
 def _sample_images(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:

@@ -7,11 +7,8 @@ from typing import Any
 from common.core.errors import InputError
 
 FROZEN, TRAINED = "frozen forward", "trainable forward"  # parts of a step
-
 RECEIPT = "receipt"  # of what the step received
-
 FORWARD = "forward"  # of both, where they are not told apart
-
 REST = "backward and optimiser"  # where the two are not told apart
 
 

@@ -66,14 +66,19 @@ def limits_note(threads: int | None = None) -> str:
 def usable_cpus() -> tuple[int, ...] | None:
     """The numbers of the cores that this process may use. None where a quota gives it less time than these have."""
     count = psutil.cpu_count() or 1
-    mine = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(count)
+    mine = _cpus()
     if cores_allowed() < len(mine) or not mine or mine[-1] >= count:
         return None
     return tuple(mine)
 
 
+def _cpus() -> list[int]:
+    """The numbers of the cores in the affinity mask."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
 def _mask() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(_cpus())
 
 
 def _omp_threads() -> int | None:

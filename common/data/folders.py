@@ -9,6 +9,7 @@ from common.core.errors import InputError, listed
 
 ROLES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
 ROLES |= {"test": "test", "testing": "test"}
+PARTS = {"train": "training", "val": "validation", "test": "test"}  # the roles, as a message names them
 
 
 def role_of(name: str) -> str:

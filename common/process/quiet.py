@@ -16,7 +16,7 @@ def wait_for_quiet(
     """Return once others have used at most QUIET_CORES, or the share of `threads` from which the report flags an epoch, for
     QUIET_LOOKS looks; or when `limit_s` is over; or at once where it cannot be known what others use. What they use is, where
     the machine is not quiet, the most of the last QUIET_LOOKS looks: the last one alone may be calm."""
-    began, calm, limit = time.monotonic(), 0, min(QUIET_CORES, CONTENDED * threads)
+    began, limit = time.monotonic(), min(QUIET_CORES, CONTENDED * threads)
     last: deque[float] = deque(maxlen=QUIET_LOOKS)
     while True:
         since, busiest = measure(), Busiest()
@@ -25,9 +25,8 @@ def wait_for_quiet(
         if cores is None:
             return QuietWait(waited_s=waited_s, limit_s=limit_s, quiet=False, cores=None)
         last.append(cores)
-        calm = calm + 1 if cores <= limit else 0
-        if calm >= QUIET_LOOKS or waited_s >= limit_s:
-            quiet = calm >= QUIET_LOOKS
+        quiet = len(last) == QUIET_LOOKS and max(last) <= limit
+        if quiet or waited_s >= limit_s:
             return QuietWait(waited_s=waited_s, limit_s=limit_s, quiet=quiet, cores=cores if quiet else max(last))
-        if not calm:
+        if cores > limit:
             tell(Waiting(cores, busiest.words(), waited_s, limit_s - waited_s))

@@ -23,7 +23,7 @@ def described(dataset: Dataset, percentiles: tuple[float, ...] = ()) -> list[Lin
     if len(never := np.flatnonzero(~dataset.labels.any(axis=0))):
         names = tuple(dataset.class_names[c] for c in never)
         lines.append(
-            ("note", f"Labels that no image has, so that nothing can be learned about them: {_classes(names)}.")
+            ("note", f"Labels that no image has, so that nothing can be learned about them: {classes_text(names)}.")
         )
     if dataset.missing:
         n, (path, reason) = len(dataset) + len(dataset.test_ids), next(iter(dataset.missing.items()))
@@ -47,7 +47,7 @@ def read_as(reading: Reading, class_names: tuple[str, ...], percentiles: tuple[f
     """The reading of a data set: its table, columns and folders, and notes on what a user may want otherwise."""
     folders = _folders(reading.image_folders)
     lines = [("table", _table(reading)), ("image column", reading.image_column), ("images in", folders)]
-    lines += [("labels", _labels(reading)), ("classes", f"{len(class_names)}: {_classes(class_names)}")]
+    lines += [("labels", _labels(reading)), ("classes", f"{len(class_names)}: {classes_text(class_names)}")]
     if reading.unused_columns:
         columns = [f"{column.name} ({column.reason})" for column in reading.unused_columns]
         shown = "; ".join(columns[:MOST_SHOWN]) + ("; ..." if len(columns) > MOST_SHOWN else "")
@@ -84,7 +84,7 @@ def _shown(names: tuple[str, ...]) -> str:
     return ", ".join(names[:MOST_SHOWN]) + (", ..." if len(names) > MOST_SHOWN else "")
 
 
-def _classes(names: tuple[str, ...]) -> str:
+def classes_text(names: tuple[str, ...]) -> str:
     """Class names, in quotes where a comma in one of them would read as two."""
     return _shown(tuple(map(repr, names)) if any("," in name for name in names) else names)
 

@@ -38,8 +38,8 @@ class TryOuts:
 
     def check_models(self, initial: Initial) -> Initial:
         """The weights, with notes on how their files were read. InputError for a side that a model does not take, and for a
-        file that does not fit it. A model that its framework's folder lists, with its usual
-        weights, needs no asking."""
+        file that does not fit it. A model that its framework's folder lists, with its
+        usual weights, needs no asking."""
         found = {}
         for (seed, job), start in initial.items():
             info = registry.framework_card(job.framework).MODELS.get(job.model.name)

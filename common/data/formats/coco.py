@@ -13,7 +13,7 @@ from common.core.specs import NO_OPTIONS, ReadOptions
 from common.data.folders import role_of
 from common.data.images import Images, Located
 from common.data.tables.columns import no_columns
-from common.data.tables.files import Tables, several, several_fit, tables_of
+from common.data.tables.files import Tables, only_one, several, several_fit, tables_of
 from common.data.tables.raw import from_json, read_text
 
 LOOKS_LIKE = (
@@ -78,9 +78,7 @@ def _with_others(table: Path, named: bool = False) -> Tables:
     def other(role: str, patterns: tuple[str, ...]) -> Path | None:
         fitting = next(filter(None, ([f for f in _matching(table.parent, (p,)) if f != table] for p in patterns)), [])
         left = [f for f in fitting if _year(f) == _year(table)] or fitting
-        if len(left) > 1 and not named:
-            raise several_fit(role, left, table.parent, table)
-        return left[0] if len(left) == 1 else None
+        return only_one(role, left, table, named)
 
     role = role_of(table.stem)
     validation = other("val", VALIDATION_FILES) if role == "train" else None

@@ -6,7 +6,7 @@ import numpy as np
 
 from common.core.errors import InputError, listed
 from common.core.specs import ReadOptions
-from common.data.folders import ROLES, role_of
+from common.data.folders import PARTS, ROLES, role_of
 from common.data.tables.cells import coded, is_binary
 from common.data.tables.columns import SPLIT_NAMES, Columns
 from common.data.tables.files import Tables
@@ -19,7 +19,6 @@ TRUE_MEANS |= {
     "istest": ("test", "train"),
     "test": ("test", "train"),
 }
-PARTS = {"train": "training", "val": "validation", "test": "test"}  # in a message
 NUMBERED = {"0": "train", "1": "val", "2": "test"}  # a column with a 2, as CelebA's partition
 FEW = 6  # values of a column that may be a split
 

@@ -7,6 +7,7 @@ from common.core.dataset import UnusedColumn
 from common.core.errors import InputError, listed, unknown
 from common.core.specs import ReadOptions
 from common.data.tables.cells import coded, is_binary
+from common.data.tables.files import given_flags
 from common.data.tables.image_column import FILE_NAMES, ID_NAMES
 from common.data.tables.label_columns import ONE_NAME, choose_labels
 from common.data.tables.text import Table, plain, quoted
@@ -14,6 +15,10 @@ from common.data.tables.text import Table, plain, quoted
 BARE_NAMES = set("val valid validation train test holdout".split())  # a split where the cells are 0/1
 SPLIT_NAMES = set("split splitname set subset partition phase isvalid isval isvalidation istest istrain".split())
 SPLIT_NAMES |= BARE_NAMES
+OF_COLUMNS = (
+    "image_column", "label_columns", "delimiter", "label_separator", "ignore_columns", "group_column", "split_column",
+    "unknown",
+)  # fmt: skip
 AUTHORS_SPLIT = "the author's split; --split given takes it"
 FOLD_NAMES = {"fold", "folds", "kfold", "foldid", "cvfold"}
 GROUP_NAMES = set("patient patientid subject subjectid group groupid studyid caseid".split())
@@ -62,13 +67,7 @@ def check_named(table: Table, options: ReadOptions) -> None:
 
 def no_columns(form: str, options: ReadOptions) -> None:
     """InputError for a flag that names columns or cells, in a format that has none to choose from."""
-    given = {
-        "--image-column": options.image_column, "--label-columns": options.label_columns, "--delimiter": options.delimiter,
-        "--label-separator": options.label_separator, "--ignore-columns": options.ignore_columns,
-        "--group-column": options.group_column, "--split-column": options.split_column,
-        "--unknown": options.unknown != "fail",
-    }  # fmt: skip
-    flags = [flag for flag, value in given.items() if value]
+    flags = given_flags(options, OF_COLUMNS)
     if flags:
         raise InputError(
             f"the format {form} has no columns to choose from, so {listed(flags)} cannot be used; leave it out, or write the "

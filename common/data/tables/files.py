@@ -1,16 +1,15 @@
 """Which files of a folder are the tables of training, validation and test data."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.core.errors import InputError, listed
-from common.core.specs import ReadOptions
-from common.data.folders import ROLES, role_of
+from common.core.specs import NO_OPTIONS, ReadOptions
+from common.data.folders import PARTS, ROLES, role_of
 
 CONVENTIONAL = ("metadata", "_classes")  # Hugging Face's and Roboflow's table of a folder
-WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def several_fit(role: str, found: list[Path], path: Path, train: Path | None = N
     else:
         way = f"move all but one out of the folder, or name the training table, which leaves them all out: --data '{train}'"
     return InputError(
-        f"'{path}' has several tables of {WORDS[role]} data: {names}; {way}; for data in another format take --format NAME"
+        f"'{path}' has several tables of {PARTS[role]} data: {names}; {way}; for data in another format take --format NAME"
     )
 
 
@@ -94,9 +93,22 @@ def likely(file: Path) -> int:
     return 0 if role_of(words) == "train" else 1 if re.search(r"label|annot|attr|metadata", words) else 2
 
 
+def only_one(role: str, fitting: list[Path], train: Path, named: bool) -> Path | None:
+    """The single table of another part of the data beside the training table. None where there is none, or where there are
+    several and the user named the training table (named); InputError where there are several and the user did not."""
+    if len(fitting) > 1 and not named:
+        raise several_fit(role, fitting, train.parent, train)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def given_flags(options: ReadOptions, names: Iterable[str]) -> list[str]:
+    """The flags of those options among `names` that are not at their defaults."""
+    return [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) != getattr(NO_OPTIONS, name)]
+
+
 def check_unused(form: str, options: ReadOptions, *names: str, why: str = "") -> None:
     """InputError for a flag that the format does not follow: it would change nothing, and nobody would see that."""
-    flags = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name)]
+    flags = given_flags(options, names)
     if flags:
         raise InputError(f"the format {form} does not follow {listed(flags)}{why}; leave it out")
 
@@ -126,9 +138,7 @@ def _with_others(main: Path, found: list[Path], named: bool = False) -> Tables:
             return None
         fitting = [f for f in found if f != main and role_of(f.stem) == role and _rest(f) in ("", _rest(main))]
         left = [f for f in fitting if _rest(f) == _rest(main)] or fitting
-        if len(left) > 1 and not named:
-            raise several_fit(role, left, main.parent, main)
-        return left[0] if len(left) == 1 else None
+        return only_one(role, left, main, named)
 
     validation, test = other("val"), other("test")
     return Tables(main, validation, test, tuple(f for f in found if f not in (main, validation, test)))

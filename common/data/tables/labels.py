@@ -206,7 +206,8 @@ def _are_vectors(table: Table, column: str, cells: Sequence[str]) -> bool:
 
 
 def _are_bits(words: Sequence[Sequence[str]]) -> bool:
-    """Lists of one length, longer than 1, that hold nothing but 0 and 1, and -1 for unknown: with more numbers alike than a list of labels has."""
+    """Lists of one length, longer than 1, that hold nothing but 0 and 1, and -1 for unknown: with more numbers alike than a
+    list of labels has."""
     full = [row for row in words if row]
     return (
         bool(full)

@@ -41,8 +41,11 @@ def check_images(table: Table, column: str) -> tuple[str, ...]:
 def one_row_an_image(
     table: Table, image: str, columns: Columns, labels: Labels, options: ReadOptions
 ) -> tuple[Table, Labels, str, list[str]]:
-    """The table, its labels, the column that says whether a row's label is present ("" where none does), and notes, with the rows of one image joined, where the table has a row for each of its labels, and with
-    a row that is repeated taken once. What else stands twice is left, to be refused."""
+    """The table, its labels, the column that says whether a row's label is present ("" where none does), and notes.
+
+    Rows of one image are joined where the table has a row for each label. A row that is repeated is taken once. What else
+    stands twice is left, to be refused.
+    """
     table = table.rows(labels.rows.tolist())
     labels = replace(labels, rows=np.arange(len(table)))
     rows_of: Rows = defaultdict(list)
@@ -76,8 +79,10 @@ def one_row_an_image(
 def _present(
     table: Table, columns: Columns, labels: Labels, rows_of: Rows, options: ReadOptions
 ) -> tuple[Labels, str, list[str]]:
-    """The labels, the column that decided, and a note; without those of rows whose column Confidence, value or present is 0: a person saw that the label is
-    absent, as in Open Images. InputError where another 0/1 column may mean that."""
+    """The labels without those of rows whose column Confidence, value or present is 0, that column, and a note on it.
+
+    0 means that a person saw that the label is absent, as in Open Images. InputError where another 0/1 column may mean that.
+    """
     taken = {columns.image, columns.labels, columns.split, columns.group, *options.ignore_columns}
     free = [name for name in table.columns if name and name not in taken]
     named = [name for name in free if plain(name) in PRESENCE]
