@@ -3,11 +3,10 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parent.parent
+from tests.helpers.project import PROJECT, shared
 
 
 def pytest_addoption(parser):
@@ -45,14 +44,6 @@ def small_disk(tmp_path):
         pytest.skip("needs the right to mount a file system")
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
-
-
-def shared(name: str) -> Path:
-    """A file or folder beside the project; the test skips, with the reason, where it is missing."""
-    path = PROJECT.parent / "shared" / name
-    if not path.exists():
-        pytest.skip(f"needs {name} beside the project")
-    return path
 
 
 @pytest.fixture(scope="session")

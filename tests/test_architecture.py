@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import PROJECT
 
 from common.core import registry
+from tests.helpers.project import PROJECT
 
 # Layers: a module imports those below its own and none of its own or above. Data, so that a change is a line here.
 # Package -> what it may import beside itself. The order is that of the levels, lowest first.
@@ -136,6 +136,15 @@ def test_every_package_says_what_belongs_there():
         if name.startswith("common."):
             doc = ast.get_docstring(ast.parse(file.read_text())) or ""
             assert "Not here:" in doc, f"{file} does not say what belongs there and what does not"
+
+
+def test_tests_mirror_the_packages_and_no_test_imports_a_test():
+    folders = {name.split(".")[1] for name in ALLOWED if name.startswith("common.")} | {"frameworks", "helpers"}
+    found = {path.parent.name for path in (PROJECT / "tests").glob("*/*.py")}
+    assert found <= folders, f"tests/ has folders of no package: {sorted(found - folders)}"
+    for path in (PROJECT / "tests").rglob("*.py"):
+        targets = [name for name, _ in imports(ast.parse(path.read_text()))]
+        assert not [t for t in targets if ".test_" in f".{t}" and t.startswith("test")], f"{path} imports a test"
 
 
 def test_only_a_frameworks_folder_imports_a_framework():

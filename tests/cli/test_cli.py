@@ -1,0 +1,207 @@
+"""The front door: help, lists, errors with the way out, exit codes."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from common.core import registry
+from tests.helpers.project import PROJECT
+
+
+def test_help_is_grouped_has_examples_and_is_quick():
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, PROJECT / "run_bench.py", "--help"], capture_output=True, text=True)
+        seconds.append(time.perf_counter() - start)
+    for words in ("what runs:", "how it trains:", "data:", "machine:", "examples:", "--frameworks torch tf --epochs 2"):
+        assert words in done.stdout
+    assert min(seconds) < 0.5
+
+
+@pytest.mark.parametrize("verb", registry.verbs())
+def test_every_verb_has_help(bench, verb):
+    done = bench(verb, "--help")
+    assert done.returncode == 0
+    assert f"run_bench.py {verb}" in done.stdout
+
+
+def test_list_names_everything(bench):
+    out = bench("list").stdout
+    for words in (
+        "torch",
+        "tf",
+        "fake",
+        "resnext50_32x4d",
+        "vgg19",
+        "efficientnet_lite0",
+        "v1.5, v1",
+        "paper",
+        "smoke",
+        "comp5329",
+        "demo",
+    ):
+        assert words in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--frameworks", "pytoch"], "no framework 'pytoch'; there are: .*torch.*did you mean (py)?torch"),
+        (["--frameworks", "fake", "--models", "logistik"], "no model 'logistik'; there are: .*did you mean logistic"),
+        (["--suite", "smok"], "no suite 'smok'; there are: matched, paper, smoke .did you mean smoke"),
+        (["--suite", "smoke", "--models", "vgg19"], "--suite names its own"),
+        (["--suite", "smoke", "--keep-frozen"], "--suite names its own"),
+        (
+            ["--data", "nowhere", "--frameworks", "fake"],
+            "no data at 'nowhere': there is no such folder or file; give one, or demo",
+        ),
+        (
+            ["--frameworks", "torch", "--models", "resnet50:v2"],
+            "no variant of resnet50 on torch 'v2'; there are: v1.5, v1",
+        ),
+        (
+            ["--frameworks", "tf", "--models", "vgg19", "--weights", "no.safetensors"],
+            "no weights file 'no.safetensors'",
+        ),
+        (["--frameworks", "fake", "--device", "cuda"], "--device cuda: the fake framework has no device 'cuda'"),
+        (["--frameworks", "fake", "--limit", "2"], "2 images cannot be split"),
+        (
+            ["bench"],
+            "no verb 'bench'; there are: check, check-adapter, compare, data, history, list, parity, prune, report, self",
+        ),
+        (["report", "nowhere"], "no run at 'nowhere'"),
+        (["--resume", ""], "the word after --resume is empty: a variable of the shell that is not set"),
+        (["--frameworks", "fake", "--data", ""], "the word after --data is empty"),
+        (["report", ""], "the word after report is empty"),
+        (["--init-from="], "--init-from= is empty"),
+        (["--epoch", "2"], "no flag '--epoch' .did you mean --epochs"),
+        (["list", "models"], "'models' is a word too many; see run_bench.py list --help"),
+        (["--epochs", "0"], "0 is not 1 or more"),
+        (["--seed", "4294967296"], "below 2"),
+        (["--percentiles", "100"], "100 is not a percentile"),
+        (["--batch-size", "many"], "invalid"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(bench, tmp_path, arguments, message):
+    import re
+
+    done = bench(*arguments, *([] if arguments[0] in ("bench", "report") else ["--results-dir", tmp_path / "results"]))
+    assert done.returncode == 2
+    assert re.search(message, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists()  # nothing half-written
+
+
+def test_a_folder_that_cannot_be_written_is_one_message(bench):
+    done = bench("--frameworks", "fake", "--limit", "50", "--results-dir", "/proc/none")
+    assert done.returncode == 2
+    assert "/proc/none" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_table_that_is_no_text_is_one_message(bench, tmp_path):
+    (tmp_path / "train.csv").write_bytes(b"\xff\xfe\x00\x81" * 20)
+    done = bench("--frameworks", "fake", "--data", tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_aliases_are_understood(bench, tmp_path):
+    done = bench("--frameworks", "numpy", "--limit", "50", "--results-dir", tmp_path)
+    assert done.returncode == 0
+    assert "fake logistic" in done.stdout
+
+
+def test_no_run_overwrites_another(bench, tmp_path):
+    arguments = ("--frameworks", "fake", "--limit", "50", "--results-dir", tmp_path, "--name", "one")
+    assert bench(*arguments).returncode == 0
+    done = bench(*arguments)
+    assert done.returncode == 2
+    assert "exists; take another --name" in done.stderr
+
+
+def test_the_names_of_gpus_are_the_drivers_words(tmp_path, monkeypatch):
+    """A run that goes on elsewhere must know that the GPU is another one."""
+    from common.core.machine import machine
+
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert "GPU" not in machine() or machine()["GPU"]
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho NVIDIA T4\necho NVIDIA T4\n")
+    tool.chmod(0o755)
+    assert machine()["GPU"] == "NVIDIA T4, NVIDIA T4"
+
+
+def test_a_report_that_cannot_be_written_says_how_to_make_it(tmp_path, monkeypatch, capsys):
+    """The disk fills up after the last trial: nothing is lost, and the line that makes the tables is named."""
+    import run_bench
+    from common.core import signals
+    from common.report import write
+
+    def full(folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(write, "write_report", full)
+    monkeypatch.setattr(signals, "ENDING", ())  # pytest keeps its own Ctrl-C
+    arguments = [*"--frameworks fake --limit 60 --image-size 16 --name r --results-dir".split(), str(tmp_path)]
+    assert run_bench.main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "No space left on device" in said and f"run_bench.py report {tmp_path}/r" in said
+    monkeypatch.undo()
+    assert run_bench.main(["report", str(tmp_path / "r")]) == 0
+
+
+def test_a_reader_that_goes_away_ends_no_run(tmp_path):
+    """`run_bench.py ... | head -1`: rich's own console ends the process at once, without a word."""
+    words = f"--frameworks fake --limit 60 --image-size 16 --epochs 3 --results-dir {tmp_path} --name r"
+    command = f"{sys.executable} {PROJECT / 'run_bench.py'} {words} | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1, done.stderr
+    assert (tmp_path / "r" / "results.md").is_file() and (tmp_path / "r" / "index.html").is_file()
+
+
+@pytest.fixture(scope="module")
+def fake_run(bench, tmp_path_factory):
+    parent = tmp_path_factory.mktemp("json")
+    words = ("--frameworks", "fake", "--limit", "100", "--image-size", "16", "--results-dir", parent, "--name", "run")
+    assert bench(*words).returncode == 0
+    assert bench("check", parent / "run", "--baseline", parent / "base.json", "--update-baseline").returncode == 0
+    return parent / "run"
+
+
+AS_JSON = {
+    "check": (["{run}", "--baseline", "{run}/../base.json"], "Check: "),
+    "check-adapter": (["fake"], ""),
+    "compare": (["{run}"], "Speed"),
+    "data": (["--limit", "50", "--results-dir", "{run}/.."], "The "),
+    "history": (["{run}/.."], "Runs"),
+    "list": ([], "Frameworks"),
+    "parity": (["logistic", "--frameworks", "fake"], None),  # is on no two frameworks: bad input
+    "prune": (["--results-dir", "{run}/.."], "In "),
+    "report": (["{run}"], "What it cost"),
+    "self": (["scores", "--rows", "1000", "--repeats", "1"], ""),
+}
+
+
+def test_every_verb_is_listed_here():
+    assert AS_JSON.keys() == registry.verbs().keys()
+
+
+@pytest.mark.parametrize("verb", AS_JSON)
+def test_every_verb_prints_what_it_shows_as_json(bench, fake_run, verb):
+    arguments, title = AS_JSON[verb]
+    done = bench(verb, *(word.format(run=fake_run) for word in arguments), "--json")
+    if title is None:
+        assert done.returncode == 2 and done.stdout == "" and "no model is on two of the frameworks" in done.stderr
+        return
+    said = json.loads(done.stdout)
+    assert said["exit_code"] == done.returncode == 0, done.stderr
+    if title:
+        (table, *_) = [table for table in said["tables"] if table["title"].startswith(title)]
+        assert all(len(cells) == len(table["header"]) for cells in table["rows"])
+        assert table["rows"] or verb == "check"  # which lists what changed: nothing
+    else:
+        assert said["lines"]

@@ -1,0 +1,349 @@
+"""Killed and taken up again: the tables are those of an undisturbed run."""
+
+import contextlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from common.analysis.records import read_results
+from common.core import machine
+from common.report.table import further_scores_table, scores_table
+from common.run import runner
+from common.trial import checkpoint
+from tests.helpers.project import PROJECT
+from tests.helpers.runs import FAST, TRIAL, begin, command, in_epoch, logits, stop, wait_until
+
+
+def same_tables(first, second):
+    """Every logit, score and loss is the other run's; times are not, and cannot be."""
+    a, b = logits(first), logits(second)
+    assert a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+    a, b = read_results(first), read_results(second)
+    assert scores_table(a) == scores_table(b) and further_scores_table(a) == further_scores_table(b)
+    for field in ("epoch", "train_loss", "validation_loss", "images", "improved"):
+        one, other = ([getattr(e, field) for e in r.rows[0].record.epochs] for r in (a, b))
+        assert one == other
+    assert b.rows[0].record.status == "ok"
+    return True
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    parent = tmp_path_factory.mktemp("undisturbed")
+    subprocess.run(command(parent), check=True, capture_output=True)
+    return parent / "run"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_stopped_mid_epoch_goes_on_to_the_same_tables(bench, undisturbed, tmp_path, number):
+    child, run = begin(tmp_path, "hang@3:3"), tmp_path / "run"
+    wait_until(lambda: in_epoch(run, 3))
+    output = stop(child, number)
+    assert checkpoint.last_epoch(run / "trials" / TRIAL) == 2
+    if number == signal.SIGINT:
+        assert f"to go on: uv run python run_bench.py --resume {run}" in output
+    done = bench("--resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert same_tables(undisturbed, run)
+    assert read_results(run).rows[0].record.resumed_after == (2,)
+    assert not (run / "trials" / TRIAL / "checkpoint").exists()
+    assert "taken up again after epoch 2" in (run / "results.md").read_text()
+
+
+def test_a_run_goes_on_where_no_later_epoch_is_better(bench, tmp_path):
+    """The best loss is the one from before the stop."""
+    child, run = begin(tmp_path, "hang@2:3", "--models", "worse", "--learning-rate", "0.001"), tmp_path / "run"
+    trial = "01-fake-worse-head-seed0"
+    wait_until(lambda: in_epoch(run, 2, trial))
+    stop(child, signal.SIGKILL)
+    done = bench("--resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "val_loss did not improve from" in done.stdout
+    assert [e.improved for e in read_results(run).rows[0].record.epochs] == [True, False, False, False]
+
+
+def test_the_learning_rates_schedule_is_taken_up_again(bench, tmp_path):
+    """Stopped while it counts the epochs without a fall: the rate is lowered after the same epoch."""
+    words = ("--models", "worse", "--recipe", "authors", "--augment", "none", "--batch-size", "32", "--epochs", "6")
+    trial = "01-fake-worse-last-block-seed0"
+    whole = subprocess.run(command(tmp_path / "a", *words), capture_output=True, text=True)
+    assert whole.returncode == 0, whole.stdout
+    child, run = begin(tmp_path / "b", "hang@4:3", *words), tmp_path / "b" / "run"
+    wait_until(lambda: in_epoch(run, 4, trial))
+    stop(child, signal.SIGKILL)
+    assert bench("--resume", run).returncode == 0
+    a, b = logits(tmp_path / "a" / "run", trial), logits(run, trial)
+    assert all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def test_a_run_has_one_process_at_a_time(bench, tmp_path):
+    child, run = begin(tmp_path, "hang@2:3"), tmp_path / "run"
+    wait_until(lambda: in_epoch(run, 2))
+    done = bench("--resume", run)
+    assert done.returncode == 2 and "is being run by another process" in done.stderr
+    stop(child, signal.SIGKILL)
+    assert bench("--resume", run).returncode == 0
+
+
+def test_a_run_goes_on_without_its_cache(bench, undisturbed, tmp_path, own_cache):
+    """The pixel store is filled again."""
+    child, run = begin(tmp_path, "hang@3:3"), tmp_path / "run"
+    wait_until(lambda: in_epoch(run, 3))
+    stop(child, signal.SIGKILL)
+    for folder in (own_cache / "pixels").glob("demo-600x32*"):
+        shutil.rmtree(folder)
+    done = bench("--resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert same_tables(undisturbed, run)
+
+
+def test_a_changed_plan_is_refused(bench, undisturbed, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    with np.load(run / "plans" / "seed0-none.npz") as plan:
+        arrays = {name: plan[name] for name in plan.files}
+    arrays["orders"] = arrays["orders"][:, ::-1]
+    np.savez(run / "plans" / "seed0-none.npz", **arrays)
+    done = bench("--resume", run)
+    assert done.returncode == 2 and "the trial was planned with" in done.stderr
+
+
+def test_another_recipe_is_run_anew(bench, undisturbed, tmp_path):
+    """A finished trial whose spec was changed is not that trial."""
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    file = run / "trials" / TRIAL / "spec.json"
+    spec = json.loads(file.read_text())
+    spec["recipe"]["learning_rate"] *= 10
+    file.write_text(json.dumps(spec))
+    done = bench("--resume", run)
+    assert done.returncode == 0 and "finished earlier" not in done.stdout
+    assert not np.array_equal(logits(run)["prediction"], logits(undisturbed)["prediction"])
+
+
+def test_killed_while_it_writes_a_checkpoint(bench, undisturbed, tmp_path):
+    child, run = begin(tmp_path, "hang@save:3"), tmp_path / "run"
+    folder = run / "trials" / TRIAL / "checkpoint"
+    wait_until(lambda: any(f.stat().st_size for f in folder.glob(".epoch3.state*")))
+    stop(child, signal.SIGKILL)
+    assert list(folder.glob(".epoch3.state*")) and checkpoint.last_epoch(folder.parent) == 2
+    assert bench("--resume", run).returncode == 0
+    assert same_tables(undisturbed, run)
+
+
+def test_what_a_kill_leaves_of_a_write_is_swept_away(bench, undisturbed, tmp_path):
+    child, run = begin(tmp_path, "hang@3:3"), tmp_path / "run"
+    wait_until(lambda: in_epoch(run, 3))
+    stop(child, signal.SIGKILL)
+    code = "import os, sys; from pathlib import Path; from common.core.files import replacing\nwith replacing(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    for place in (run / "run.json", run / "trials" / TRIAL / "logits.npz"):
+        assert subprocess.run([sys.executable, "-c", code, place], cwd=PROJECT).returncode == -signal.SIGKILL
+    left = [path for path in run.rglob(".*") if path.name != ".lock"]
+    assert len(left) == 2
+    assert bench("--resume", run).returncode == 0
+    assert not any(path.exists() for path in left) and same_tables(undisturbed, run)
+
+
+def test_killed_while_it_writes_the_results(bench, undisturbed, tmp_path):
+    child, run = begin(tmp_path, ""), tmp_path / "run"
+    wait_until((run / "results.json").exists)
+    stop(child, signal.SIGKILL)
+    assert not (run / "results.md").exists()
+    assert bench("report", run).returncode == 0
+    assert same_tables(undisturbed, run)
+    rows = [(folder / "results.md").read_text().count("\n| fake logistic") for folder in (run, undisturbed)]
+    assert rows[0] == rows[1] > 0  # sentences about seconds may differ from one run to the next
+
+
+def test_out_of_memory(bench, undisturbed, tmp_path):
+    """Memory really runs out; what the trial had reached is kept."""
+    child, run = begin(tmp_path, "exhaust@3:2"), tmp_path / "run"
+    output = child.communicate(timeout=60)[0]
+    assert child.returncode == 1 and "out of memory; a smaller --batch-size" in output
+    assert bench("--resume", run).returncode == 0
+    assert same_tables(undisturbed, run)
+    assert read_results(run).rows[0].record.resumed_after == (2,)
+
+
+def test_a_disk_that_fills_up_mid_run(bench, undisturbed, small_disk):
+    """What the trial had reached is kept; once there is room, the run goes on."""
+    child, run = begin(small_disk, "wait@3:3"), small_disk / "run"
+    wait_until(lambda: in_epoch(run, 3))
+    with contextlib.suppress(OSError), open(small_disk / "ballast", "wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(4096))
+    output = child.communicate(timeout=60)[0]
+    assert child.returncode == 2 and "No space left on device" in output and f"--resume {run}" in output
+    assert "Traceback" not in output
+    (small_disk / "ballast").unlink()
+    done = bench("--resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert same_tables(undisturbed, run)
+
+
+@pytest.mark.parametrize("file", ["epoch2.state", "epoch2.npz", "best*.safetensors", "checkpoint.json"])
+def test_a_corrupt_checkpoint_is_not_used(bench, undisturbed, tmp_path, file):
+    child, run = begin(tmp_path, "hang@3:3"), tmp_path / "run"
+    wait_until(lambda: in_epoch(run, 3))
+    stop(child, signal.SIGKILL)
+    (path,) = (run / "trials" / TRIAL / "checkpoint").glob(file)
+    with open(path, "r+b") as stream:
+        stream.seek(8)
+        stream.write(b"\xff")
+    assert bench("--resume", run).returncode == 0
+    assert same_tables(undisturbed, run)
+    assert read_results(run).rows[0].record.resumed_after == ()
+
+
+@pytest.mark.parametrize(
+    ("framework", "model", "train", "more"),
+    [
+        # random weights: all trains, with dropout
+        pytest.param("torch", "resnet50:v1", "last-block", ("--recipe", "authors"), marks=pytest.mark.slow),
+        ("tf", "efficientnet_lite0", "last-block", ()),
+    ],
+)
+def test_real_frameworks_go_on_to_the_same_bytes(bench, tmp_path, framework, model, train, more):
+    """Optimiser, batch norm, and (torch: dropout, the plateau) random state and schedule are all taken up again: every
+    logit is the same."""
+    name = f"01-{framework}-{model.replace(':', '-')}-{train}-seed0"
+    words = ("--frameworks", framework, "--models", model, "--train", train, "--limit", "60", "--image-size", "32",
+             "--batch-size", "4", "--deterministic", "--epochs", "2", "--learning-rate", "0.001", *more)  # fmt: skip
+    whole = subprocess.run(command(tmp_path / "a", *words), capture_output=True, text=True)
+    assert whole.returncode == 0, whole.stdout
+    child, run = subprocess.Popen(command(tmp_path / "b", *words), stdout=subprocess.DEVNULL), tmp_path / "b" / "run"
+    wait_until(lambda: in_epoch(run, 2, name))
+    child.kill()
+    child.wait()
+    assert checkpoint.last_epoch(run / "trials" / name) == 1
+    done = bench("--resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    a, b = logits(tmp_path / "a" / "run", name), logits(run, name)
+    assert a.keys() == b.keys() and all(a[k].tobytes() == b[k].tobytes() for k in a)
+    assert not np.array_equal(a["epoch1"], a["epoch2"])
+
+
+def test_a_finished_trial_whose_logits_are_damaged_is_run_anew(bench, undisturbed, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    file = run / "trials" / TRIAL / "logits.npz"
+    file.write_bytes(file.read_bytes()[:-3000])
+    done = bench("--resume", run)
+    assert done.returncode == 0 and "finished earlier" not in done.stdout
+    assert same_tables(undisturbed, run)
+
+
+def test_a_finished_trial_is_reused(bench, undisturbed):
+    before = (undisturbed / "trials" / TRIAL / "events.jsonl").read_bytes()
+    done = bench("--resume", undisturbed)
+    assert done.returncode == 0 and "finished earlier; its result stands" in done.stdout
+    assert (undisturbed / "trials" / TRIAL / "events.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(("place", "key"), [("made_by", "code"), ("made_by", "numpy"), ("machine", "processor")])
+def test_a_trial_of_other_code_versions_or_machine_is_run_anew(bench, undisturbed, tmp_path, place, key):
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    record = json.loads((run / "run.json").read_text())
+    record[place][key] = "another"
+    (run / "run.json").write_text(json.dumps(record))
+    done = bench("--resume", run)
+    assert done.returncode == 0, done.stderr
+    assert f"these changed: {key} (another, now " in done.stdout and "run anew" in done.stdout
+    assert "finished earlier" not in done.stdout
+
+
+def test_an_extra_that_computes_is_part_of_what_made_a_run(monkeypatch):
+    monkeypatch.setattr(machine, "_version", lambda name: "9")
+    assert machine.made_by()["jax"] == "9" and not {"ray", "mlflow-skinny"} & machine.made_by().keys()
+    monkeypatch.setattr(machine, "_version", lambda name: machine.MISSING)
+    assert "jax" not in machine.made_by() and machine.made_by()["numpy"] == machine.MISSING
+
+
+def test_results_stand_until_there_are_new_ones(bench, undisturbed, tmp_path):
+    """Other code, and a stop before the trial that is run anew has ended: the earlier result can still be read."""
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    runner.disown(run / "trials" / TRIAL)
+    assert read_results(run).rows[0].record.status == "ok"
+    assert not runner.finished(run / "trials" / TRIAL, read_results(run).rows[0].record.spec)
+
+
+def test_changed_data_is_refused(bench, tmp_path):
+    from common.data.formats import demo
+
+    scenes = demo.read(demo.Path("demo")).first(40)
+    (tmp_path / "data").symlink_to(scenes.folder + "/data")
+    table = tmp_path / "train.csv"
+    table.write_text("ImageID,Labels,Caption\n" + "".join(f"{i},1,x\n" for i in scenes.ids))
+    arguments = (
+        "--frameworks",
+        "fake",
+        "--data",
+        tmp_path,
+        "--image-size",
+        "16",
+        "--results-dir",
+        tmp_path / "r",
+        "--name",
+        "run",
+    )
+    assert bench(*arguments).returncode == 0
+    table.write_text(table.read_text().replace(",1,", ",2,"))
+    done = bench("--resume", tmp_path / "r" / "run")
+    assert done.returncode == 2 and "is not what" in done.stderr and "its table changed" in done.stderr
+
+
+def test_resume_takes_no_other_flag(bench, undisturbed):
+    done = bench("--resume", undisturbed, "--epochs", "3")
+    assert done.returncode == 2 and "--resume goes on as the run was begun; leave out --epochs" in done.stderr
+
+
+def test_a_checkpoint_half_written_is_the_old_one(tmp_path):
+    """A kill between the state and the file that names it: the earlier state still stands."""
+
+    class Adapter:
+        def save(self, model, path):
+            path.write_text(str(model))
+
+    progress = checkpoint.State(1, 0.5, 1, {"w": np.ones(2, np.float32)}, {"epoch1": np.zeros(3)})
+    checkpoint.save(tmp_path, progress, Adapter(), "one")
+    (tmp_path / "checkpoint" / "epoch2.state").write_text("half")
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(e) + "\n" for e in (
+        {"event": "epoch", "epoch": 1}, {"event": "step", "epoch": 2}, {"event": "epoch", "epoch": 2})))  # fmt: skip
+    assert checkpoint.last_epoch(tmp_path) == 1
+    assert checkpoint.rewind(tmp_path) == 1
+    assert (tmp_path / "events.jsonl").read_text().count("\n") == 1
+    progress.epoch = 2
+    checkpoint.save(tmp_path, progress, Adapter(), "two")
+    assert sorted(p.name for p in (tmp_path / "checkpoint").iterdir()) == [
+        "best1.safetensors", "checkpoint.json", "epoch2.npz", "epoch2.state"
+    ]  # fmt: skip
+
+
+def test_a_trial_that_says_nothing_is_ended(bench, tmp_path):
+    done = bench(*FAST, "--models", "hang", "--stall", "4", "--results-dir", tmp_path, "--name", "run")
+    assert done.returncode == 1
+    record = read_results(tmp_path / "run").rows[0].record
+    assert record.status == "stalled" and "no event for --stall 4 s (last seen at: step" in record.reason
+
+
+def test_a_run_starts_from_what_another_trained(bench, undisturbed, tmp_path):
+    still = ("--learning-rate", "1e-12")  # so that its first epoch leaves the weights as they came
+    done = bench(*FAST, *still, "--init-from", undisturbed, "--results-dir", tmp_path, "--name", "next")
+    assert done.returncode == 0, done.stdout + done.stderr
+    weights = read_results(tmp_path / "next").rows[0].record.spec.weights
+    assert weights.source == "run run" and weights.head
+    first, second = logits(undisturbed), logits(tmp_path / "next")
+    assert np.array_equal(second["epoch1"], first["prediction"])
+    assert not np.array_equal(second["epoch1"], first["epoch1"])
+    other = bench(*FAST, "--init-from", undisturbed, "--seed", "7", "--results-dir", tmp_path, "--name", "other")
+    assert other.returncode == 2 and "would have trained on these validation images" in other.stderr
+    fewer = bench("--frameworks", "fake", "--limit", "100", "--image-size", "32", "--init-from", undisturbed,
+                  "--results-dir", tmp_path, "--name", "fewer")  # fmt: skip
+    assert fewer.returncode == 2 and "it trained on what are validation images" in fewer.stderr
