@@ -20,7 +20,7 @@ from common.core.formatting import size_text
 TRIAL_CODE = (
     "common/core", "common/data", "common/process", "common/trial", "frameworks", "benchmarks/recipes",
 )  # fmt: skip
-NO_TRIAL_PACKAGES = {"rich", "matplotlib", "markdown-it-py", "pytest", "ruff"}  # of the parent and of development
+NO_TRIAL_PACKAGES = {"rich", "matplotlib", "markdown-it-py"}  # the parent alone uses them
 PLUGIN_FOLDERS = ("run/launchers", "report/trackers")  # their extras start trials, or tell of them, and compute nothing
 MISSING = "not installed"
 OMP = "OMP_NUM_THREADS"
