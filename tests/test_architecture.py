@@ -98,7 +98,7 @@ def test_a_package_imports_what_it_may(relative, tree):
 def test_the_package_test_fires():
     assert forbidden("common.data.plan", ast.parse("from common.run.runner import run_trial"))
     assert forbidden("common.analysis.scores", ast.parse("def f():\n    import common.trial.loss"))
-    assert forbidden("common.report.table", ast.parse("import common.process.child"))
+    assert forbidden("common.report.table", ast.parse("import common.process.spawn"))
     assert forbidden("common.run.prepare", ast.parse("import frameworks.fake.adapter"))
     assert forbidden("frameworks.pytorch.adapter", ast.parse("import frameworks.fake"))
     assert forbidden("frameworks.pytorch.adapter", ast.parse("from common.trial import tuning"))

@@ -25,8 +25,8 @@ from common.core.machine import cores
 from common.core.openmp import POLICIES, POLICY
 from common.core.results import CONTENDED
 from common.core.specs import BuildSpec, ModelSpec, ProcessSpec
-from common.process.child import end, log_tail, start
 from common.process.cpu_contention import Neighbours
+from common.process.spawn import end, log_tail, start
 from frameworks.contract import UNCHANGED
 
 ABOUT = "training beside a busy process, by OpenMP wait policy, over a quiet machine (no limit)"

@@ -12,7 +12,7 @@ from common.core.errors import InputError
 from common.core.formatting import tried_words, way_words
 from common.core.machine import cores
 from common.core.specs import BuildSpec, Job, Settings
-from common.process.child import ask
+from common.process.question import ask
 from common.run.jobs import list_jobs
 from frameworks.contract import UNCHANGED
 

@@ -16,7 +16,7 @@ from common.core import registry
 from common.core.errors import InputError
 from common.core.files import PROJECT
 from common.core.specs import Settings, TrialSpec
-from common.process.child import environment
+from common.process.spawn import environment
 from common.report.progress import Silent
 from common.run.prepare import make_run
 from common.run.runner import run_trial

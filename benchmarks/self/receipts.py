@@ -12,7 +12,7 @@ from common.cli.parser import Parser
 from common.core import registry
 from common.core.errors import InputError
 from common.core.specs import BuildSpec, Settings
-from common.process.child import ask
+from common.process.question import ask
 from common.report.progress import Silent
 from common.run.prepare import make_run
 from common.run.runner import run_trial

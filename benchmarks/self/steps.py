@@ -7,7 +7,7 @@ from common.cli.parser import Parser
 from common.core import registry
 from common.core.machine import cores
 from common.core.specs import BuildSpec, Settings
-from common.process.child import ask
+from common.process.question import ask
 from common.run.jobs import list_jobs
 from frameworks.contract import UNCHANGED
 

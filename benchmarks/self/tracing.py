@@ -5,7 +5,7 @@ from common.cli.parser import Parser
 from common.core import registry
 from common.core.machine import cores
 from common.core.specs import BuildSpec, ModelSpec
-from common.process.child import ask
+from common.process.question import ask
 from frameworks.contract import UNCHANGED
 
 ABOUT = "telling a step's parts apart over the step, of the lightest trial here: at most 1 %"

@@ -6,7 +6,7 @@ from functools import cache
 
 import psutil
 
-from common.process.child import total, tree
+from common.process.tree import total, tree
 
 LOOK_S = 0.25  # resident size: a few ms a look
 FIRST_LOOK_S = 0.02  # looks come closer together at first: a trial may be over in a third of a second

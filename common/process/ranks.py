@@ -11,7 +11,7 @@ from pathlib import Path
 
 from common.core.events import last
 from common.core.files import PROJECT
-from common.process.child import MEETING, RANKS
+from common.process.trial_files import MEETING, RANKS
 
 LOOK_S = 0.2
 RANK, MEET = "FRAMEWORK_BENCH_RANK", "FRAMEWORK_BENCH_MEET"  # which rank; the file through which ranks find each other

@@ -6,7 +6,7 @@ from pathlib import Path
 from common.core import registry
 from common.core.errors import InputError
 from common.core.specs import Job, Settings
-from common.process.child import ask
+from common.process.question import ask
 
 
 def choose(asked: str, frameworks: list[str]) -> tuple[str, list[str]]:

@@ -29,7 +29,7 @@ from common.core.specs import (
 )
 from common.data.decode import ImageError
 from common.data.feed import Decoded, Stored, image_paths
-from common.process.child import ask
+from common.process.question import ask
 from common.run import device, prepare
 from common.run.jobs import list_jobs
 from common.trial.trace import RATE, STEPS

@@ -10,7 +10,7 @@ from common.core import registry
 from common.core.errors import InputError, listed, unknown
 from common.core.formatting import command
 from common.core.specs import Job, ModelSpec, Settings
-from common.process.child import ask
+from common.process.question import ask
 
 
 def make_settings(given: Mapping[str, Any], arguments: Sequence[str] = ()) -> Settings:

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from common.core.files import cache_folder
-from common.process.child import CHECKPOINT, TUNING
+from common.process.trial_files import CHECKPOINT, TUNING
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from common.core.machine import what_counts
 from common.core.results import QuietWait, Seen
 from common.core.signals import uninterrupted
 from common.core.specs import TrialSpec
-from common.process.child import RESUME, clear, end, log_tail, start
 from common.process.contention import Watcher
 from common.process.memory import PeakMemory, method
+from common.process.spawn import RESUME, end, log_tail, start
+from common.process.trial_files import clear
 from common.run.verify_receipts import proven
 from common.trial import checkpoint
 

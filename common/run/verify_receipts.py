@@ -14,7 +14,7 @@ from common.data.decode import decode
 from common.data.feature_store import FeatureStore
 from common.data.feed import image_paths, read_plan
 from common.data.pixel_store import PixelStore
-from common.process.child import RECEIPTS
+from common.process.trial_files import RECEIPTS
 
 BLOCK_BYTES = 2**25  # of pixels hashed at once
 

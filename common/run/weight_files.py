@@ -14,7 +14,7 @@ from common.core.formatting import shortened
 from common.core.hashing import hash_file, hash_weights
 from common.core.specs import Job, ModelSpec, Preprocessing, WeightsSpec
 from common.core.tensor_files import check_forms
-from common.process.child import ask
+from common.process.question import ask
 from frameworks.contract import HALF, NAMED, UNCHANGED, ModelCard
 
 CHOICES = ("auto", "imagenet", "random")

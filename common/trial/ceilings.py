@@ -12,7 +12,7 @@ import numpy as np
 from common.core.errors import InputError
 from common.core.events import last
 from common.data.feed import Decoded, Feed, Held
-from common.process.child import ask
+from common.process.question import ask
 from common.trial.stopwatch import unwatched
 
 PASS_S = 3.0  # about so much training is loaded, and computed

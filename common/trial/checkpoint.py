@@ -14,7 +14,7 @@ from common.core.errors import InputError
 from common.core.events import read_events
 from common.core.files import read_json, replacing, sweep, write_arrays, write_json, write_text
 from common.core.hashing import hash_file
-from common.process.child import CHECKPOINT, MEETING, RANKS, TUNING
+from common.process.trial_files import CHECKPOINT, MEETING, RANKS, TUNING
 
 
 @dataclass

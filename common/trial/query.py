@@ -10,7 +10,7 @@ from common.core.errors import InputError
 from common.core.files import read_json, write_json
 from common.core.registry import load_adapter
 from common.core.specs import BuildSpec, ModelSpec, ProcessSpec, WeightsSpec
-from common.process.child import die_with_parent
+from common.process.spawn import die_with_parent
 from common.trial import ceilings, microbench
 from common.trial.initial_weights import save_weights
 from common.trial.tryout import try_out

@@ -21,7 +21,7 @@ from common.core.hashing import hash_arrays
 from common.core.specs import Plan, TrialSpec, Way
 from common.data import feature_store
 from common.data.feed import Source
-from common.process.child import TUNING
+from common.process.trial_files import TUNING
 from common.trial.stopwatch import STEP_EVENT_S, unwatched
 
 MEASURED_S = 0.7  # of each way of the frozen part

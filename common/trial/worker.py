@@ -28,8 +28,9 @@ from common.data.decode import ImageError
 from common.data.feed import Decoded, Feed, Stored, changed_images, image_contents, image_paths, read_plan
 from common.data.pixel_store import PixelStore
 from common.process import ranks
-from common.process.child import RECEIPTS, RESUME, STARTED, clear, die_with_parent, environment
 from common.process.cpu_contention import Neighbours
+from common.process.spawn import RESUME, STARTED, die_with_parent, environment
+from common.process.trial_files import RECEIPTS, clear
 from common.trial import ceilings, checkpoint, tuning
 from common.trial.failures import reason
 from common.trial.initial_weights import initialise, save_weights, smoothed_odds

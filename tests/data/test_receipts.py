@@ -13,7 +13,7 @@ from common.analysis.records import read_results
 from common.analysis.scores import picks
 from common.core.files import write_json
 from common.data.receipts import WORD, fault, of_pixels, receipt, weights, words
-from common.process.child import RECEIPTS
+from common.process.trial_files import RECEIPTS
 from common.run.verify_receipts import proven
 from tests.helpers.project import PROJECT
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from common.process.child import end
 from common.process.memory import PeakMemory, in_use, method
+from common.process.spawn import end
 
 MIB = 2**20
 # A parent that holds 200 MB, forks a worker that touches 300 MB of its own and reads the parent's, then waits.

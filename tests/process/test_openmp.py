@@ -10,7 +10,7 @@ from common.analysis.history import history
 from common.analysis.records import read_results
 from common.core import openmp
 from common.core.openmp import FACT, OURS, POLICIES, POLICY, in_force, with_policy
-from common.process import child
+from common.process import spawn
 from common.report.differences import differences
 from tests.helpers.records import results, row
 
@@ -24,11 +24,11 @@ def words(policy):
 def test_every_process_that_trains_gets_the_policy(monkeypatch):
     for name in (*openmp.WAITING, *openmp.BINDING, OURS):
         monkeypatch.delenv(name, raising=False)
-    found = child.environment(2, "cpu")
+    found = spawn.environment(2, "cpu")
     assert POLICIES[POLICY].items() <= found.items() and POLICIES[POLICY]
     assert in_force(found) == words(POLICY)
-    monkeypatch.setattr(child.os, "environ", found)  # a trial that starts another process
-    assert child.environment(2, "cpu")[OURS] == found[OURS] and in_force(child.environment(2, "cpu")) == words(POLICY)
+    monkeypatch.setattr(spawn.os, "environ", found)  # a trial that starts another process
+    assert spawn.environment(2, "cpu")[OURS] == found[OURS] and in_force(spawn.environment(2, "cpu")) == words(POLICY)
 
 
 @pytest.mark.parametrize("name", openmp.WAITING)

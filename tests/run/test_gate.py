@@ -16,7 +16,7 @@ from common.core.results import GATES, Stage
 from common.core.specs import BuildSpec, Job, ModelSpec, WeightsSpec
 from common.data.decode import decode
 from common.data.formats import demo
-from common.process.child import ask
+from common.process.question import ask
 from common.run import gate, weight_files
 from common.trial.trace import RATE
 from frameworks.contract import TORCHVISION

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from common.analysis.records import read_results
 from common.core.specs import Settings, TrialSpec, WeightsSpec
-from common.process.child import end
+from common.process.spawn import end
 from common.report.progress import Display, expected_s, shorter
 from common.run.launchers import local
 from common.run.prepare import make_run

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from common.core.errors import InputError
 from common.core.hashing import hash_weights
 from common.core.specs import Job, ModelSpec, WeightsSpec
-from common.process import child
+from common.process import question
 from common.run import weight_files
 from common.trial.initial_weights import head_tensors, initialise, smoothed_odds
 from frameworks.contract import CAFFE, TORCHVISION
@@ -129,7 +129,7 @@ def silent_proxy(monkeypatch):
 )
 def test_a_silent_server_is_given_up(silent_proxy, tmp_path, monkeypatch, framework, model):
     """torchvision's, timm's (huggingface_hub's, which would try six times) and Keras's downloads."""
-    monkeypatch.setattr(child, "STALL_S", 5.0)
+    monkeypatch.setattr(question, "STALL_S", 5.0)
     for name in ("TORCH_HOME", "HF_HOME", "KERAS_HOME", "FRAMEWORK_BENCH_CACHE"):
         monkeypatch.setenv(name, str(tmp_path / name))
     variant = "v1.5" if model == "resnet50" else ""

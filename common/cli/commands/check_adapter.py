@@ -22,9 +22,10 @@ def main(arguments: list[str]) -> int:
     import subprocess
 
     from common.core import registry
+    from common.core.files import PROJECT
     from common.core.machine import cores
     from common.core.specs import Settings
-    from common.process.child import PROJECT, environment
+    from common.process.spawn import environment
     from common.run.jobs import list_jobs
 
     name = registry.framework_card(options.framework).NAME

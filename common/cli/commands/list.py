@@ -13,7 +13,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
 
     from common.core import registry
-    from common.process.child import ask
+    from common.process.question import ask
     from common.report.table import Table
     from common.report.terminal import Console, show
 
