@@ -16,12 +16,14 @@ def trials(arguments: list[str]) -> int:
     """Folder -> plan -> trials -> logits -> rows -> tables."""
     given = asked(arguments)
 
+    from common.core.locks import lock_scope
     from common.report.terminal import Console
 
     console = Console()
-    folder, run, specs = prepared(console, given, arguments)
-    stopped = carried_out(console, folder, run, specs, given)
-    results = reported(console, folder, run.settings.get("track"))
+    with lock_scope():
+        folder, run, specs = prepared(console, given, arguments)
+        stopped = carried_out(console, folder, run, specs, given)
+        results = reported(console, folder, run.settings.get("track"))
     if stopped:
         return 130
     return 0 if all(row.record.status == "ok" for row in results.rows) else 1

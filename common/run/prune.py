@@ -1,6 +1,5 @@
 """What runs left that can be made again: where it lies, how large it is, and its removal."""
 
-import fcntl
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 import psutil
 
 from common.core.files import cache_folder
+from common.core.locks import is_held
 from common.process.trial_files import CHECKPOINT, TUNING
 
 
@@ -77,19 +77,7 @@ def size_bytes(path: Path) -> int:
 
 def _used(path: Path, kind: Kind, opened: set[str]) -> bool:
     lock = path / "lock" if kind.cached else path.parents[2] / ".lock"
-    return _held(lock) or any(name == str(path) or name.startswith(f"{path}/") for name in opened)
-
-
-def _held(lock: Path) -> bool:
-    """Whether another process has the lock."""
-    if not lock.exists():
-        return False
-    with open(lock, encoding="utf-8") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return is_held(lock) or any(name == str(path) or name.startswith(f"{path}/") for name in opened)
 
 
 def _opened() -> set[str]:

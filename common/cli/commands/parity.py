@@ -24,6 +24,7 @@ def main(arguments: list[str]) -> int:
     given = parser.given(arguments)
 
     from common.core import registry
+    from common.core.locks import lock_scope
     from common.report.compared import gates_table
     from common.report.progress import Display
     from common.report.terminal import Console, show
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> int:
     elif "models" not in given:
         given["models"] = list(dict.fromkeys(str(job.model) for job in registry.suite("matched").JOBS))
     settings = make_settings(given | {"recipe": "matched"})
-    findings = gate.asked(settings, Display(console).say)
+    with lock_scope():
+        findings = gate.asked(settings, Display(console).say)
     show(console, gates_table(tuple(findings)))
     return 0 if all(found.passed for found in findings) else 1

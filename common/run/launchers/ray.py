@@ -11,7 +11,7 @@ from typing import Any
 from common.core.errors import InputError
 from common.core.files import PROJECT
 from common.core.formatting import size_text
-from common.core.locks import locked, use_cache
+from common.core.locks import lock_scope, locked, use_cache
 from common.core.signals import listen
 from common.core.specs import ProcessSpec, TrialSpec
 from common.report.progress import Display, Silent, bars
@@ -208,10 +208,10 @@ def carry_out(folder: str, name: str, cwd: str) -> dict[str, Any]:
     import ray
 
     os.chdir(cwd)  # the paths that the user gave are seen from there
-    use_cache()
     node, run = ray.get_runtime_context().get_node_id(), Path(folder)
     trial = run / "trials" / name
-    with locked(trial):  # by one worker at a time, whatever the cluster believes
+    with lock_scope(), locked(trial):  # by one worker at a time, whatever the cluster believes
+        use_cache()
         spec = on_this_node(run, name)
         if not finished(trial, spec):
             run_trial(trial, spec, Silent(), resume=True, node=node)
