@@ -16,10 +16,11 @@ import pytest
 from common.core.errors import InputError
 from common.core.events import FROZEN, TRAINED, Events, read_events
 from common.core.files import write_json
-from common.core.registry import framework_card, load_adapter
+from common.core.registry import framework_info
 from common.core.specs import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, WeightsSpec
 from common.data.feed import Feed, Held, Stored
 from common.data.receipts import fault, receipt
+from common.trial.contract import load_adapter
 from common.trial.initial_weights import initialise
 from common.trial.loss import bce_with_logits
 from common.trial.stopwatch import Watch
@@ -34,7 +35,7 @@ RATE = 1e-3
 
 @pytest.fixture(scope="session")
 def card(pytestconfig):
-    return framework_card(pytestconfig.getoption("framework"))
+    return framework_info(pytestconfig.getoption("framework"))
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,10 @@ ALLOWED: dict[str, set[str]] = {
     "common.analysis": {"common.core"},
     "common.trial": {"common.core", "common.data", "common.process"},
     "common.report": {"common.core", "common.analysis"},
-    "frameworks": {"common.core", "common.data", "common.trial.stopwatch", "common.trial.loss", "common.process.ranks"},
+    "frameworks": {
+        "common.core", "common.data", "common.process.ranks", "common.trial.contract", "common.trial.stopwatch",
+        "common.trial.loss",
+    },
     "common.run": {
         "common.core", "common.data", "common.process", "common.trial", "common.analysis", "common.report",
         "frameworks.contract",
@@ -156,7 +159,7 @@ def test_only_a_frameworks_folder_imports_a_framework():
 
 
 def framework_names() -> set[str]:
-    cards = registry.framework_cards().values()
+    cards = registry.framework_infos().values()
     return {n for c in cards for n in (c.NAME, *c.ALIASES, c.__name__.rsplit(".", 1)[1])}
 
 
@@ -179,7 +182,7 @@ def test_no_framework_is_named_outside_its_folder():
             assert names_in(tree, names) == [], f"{relative} names a framework"
     for relative, tree in sources():
         if relative.parts[0] == "frameworks" and len(relative.parts) == 3:
-            others = names - {n for c in registry.framework_cards().values() if relative.parts[1] in c.__name__ for n in (c.NAME, *c.ALIASES)}  # fmt: skip
+            others = names - {n for c in registry.framework_infos().values() if relative.parts[1] in c.__name__ for n in (c.NAME, *c.ALIASES)}  # fmt: skip
             engines = {"numpy", "keras", *relative.parts[1].split("_")}  # a backend bears a framework's name
             assert names_in(tree, others - engines) == [], f"{relative} names another"
 

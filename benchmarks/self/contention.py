@@ -53,7 +53,7 @@ Times = dict[tuple[str, str, str], list[float]]  # (framework, policy, condition
 
 def main(arguments: list[str]) -> int:
     options = _options(arguments)
-    names = [registry.framework_card(name).NAME for name in options.frameworks]
+    names = [registry.framework_info(name).NAME for name in options.frameworks]
     began = time.monotonic()
     seconds: Times = {}
     others: list[float | None] = []

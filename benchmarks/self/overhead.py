@@ -49,7 +49,7 @@ def compare(framework: str, options: argparse.Namespace) -> float:
     Other work on the machine only adds time, and epochs of one process differed by 20 % and more: the fastest is the
     one least disturbed (Chen and Revels 2016, arXiv:1608.04295).
     """
-    card = registry.framework_card(framework)
+    card = registry.framework_info(framework)
     ratios = []
     with tempfile.TemporaryDirectory() as parent:
         settings = Settings(
@@ -79,7 +79,7 @@ def compare(framework: str, options: argparse.Namespace) -> float:
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="run_bench.py self overhead", description=ABOUT)
     parser.add_argument(
-        "--frameworks", nargs="+", default=[c.NAME for c in registry.framework_cards().values() if c.BARE]
+        "--frameworks", nargs="+", default=[c.NAME for c in registry.framework_infos().values() if c.BARE]
     )
     parser.add_argument("--data", default="demo")
     parser.add_argument("--image-size", type=positive, default=None)
@@ -87,5 +87,5 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--epochs", type=several, default=8, help="the first is left out")
     parser.add_argument("--repeats", type=positive, default=5, help="pairs, in turn")
     options = parser.parse_args(arguments)
-    medians = [compare(registry.framework_card(name).NAME, options) for name in options.frameworks]
+    medians = [compare(registry.framework_info(name).NAME, options) for name in options.frameworks]
     return int(max(medians) > LIMIT)

@@ -57,5 +57,5 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--image-size", type=positive, default=None)
     parser.add_argument("--epochs", type=several, default=4, help="the first is left out")
     options = parser.parse_args(arguments)
-    shares = [share(registry.framework_card(name).NAME, options) for name in options.frameworks]
+    shares = [share(registry.framework_info(name).NAME, options) for name in options.frameworks]
     return int(max(shares) > LIMIT)

@@ -6,8 +6,10 @@ import shlex
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 from common.core.errors import InputError, unknown
+from common.core.framework_info import FrameworkInfo
 
 TABLES = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".xml"}  # endings of files that may hold a data set's labels
 
@@ -29,33 +31,25 @@ def _one(what: str, name: str, found: dict[str, ModuleType]) -> ModuleType:
 
 
 @cache
-def framework_cards() -> dict[str, ModuleType]:
-    """Name on the command line -> the folder's card (its light __init__, which imports no framework)."""
-    found = [
-        module for module in _modules("frameworks", packages=True) if hasattr(module, "NAME")
-    ]  # without: shared by several
-    return {
-        card.NAME: card for card in sorted(found, key=lambda card: not card.DEFAULT_MODELS)
-    }  # what runs by default first
+def framework_infos() -> dict[str, FrameworkInfo]:
+    """Name on the command line -> the folder's light `__init__`. Those that run by default come first."""
+    modules = _modules("frameworks", packages=True)
+    found = [cast(FrameworkInfo, module) for module in modules if hasattr(module, "NAME")]  # the rest is shared code
+    return {info.NAME: info for info in sorted(found, key=lambda info: not info.DEFAULT_MODELS)}
 
 
 def real(model: str = "") -> list[str]:
     """Names of the frameworks that a run takes by default; of those that have a model, where one is named."""
-    return [c.NAME for c in framework_cards().values() if c.DEFAULT_MODELS and (not model or model in c.MODELS)]
+    return [c.NAME for c in framework_infos().values() if c.DEFAULT_MODELS and (not model or model in c.MODELS)]
 
 
-def framework_card(name: str) -> ModuleType:
-    """The card of a framework by its name or an alias; InputError with the near ones."""
-    cards = framework_cards()
-    for card in cards.values():
-        if name == card.NAME or name in card.ALIASES:
-            return card
-    raise unknown("framework", name, [*cards, *(alias for card in cards.values() for alias in card.ALIASES)])
-
-
-def load_adapter(name: str) -> type:
-    """The Adapter class of a framework. This imports the framework: only a child process does so."""
-    return importlib.import_module(f"{framework_card(name).__name__}.adapter").Adapter
+def framework_info(name: str) -> FrameworkInfo:
+    """The framework with that name or alias. InputError with the near names where there is none."""
+    infos = framework_infos()
+    for info in infos.values():
+        if name == info.NAME or name in info.ALIASES:
+            return info
+    raise unknown("framework", name, [*infos, *(alias for info in infos.values() for alias in info.ALIASES)])
 
 
 def formats() -> dict[str, ModuleType]:

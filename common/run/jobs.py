@@ -1,7 +1,6 @@
 """What was asked for -> settings -> the jobs of a run: a suite's, or every asked model on every asked framework that has it."""
 
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 from common.core import registry
 from common.core.errors import InputError, listed, unknown
 from common.core.formatting import command
+from common.core.framework_info import FrameworkInfo
 from common.core.specs import Job, ModelSpec, Settings
 from common.process.question import ask
 
@@ -61,21 +61,21 @@ def list_jobs(settings: Settings) -> tuple[list[Job], list[str]]:
     found = list(dict.fromkeys(found))  # resnet50 and resnet50:v1.5 are one
     for job in found:
         _last_block_known(job)
-        if settings.formulas == "matched" and job.model.name not in registry.framework_card(job.framework).MODELS:
-            known = ", ".join(registry.framework_card(job.framework).MODELS)
+        if settings.formulas == "matched" and job.model.name not in registry.framework_info(job.framework).MODELS:
+            known = ", ".join(registry.framework_info(job.framework).MODELS)
             raise InputError(f"the recipe matched has one form of every formula for {known}, not for {job.model}")
     return found, notes
 
 
-def _chosen(settings: Settings) -> tuple[list[tuple[ModuleType, ModelSpec]], list[str]]:
-    cards = [registry.framework_card(name) for name in settings.frameworks]
-    cards = list(dict.fromkeys(cards)) or [c for c in registry.framework_cards().values() if c.DEFAULT_MODELS]
+def _chosen(settings: Settings) -> tuple[list[tuple[FrameworkInfo, ModelSpec]], list[str]]:
+    cards = [registry.framework_info(name) for name in settings.frameworks]
+    cards = list(dict.fromkeys(cards)) or [c for c in registry.framework_infos().values() if c.DEFAULT_MODELS]
     if settings.models:
         return _named(cards, settings.models)
     return [(card, ModelSpec(name=name)) for card in cards for name in card.DEFAULT_MODELS or list(card.MODELS)[:1]], []
 
 
-def with_variant(card: ModuleType, model: ModelSpec) -> ModelSpec:
+def with_variant(card: FrameworkInfo, model: ModelSpec) -> ModelSpec:
     """The model with its variant spelled out. InputError for a variant that the framework lacks."""
     known = card.MODELS[model.name].variants if model.name in card.MODELS else ()
     if model.variant and model.variant not in known:
@@ -83,14 +83,16 @@ def with_variant(card: ModuleType, model: ModelSpec) -> ModelSpec:
     return model if model.variant or not known else ModelSpec(name=model.name, variant=known[0])
 
 
-def _common_variant(model: ModelSpec, cards: list[ModuleType]) -> ModelSpec:
+def _common_variant(model: ModelSpec, cards: list[FrameworkInfo]) -> ModelSpec:
     """The first variant that all frameworks of a matched run have, where none was asked for; else the model as it is."""
     having = [card.MODELS[model.name].variants for card in cards if model.name in card.MODELS]
     shared = [v for v in having[0] if all(v in variants for variants in having)] if having and not model.variant else []
     return ModelSpec(name=model.name, variant=shared[0]) if shared else model
 
 
-def _named(cards: list[ModuleType], names: tuple[str, ...]) -> tuple[list[tuple[ModuleType, ModelSpec]], list[str]]:
+def _named(
+    cards: list[FrameworkInfo], names: tuple[str, ...]
+) -> tuple[list[tuple[FrameworkInfo, ModelSpec]], list[str]]:
     """Every named model on every framework that has it, in the order of the names."""
     chosen, notes = [], []
     for text in dict.fromkeys(names):
@@ -117,7 +119,7 @@ def _named(cards: list[ModuleType], names: tuple[str, ...]) -> tuple[list[tuple[
 
 def _last_block_known(job: Job) -> None:
     """InputError where the job's trained part is not known for its model."""
-    card = registry.framework_card(job.framework)
+    card = registry.framework_info(job.framework)
     if job.train == "last-block" and job.model.name not in card.MODELS:
         raise InputError(
             f"where the last block of {job.model} begins is not known on {job.framework}; "

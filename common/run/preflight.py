@@ -19,7 +19,7 @@ FEWEST = 2  # values that a batch norm which trains needs in each channel
 def check_packages(jobs: Iterable[Job]) -> None:
     """InputError where a framework of the run is not installed: its trials would fail one after another."""
     for name in dict.fromkeys(job.framework for job in jobs):
-        info = registry.framework_card(name)
+        info = registry.framework_info(name)
         lacking = [package for package in info.NEEDS if importlib.util.find_spec(package) is None]
         if lacking:
             extra = f" --extra {info.EXTRA}" if info.EXTRA else ""
@@ -42,7 +42,7 @@ class TryOuts:
         usual weights, needs no asking."""
         found = {}
         for (seed, job), start in initial.items():
-            info = registry.framework_card(job.framework).MODELS.get(job.model.name)
+            info = registry.framework_info(job.framework).MODELS.get(job.model.name)
             if info and self._side < info.smallest_side:
                 raise InputError(
                     f"{job.model} takes images of {info.smallest_side} pixels at least on {job.framework}, not {self._side}; "

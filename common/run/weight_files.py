@@ -4,18 +4,18 @@ import importlib.util
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from common.core import registry
 from common.core.errors import InputError, readable, unknown
 from common.core.files import cache_folder, read_json
 from common.core.formatting import shortened
+from common.core.framework_info import FrameworkInfo, ModelInfo
 from common.core.hashing import hash_file, hash_weights
 from common.core.specs import Job, ModelSpec, Preprocessing, WeightsSpec
 from common.core.tensor_files import check_forms
 from common.process.question import ask
-from frameworks.contract import HALF, NAMED, UNCHANGED, ModelCard
+from frameworks.contract import HALF, NAMED, UNCHANGED
 
 CHOICES = ("auto", "imagenet", "random")
 CONVERSION = 2  # of another form of weights; raised where a mapping of names is mended, so that no old file is taken
@@ -47,8 +47,8 @@ def _parts(text: str) -> tuple[str, str]:
 
 def resolve(job: Job, asked: tuple[str, ...], say: Callable[[str], None]) -> WeightsSpec:
     """The weights of one job. InputError where what was asked for by name cannot be had or does not fit."""
-    card = registry.framework_card(job.framework)
-    model_card = card.MODELS.get(job.model.name) or ModelCard(_librarys_own(job))
+    card = registry.framework_info(job.framework)
+    model_card = card.MODELS.get(job.model.name) or ModelInfo(_librarys_own(job))
     choice = choice_for(job.model, asked)
     if choice == "random":
         return WeightsSpec(source="random", preprocessing=model_card.preprocessing)
@@ -124,8 +124,8 @@ def _readable(path: Path, model: ModelSpec) -> Path:
     return target
 
 
-def _reader(path: Path) -> ModuleType:
-    cards = list(registry.framework_cards().values())
+def _reader(path: Path) -> FrameworkInfo:
+    cards = list(registry.framework_infos().values())
     for card in cards:
         if path.suffix in card.READS:
             return card
@@ -233,7 +233,7 @@ def _packaged(job: Job, package: str, file: str) -> WeightsSpec:
     return from_file(target, job.model, HALF, source="packaged")
 
 
-def _export(card: ModuleType, model: ModelSpec, source: str, target: Path, named: bool = True) -> None:
+def _export(card: FrameworkInfo, model: ModelSpec, source: str, target: Path, named: bool = True) -> None:
     """named: the file is the library's, so that its preprocessing is known."""
     target.parent.mkdir(parents=True, exist_ok=True)
     words = {"model": model.name, "variant": model.variant, "source": source, "target": str(target)}

@@ -13,6 +13,7 @@ from common.core.errors import InputError
 from common.core.events import last
 from common.data.feed import Decoded, Feed, Held
 from common.process.question import ask
+from common.trial.contract import Adapter, Measurable
 from common.trial.stopwatch import unwatched
 
 PASS_S = 3.0  # about so much training is loaded, and computed
@@ -27,7 +28,7 @@ PRECISIONS = ("float32", "bfloat16")
 def measured(trial: Any) -> dict[str, Any]:
     """What `measure` found and the seconds that it took, or "why not": a finished trial stands without its ceilings."""
     began = time.perf_counter()
-    if not hasattr(trial.adapter, "products"):
+    if not isinstance(trial.adapter, Measurable):
         return {"why not": "the framework's folder offers no ceilings", "seconds": 0.0}
     try:
         found = measure(trial)
@@ -81,12 +82,12 @@ def _of_another(framework: str, threads: int, device: str) -> dict[str, dict[str
         return {}
 
 
-def every_peak(adapter: Any) -> dict[str, dict[str, float]]:
+def every_peak(adapter: Adapter) -> dict[str, dict[str, float]]:
     """GFLOP/s by precision and product."""
-    return {precision: peaks(adapter, precision) for precision in PRECISIONS}
+    return {p: peaks(adapter, p) if isinstance(adapter, Measurable) else {} for p in PRECISIONS}
 
 
-def peaks(adapter: Any, precision: str) -> dict[str, float]:
+def peaks(adapter: Measurable, precision: str) -> dict[str, float]:
     """GFLOP/s by product; none where the machine or the library has no products in that precision: a finished trial stands."""
     try:
         return {

@@ -15,6 +15,7 @@ from common.core.events import read_events
 from common.core.files import read_json, replacing, sweep, write_arrays, write_json, write_text
 from common.core.hashing import hash_file
 from common.process.trial_files import CHECKPOINT, MEETING, RANKS, TUNING
+from common.trial.contract import Adapter
 
 
 @dataclass
@@ -28,7 +29,7 @@ class State:
     logits: dict[str, np.ndarray] = field(default_factory=dict)  # of the validation split, by epoch
 
 
-def save(trial: Path, progress: State, adapter: Any, model: Any) -> None:
+def save(trial: Path, progress: State, adapter: Adapter, model: Any) -> None:
     """Write files named by the epoch, then the one that names them; then remove those of the epoch before."""
     folder = trial / CHECKPOINT
     names = {
@@ -55,7 +56,7 @@ def _digest(said: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def load(trial: Path, adapter: Any, model: Any) -> State:
+def load(trial: Path, adapter: Adapter, model: Any) -> State:
     """The progress of the last checkpoint, its state put into the model; nothing where there is none."""
     folder = trial / CHECKPOINT
     if not last_epoch(trial):

@@ -12,6 +12,7 @@ from common.core.files import replacing
 from common.core.hashing import hash_weights
 from common.core.specs import ModelSpec, Preprocessing, WeightsSpec
 from common.core.tensor_files import check_finite, read_tensors, under_model_names
+from common.trial.contract import Adapter
 
 HEAD_STD = 0.01
 
@@ -45,7 +46,7 @@ def drawn(wanted: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
 
 
 def initialise(
-    adapter: Any, model: Any, weights: WeightsSpec, base: Path, odds: np.ndarray, seed: int, matched: bool = False
+    adapter: Adapter, model: Any, weights: WeightsSpec, base: Path, odds: np.ndarray, seed: int, matched: bool = False
 ) -> dict[str, list[str]]:
     """Load the weights file (if there is one) and the drawn head. Returns the names of the tensors that were loaded,
     missing and unexpected. InputError where a tensor that training will not change is missing, or one has another shape.
@@ -104,7 +105,7 @@ def save_weights(
         save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, temporary, metadata)
 
 
-def _buffers_of_trained(adapter: Any, model: Any, names: list[str]) -> set[str]:
+def _buffers_of_trained(adapter: Adapter, model: Any, names: list[str]) -> set[str]:
     """Running statistics of layers that train: they are learned too, though not by gradient."""
     layers = {name.rpartition(".")[0] for name in adapter.trainable(model)}
     parts = {name: name.rpartition(".") for name in names}  # a ViT's cls_token has no dot

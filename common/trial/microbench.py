@@ -2,26 +2,29 @@
 
 import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
+from common.core.errors import InputError
 from common.core.machine import cores_allowed
 from common.core.specs import BuildSpec
 from common.data.feed import Feed, Held
 from common.trial import ceilings, tuning
+from common.trial.contract import Adapter, Measurable, Optimizable
 from common.trial.stopwatch import unwatched
 
 COPIES = 20  # of a block, in a call that is timed
 
 
-def receipt_seconds(adapter: Any, spec: dict, images: int) -> float:
+def receipt_seconds(adapter: Adapter, spec: dict[str, Any], images: int) -> float:
     """Of one batch's receipt: the median of 50, after 5 that are not counted."""
-    spec, rng = BuildSpec(**spec), np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (images, spec.side, spec.side, 3), np.uint8)
-    labels, ids = np.zeros((images, spec.classes), np.float32), np.arange(images)
-    model, seconds = adapter.build(spec), []
+    build, rng = BuildSpec(**spec), np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (images, build.side, build.side, 3), np.uint8)
+    labels, ids = np.zeros((images, build.classes), np.float32), np.arange(images)
+    model, seconds = adapter.build(build), []
     for _ in range(55):
         began = time.perf_counter()
         adapter.receipt(model, pixels, labels, ids)
@@ -36,7 +39,7 @@ def _in_memory(spec: BuildSpec, images: int, rows: int, batch: int, labelled: bo
     return Feed(Held(pixels), np.resize(np.arange(images, dtype=np.int32), rows), labels, batch, 0)
 
 
-def _pass_s(adapter: Any, model: Any, feed: Feed, takes_apart: bool = True) -> float:
+def _pass_s(adapter: Adapter, model: Any, feed: Feed, takes_apart: bool = True) -> float:
     """Fenced seconds of training where the feed has labels, of predicting where not."""
     run, phase = (adapter.predict, "predict") if feed.labels is None else (adapter.train_epoch, "train")
     watch = unwatched(phase, feed.batches, takes_apart)
@@ -47,29 +50,29 @@ def _pass_s(adapter: Any, model: Any, feed: Feed, takes_apart: bool = True) -> f
     return time.perf_counter() - began
 
 
-def step_seconds(adapter: Any, spec: dict, images: int, steps: int) -> dict[str, float]:
+def step_seconds(adapter: Adapter, spec: dict[str, Any], images: int, steps: int) -> dict[str, float]:
     """Of one forward pass and one training step over the same batch, kept in memory: means over `steps`, of the second
     pass over them, in which nothing is built any more."""
-    spec = BuildSpec(**spec)
-    model, seconds = adapter.build(spec), {}
+    build = BuildSpec(**spec)
+    model, seconds = adapter.build(build), {}
     for what in ("forward", "step"):
-        feed = _in_memory(spec, images, images * steps, images, labelled=what == "step")
+        feed = _in_memory(build, images, images * steps, images, labelled=what == "step")
         seconds[what] = [_pass_s(adapter, model, feed) / steps for _ in range(2)][-1]
     return seconds
 
 
-def tracing_seconds(adapter: Any, spec: dict, images: int, steps: int, times: int) -> dict[str, float]:
+def tracing_seconds(adapter: Adapter, spec: dict[str, Any], images: int, steps: int, times: int) -> dict[str, float]:
     """Of one training step, taken apart and not: the fastest of so many passes each, in turn, after one that is not counted."""
-    spec = BuildSpec(**spec)
-    feed = _in_memory(spec, images, images * steps, images, labelled=True)
-    models = {"apart": adapter.build(spec), "whole": adapter.build(spec)}  # a compiled step is the one or the other
+    build = BuildSpec(**spec)
+    feed = _in_memory(build, images, images * steps, images, labelled=True)
+    models = {"apart": adapter.build(build), "whole": adapter.build(build)}  # a compiled step is the one or the other
     took = [
         {how: _pass_s(adapter, m, feed, how == "apart") / steps for how, m in models.items()} for _ in range(times + 1)
     ]
     return {how: min(seconds[how] for seconds in took[1:]) for how in models}
 
 
-def moved_bytes(adapter: Any, model: Any, side: int) -> tuple[float, float]:
+def moved_bytes(adapter: Adapter, model: Any, side: int) -> tuple[float, float]:
     """Of one image in 16 bits: what the frozen convolutions read and write, each output written once and read once, all
     between them joined to them; and what one of them does on average."""
     made = adapter.activations(model, np.zeros((1, side, side, 3), np.uint8), training=False)
@@ -86,19 +89,24 @@ def copied_bytes_s(size: int) -> float:
     blocks = [np.ones((2, max(size // 2, 1)), np.uint8) for _ in range(cores_allowed())]
     with ThreadPoolExecutor(len(blocks)) as pool:  # NumPy lets go of the GIL
 
+        def copy(block: np.ndarray) -> None:
+            for _ in range(COPIES):
+                np.copyto(block[1], block[0])
+
         def run() -> None:
-            list(pool.map(lambda block: [np.copyto(block[1], block[0]) for _ in range(COPIES)], blocks))
+            list(pool.map(copy, blocks))
 
         return COPIES * sum(block.nbytes for block in blocks) / ceilings.fastest_call_s(run, 0.5)
 
 
-def frozen_pass(adapter: Any, spec: dict, images: int) -> dict[str, Any]:
+def frozen_pass(adapter: Adapter, spec: dict[str, Any], images: int) -> dict[str, Any]:
     """The frozen part over images in memory: as it is, in bfloat16, 64 at once, with the head behind it; and in the way that
     the tuned lane finds. Images/s of the fastest of several calls each; GFLOP and megabytes of an image; the machine's best
     GFLOP/s in the precision that was found, and GB/s of copying as much as a micro batch moves in a layer."""
-    spec = BuildSpec(**spec)
-    feed = _in_memory(spec, images, 128, 64, labelled=False)
-    model, tried = adapter.build(spec), []
+    if not isinstance(adapter, Optimizable) or not isinstance(adapter, Measurable):
+        raise InputError("the framework's folder offers no tuned lane or no ceilings")
+    build, tried = BuildSpec(**spec), list[dict[str, Any]]()
+    feed, model = _in_memory(build, images, 128, 64, labelled=False), adapter.build(build)
     extractor, ways, batch = tuning.Extractors(adapter, model, "float16"), adapter.frozen_ways(model), feed.batch(0)[0]
     batch = np.resize(batch, (max(len(batch), *map(int, ways["micro batch"])), *batch.shape[1:]))
     measure = tuning.rate_of_frozen(extractor, batch)
@@ -107,7 +115,7 @@ def frozen_pass(adapter: Any, spec: dict, images: int) -> dict[str, Any]:
     size, extract = int(way["micro batch"]), extractor(way)
     tuned = size / ceilings.fastest_call_s(lambda: extract(batch[:size]), 4.0)
     extractor.clear()
-    facts, (image_bytes, layer_bytes) = adapter.facts(model), moved_bytes(adapter, model, spec.side)
+    facts, (image_bytes, layer_bytes) = adapter.facts(model), moved_bytes(adapter, model, build.side)
     adapter.run_as(model, {"precision": "bfloat16"}, None)
     bare = feed.images / ceilings.fastest_call_s(lambda: _pass_s(adapter, model, feed), 4.0)
     return {
@@ -117,12 +125,12 @@ def frozen_pass(adapter: Any, spec: dict, images: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def passes(adapter: Any, spec: dict, images: int, steps: int, channel: int) -> int:
+def passes(adapter: Adapter, spec: dict[str, Any], images: int, steps: int, channel: int) -> int:
     """Train over the same batches in memory whenever the parent sends a line to the socket `channel`, and send back the fenced
     seconds; one pass before that is not counted. Returns how many there were once the parent closes the socket."""
-    spec = BuildSpec(**spec)
-    feed, done = _in_memory(spec, images, images * steps, images, labelled=True), 0
-    model = adapter.build(spec)
+    build = BuildSpec(**spec)
+    feed, done = _in_memory(build, images, images * steps, images, labelled=True), 0
+    model = adapter.build(build)
     with socket.socket(fileno=channel) as connection, connection.makefile("rw") as stream:
         print(_pass_s(adapter, model, feed), file=stream, flush=True)
         for _ in stream:
@@ -131,7 +139,7 @@ def passes(adapter: Any, spec: dict, images: int, steps: int, channel: int) -> i
     return done
 
 
-QUESTIONS = {
+QUESTIONS: dict[str, Callable[..., Any]] = {
     "receipt_seconds": receipt_seconds, "step_seconds": step_seconds, "tracing_seconds": tracing_seconds,
     "frozen_pass": frozen_pass, "passes": passes,
 }  # fmt: skip

@@ -15,6 +15,7 @@ import numpy as np
 from common.core.errors import InputError, listed
 from common.core.specs import BuildSpec, WeightsSpec
 from common.data.feed import Feed, Held
+from common.trial.contract import Adapter
 from common.trial.initial_weights import initialise
 from common.trial.stopwatch import unwatched
 
@@ -44,7 +45,7 @@ def off_kinks(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 class Tracer:
     """Builds models of one spec in several forms, from the same initial weights, and keeps what they compute."""
 
-    def __init__(self, adapter: Any, spec: BuildSpec, weights: WeightsSpec, pixels: np.ndarray, labels: np.ndarray):
+    def __init__(self, adapter: Adapter, spec: BuildSpec, weights: WeightsSpec, pixels: np.ndarray, labels: np.ndarray):
         self.adapter, self.spec, self.weights = adapter, spec, weights
         self.pixels, self.labels, self.images = pixels, labels, len(pixels) // STEPS
         self.found: dict[str, np.ndarray] = {}
@@ -125,7 +126,7 @@ class Tracer:
 
 
 def trace(
-    adapter: Any, spec: BuildSpec, weights: WeightsSpec, batch: Path, recorded: Path | None, target: Path
+    adapter: Adapter, spec: BuildSpec, weights: WeightsSpec, batch: Path, recorded: Path | None, target: Path
 ) -> dict[str, Any]:
     """Everything that two frameworks are compared in, as arrays `stage/tensor` in `target`.
 

@@ -9,12 +9,13 @@ import numpy as np
 from common.core.errors import ImageSizeError
 from common.core.specs import BuildSpec, WeightsSpec
 from common.core.tensor_files import read_tensors, under_model_names
+from common.trial.contract import Adapter, Normalising
 from common.trial.initial_weights import initialise
 
 LARGER = (224, 299, 384, 512)  # sides that are tried where a model does not take the one that was asked for
 
 
-def try_out(adapter: Any, spec: dict, weights: dict) -> dict[str, Any]:
+def try_out(adapter: Adapter, spec: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
     """Build the model and load the file, as the trial would. Returns a note on how the file was read, and the fewest values
     per channel over which a training step of one image normalises (0: it has no such layer).
 
@@ -26,11 +27,11 @@ def try_out(adapter: Any, spec: dict, weights: dict) -> dict[str, Any]:
         path, matched = Path(start.path), build.formulas == "matched"
         initialise(adapter, model, start, Path("/"), np.ones(build.classes), 0, matched)
         note = under_model_names(read_tensors(path), adapter.dump(model), start.source).note
-    fewest = adapter.fewest_normalised(model) if hasattr(adapter, "fewest_normalised") else 0
+    fewest = adapter.fewest_normalised(model) if isinstance(adapter, Normalising) else 0
     return {"note": note, "fewest_normalised": fewest}
 
 
-def built(adapter: Any, spec: BuildSpec) -> Any:
+def built(adapter: Adapter, spec: BuildSpec) -> Any:
     """The model. InputError that names the smallest side where the asked one is too small for it."""
     try:
         return _built(adapter, spec)
@@ -53,7 +54,7 @@ def built(adapter: Any, spec: BuildSpec) -> Any:
         ) from None
 
 
-def _built(adapter: Any, spec: BuildSpec) -> Any:
+def _built(adapter: Adapter, spec: BuildSpec) -> Any:
     """Its facts count the operations of one image, which some libraries need to run for."""
     model = adapter.build(spec)
     adapter.facts(model)

@@ -22,6 +22,7 @@ from common.core.specs import Plan, TrialSpec, Way
 from common.data import feature_store
 from common.data.feed import Source
 from common.process.trial_files import TUNING
+from common.trial.contract import Adapter, Optimizable, Ways
 from common.trial.stopwatch import STEP_EVENT_S, unwatched
 
 MEASURED_S = 0.7  # of each way of the frozen part
@@ -34,7 +35,6 @@ SAMPLE = 64  # images on which both lanes' logits are compared
 CHANGES = ("optimiser", "dropout")  # facts that `run_as` may change; precision and compilation are what it was told
 ALLOWED = 0.05  # of the logits' spread over the sample; bfloat16 rounds at 0.004, once a layer
 
-Ways = dict[str, tuple[str | int, ...]]
 Measure = Callable[[Way], tuple[float, float]]  # images/s, and the seconds until the first were done
 
 
@@ -53,7 +53,7 @@ class Tuned:
         """Choose the ways, fill the store, and have the model run so. earlier: what was said before a kill: the trial goes
         on in the ways it began with."""
         began = time.perf_counter()
-        if not hasattr(self.adapter, "run_as"):
+        if not isinstance(self.adapter, Optimizable):
             self._finish(began)
             return
         rows = np.unique(np.concatenate([plan.train_rows, plan.validation_rows, plan.test_rows]))
@@ -243,7 +243,7 @@ def apart(logits: np.ndarray, plain: np.ndarray) -> float:
 class Extractors:
     """Each way's extractor, built once: what a compiler made for the measurement is what fills the store."""
 
-    def __init__(self, adapter: Any, model: Any, dtype: str):
+    def __init__(self, adapter: Optimizable, model: Any, dtype: str):
         self._build = lambda way: adapter.extractor(model, way, dtype)
         self._built: dict[tuple, Callable[[np.ndarray], np.ndarray]] = {}
 
@@ -312,9 +312,9 @@ def search(
     return best, rate
 
 
-def why_not(spec: TrialSpec, adapter: Any, model: Any) -> str:
+def why_not(spec: TrialSpec, adapter: Adapter, model: Any) -> str:
     """Why the frozen part is not run once per image; "" where it is."""
-    if not hasattr(adapter, "run_as"):
+    if not isinstance(adapter, Optimizable):
         return f"{spec.framework} offers no tuned lane"
     if spec.nothing_kept:
         return spec.nothing_kept

@@ -21,7 +21,7 @@ from common.core.events import Events, last
 from common.core.files import read_json, write_arrays
 from common.core.hashing import hash_arrays
 from common.core.locks import hold, use_cache
-from common.core.registry import framework_card, load_adapter
+from common.core.registry import framework_info
 from common.core.specs import BuildSpec, TrialSpec
 from common.data.balance import positive_weights
 from common.data.decode import ImageError
@@ -32,6 +32,7 @@ from common.process.cpu_contention import Neighbours
 from common.process.spawn import RESUME, STARTED, die_with_parent, environment
 from common.process.trial_files import RECEIPTS, clear
 from common.trial import ceilings, checkpoint, tuning
+from common.trial.contract import load_adapter
 from common.trial.failures import reason
 from common.trial.initial_weights import initialise, save_weights, smoothed_odds
 from common.trial.loss import bce_with_logits
@@ -203,7 +204,7 @@ def run(folder: Path, resume: bool) -> int:
     events.write("born", at=born)
     try:
         spec = TrialSpec.model_validate(read_json(folder / "spec.json"))
-        if framework_card(spec.framework).PARALLEL == "ranks" and ranks.rank() == 0:
+        if framework_info(spec.framework).PARALLEL == "ranks" and ranks.rank() == 0:
             words = [str(folder), *([RESUME] if resume else [])]
             ranks.start_others(folder, words, spec.process.devices, lambda why: events.write("failed", reason=why))
         trial = Trial(folder, spec, events)

@@ -1,12 +1,12 @@
 """The card of the fake framework: NumPy alone, so that the whole pipeline is tested in seconds."""
 
-from frameworks.contract import UNCHANGED, ModelCard
+from frameworks.contract import UNCHANGED, ModelInfo
 
 NAME = "fake"
 ALIASES = ("numpy",)
 ABOUT = "a NumPy logistic regression on mean colours (on the demo it stays at the prior), and planted faults: for tests"
 MODELS = {
-    name: ModelCard(UNCHANGED, smallest_side=4, pretrained=False, about=about)
+    name: ModelInfo(UNCHANGED, smallest_side=4, pretrained=False, about=about)
     for name, about in {
         "logistic": "one linear layer",
         "crash": "fault: raises in the third step",

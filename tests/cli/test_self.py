@@ -68,7 +68,7 @@ def test_frozen_names_a_job_that_it_cannot_read():
 @pytest.mark.parametrize(("bare_s", "code"), [(0.001, 1), (1000.0, 0)])
 def test_overhead(monkeypatch, tmp_path, bare_s, code):
     monkeypatch.setattr(overhead, "bare_seconds", lambda *of: [9.0, bare_s, bare_s])
-    monkeypatch.setattr(overhead.registry.framework_card("fake"), "BARE", "logistic")
+    monkeypatch.setattr(overhead.registry.framework_info("fake"), "BARE", "logistic")
     monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(tmp_path))
     assert overhead.main(["--frameworks", "fake", "--epochs", "2", "--repeats", "1", "--limit", "200"]) == code
 

@@ -11,7 +11,7 @@ from tests.helpers.project import PROJECT
 
 CHANGED = """
 import json, sys
-from common.core.registry import load_adapter
+from common.trial.contract import load_adapter
 from common.core.specs import BuildSpec, ModelSpec, ProcessSpec
 from frameworks.contract import HALF
 

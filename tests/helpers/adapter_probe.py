@@ -9,9 +9,10 @@ from safetensors.numpy import save_file
 
 from common.core.events import Events
 from common.core.hashing import hash_weights
-from common.core.registry import framework_card, load_adapter
+from common.core.registry import framework_info
 from common.core.specs import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, WeightsSpec
 from common.data.feed import Feed, Stored
+from common.trial.contract import load_adapter
 from common.trial.initial_weights import initialise, smoothed_odds
 from common.trial.stopwatch import Watch
 from frameworks.contract import HALF
@@ -19,7 +20,7 @@ from frameworks.contract import HALF
 request = json.loads(Path(sys.argv[1]).read_text())
 out = Path(sys.argv[2])
 spec = ModelSpec(**request["model"])
-card = framework_card(request["framework"])
+card = framework_info(request["framework"])
 adapter = load_adapter(request["framework"])(ProcessSpec(device="cpu", deterministic=False, threads=2, timeout_s=0), 0)
 preprocessing = card.MODELS[spec.name].preprocessing if spec.name in card.MODELS else HALF
 if request.get("preprocessing"):

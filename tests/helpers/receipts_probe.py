@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from common.core.events import Events
-from common.core.registry import load_adapter
 from common.core.specs import BuildSpec, ModelSpec, ProcessSpec
 from common.data.feed import Feed, Stored
+from common.trial.contract import load_adapter
 from common.trial.stopwatch import Watch
 from frameworks.contract import HALF
 

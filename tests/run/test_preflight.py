@@ -11,7 +11,7 @@ from common.core import registry
 from common.core.errors import InputError
 from common.core.specs import Job, ModelSpec, Settings, WeightsSpec
 from common.run import preflight, prepare
-from frameworks.contract import UNCHANGED, ModelCard
+from frameworks.contract import UNCHANGED, ModelInfo
 from tests.helpers.cases import file, images_at
 
 NORM = Job(framework="fake", model=ModelSpec(name="norm"), train="all")
@@ -158,16 +158,16 @@ def test_a_model_on_no_card_is_tried_out(monkeypatch):
 
 def test_a_framework_that_is_not_installed_is_named(monkeypatch):
     card = SimpleNamespace(NEEDS=("there_is_no_such_package", "numpy"), EXTRA="jax")
-    monkeypatch.setattr(registry, "framework_card", lambda name: card)
+    monkeypatch.setattr(registry, "framework_info", lambda name: card)
     words = r"fake needs the package there_is_no_such_package, which is not installed; run: uv sync --extra jax, or leave it"
     with pytest.raises(InputError, match=words):
         preflight.check_packages([NORM])
 
 
 def test_every_card_names_the_packages_of_its_adapter():
-    for card in registry.framework_cards().values():
+    for card in registry.framework_infos().values():
         assert isinstance(card.NEEDS, tuple) and isinstance(card.EXTRA, str)
-        assert all(isinstance(model, ModelCard) and model.smallest_side >= 1 for model in card.MODELS.values())
+        assert all(isinstance(model, ModelInfo) and model.smallest_side >= 1 for model in card.MODELS.values())
 
 
 def test_a_launcher_without_its_cluster_is_refused_before_decoding(bench, tmp_path, cold):

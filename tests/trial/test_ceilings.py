@@ -17,6 +17,7 @@ from common.report.ceilings import bound, ceilings_table, flops, peaks
 from common.report.progress import Silent
 from common.run import runner
 from common.trial import ceilings
+from frameworks.fake.adapter import Adapter
 from tests.helpers.records import results, row
 
 PEAK = {"float32": {"product": 100.0, "convolution": 80.0}, "bfloat16": {}}
@@ -162,7 +163,7 @@ def test_ceilings_that_fail_fail_no_finished_trial(capsys):
     """They come last: the trial's logits and weights are written."""
 
     class Trial:
-        adapter = SimpleNamespace(products=None)
+        adapter = Adapter(row("a", 0.1).record.spec.process, 0)
 
         @property
         def spec(self):

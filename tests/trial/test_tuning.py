@@ -25,6 +25,7 @@ from common.report.table import NONE
 from common.run.verify_receipts import proven
 from common.trial.tuning import Tuned, search
 from frameworks.contract import TORCHVISION
+from frameworks.fake.adapter import Adapter
 from tests.helpers.runs import begin, in_epoch, stop, wait_until
 
 SHAPE = (3, 5)
@@ -262,7 +263,9 @@ def test_a_tuned_lane_that_computes_something_else_is_marked(bench, tmp_path):
 def gate(run, predict, logits):
     """What the gate says of these logits of the tuned lane, where the default lane's come from `predict`."""
     spec = next(row.record.spec for row in read_results(run).rows if row.record.spec.lane == "tuned")
-    adapter = SimpleNamespace(run_as=lambda *of: None, frozen_ways=lambda model: {"precision": ("float32",)})
+    adapter = Adapter(spec.process, 0)
+    adapter.run_as = lambda *of: None
+    adapter.frozen_ways = lambda model: {"precision": ("float32",)}
     written = []
     events = SimpleNamespace(write=lambda kind, **said: written.append(said))
     trial = SimpleNamespace(spec=spec, adapter=adapter, model=None, events=events, predict=predict)

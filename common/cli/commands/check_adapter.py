@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     from common.process.spawn import environment
     from common.run.jobs import list_jobs
 
-    name = registry.framework_card(options.framework).NAME
+    name = registry.framework_info(options.framework).NAME
     if options.model:
         list_jobs(Settings(frameworks=(name,), models=(options.model,)))  # bad input where there is no such model
     command = [sys.executable, "-m", "pytest", "tests/contract.py", "-o", "addopts=", "--tb=short", "-v", "--no-header", "-W", "ignore",

@@ -19,9 +19,9 @@ def main(arguments: list[str]) -> int:
 
     console = Console()
     if options.all:
-        print("\n".join(ask(registry.framework_card(options.all).NAME, "models")))
+        print("\n".join(ask(registry.framework_info(options.all).NAME, "models")))
         return 0
-    cards = registry.framework_cards().values()
+    cards = registry.framework_infos().values()
     rows = tuple((c.NAME, ", ".join(c.ALIASES), c.ABOUT) for c in cards)
     show(console, Table("Frameworks", ("name", "also", "what"), rows))
     rows = tuple(
