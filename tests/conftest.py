@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
+from tests.helpers import quick
 from tests.helpers.project import PROJECT, shared
 
 
@@ -13,6 +15,34 @@ def pytest_addoption(parser):
     """Of contract.py, which run_bench.py check-adapter runs."""
     parser.addoption("--framework", default="fake", help="whose adapter contract.py tests")
     parser.addoption("--model", default="", help="the model to test it with")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
+def pytest_collection_modifyitems(items):
+    """Every test is quick unless it is slow or requests `not_quick`, itself or through another fixture."""
+    for item in items:
+        if "not_quick" not in item.fixturenames and not item.get_closest_marker("slow"):
+            item.add_marker("quick")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    with quick.guarded(item.nodeid) if item.get_closest_marker("quick") else nullcontext():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Fail a quick test even where the code under test caught the guard's exception."""
+    result = yield
+    quick.check()
+    return result
+
+
+@pytest.fixture(scope="session")
+def not_quick():
+    """Requested by each test and fixture that starts a process, imports a framework, needs the network or shared data, or
+    takes more than a second: `pytest -m quick` leaves out every test that requests it, also indirectly."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,7 +54,7 @@ def own_cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def bench():
+def bench(not_quick):
     """run_bench.py with arguments, as a user calls it."""
 
     def call(*arguments, **options):
@@ -35,7 +65,7 @@ def bench():
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def small_disk(not_quick, tmp_path):
     """An own file system of 4 MiB; the test skips where none may be mounted."""
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -47,15 +77,15 @@ def small_disk(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def real_images():
+def real_images(not_quick):
     return shared("data/comp5329")
 
 
 @pytest.fixture(scope="session")
-def real_labels():
+def real_labels(not_quick):
     return shared("data/comp5329-labels")
 
 
 @pytest.fixture(scope="session")
-def real_weights():
+def real_weights(not_quick):
     return shared("weights")

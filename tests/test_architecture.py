@@ -1,6 +1,7 @@
 """The house rules: who may import whom, no framework named outside its folder, one docstring line a file."""
 
 import ast
+import functools
 import subprocess
 import sys
 
@@ -40,11 +41,11 @@ TOP_LEVEL = ("benchmarks", "frameworks", "common", "run_bench")
 HEAVY = {"torch", "torchvision", "timm", "tensorflow", "keras", "jax"}
 
 
-def sources():
-    for path in sorted(PROJECT.glob("**/*.py")):
-        relative = path.relative_to(PROJECT)
-        if relative.parts[0] in TOP_LEVEL or relative.name == "run_bench.py":
-            yield relative, ast.parse(path.read_text())
+@functools.cache
+def sources() -> list:
+    """(path below the project, syntax tree) of every file that is no test."""
+    paths = [PROJECT / "run_bench.py", *(p for folder in TOP_LEVEL[:3] for p in (PROJECT / folder).rglob("*.py"))]
+    return [(path.relative_to(PROJECT), ast.parse(path.read_text())) for path in sorted(paths)]
 
 
 def module_name(relative) -> str:
@@ -87,9 +88,7 @@ def forbidden(name: str, tree) -> list[str]:
     return broken
 
 
-@pytest.mark.parametrize(
-    ("relative", "tree"), list(sources()), ids=lambda x: str(x) if not isinstance(x, ast.AST) else ""
-)
+@pytest.mark.parametrize(("relative", "tree"), sources(), ids=lambda x: str(x) if not isinstance(x, ast.AST) else "")
 def test_a_package_imports_what_it_may(relative, tree):
     name = module_name(relative)
     if name in TOP_LEVEL[:3]:
@@ -201,6 +200,7 @@ def test_every_file_says_its_job_in_one_line_and_is_short():
     assert {name for name, n in lengths.items() if n > 350} == set()
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_the_parent_stays_light():
     """The harness's own process imports no framework, whatever it reads, plans and draws."""
     code = "import sys, common.run.prepare, common.report.write, common.report.progress; print(sorted(sys.modules))"
@@ -211,6 +211,7 @@ def test_the_parent_stays_light():
     assert not [name for name in HEAVY if f"'{name}'" in loaded]
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_no_photograph_is_committed():
     """A page is published without the images that it was made of; nor does a clone hold any other photograph."""
     tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout

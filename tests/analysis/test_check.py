@@ -22,7 +22,7 @@ def flags(folder, name, *more):
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory):
+def good(not_quick, tmp_path_factory):
     """A run that has learnt something, and its baseline."""
     import subprocess
     import sys

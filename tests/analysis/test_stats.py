@@ -76,6 +76,7 @@ def test_the_bootstrap_against_the_known_standard_error():
     assert (one.low, one.estimate, one.high) == (0.0, 0.4, 1.0)
 
 
+@pytest.mark.usefixtures("not_quick")  # 2 s
 def test_the_paired_test_is_uniform_without_a_difference_and_small_with_one():
     rng = np.random.default_rng(5)
     p = [paired_test(rng.normal(size=25), rng.normal(size=25), seed) for seed in range(200)]

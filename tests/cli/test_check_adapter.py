@@ -61,11 +61,13 @@ def call(house, *arguments):
     )
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_the_guide_ends_in_an_adapter_that_keeps_the_contract(house):
     done = call(house, "check-adapter", "sklearn")
     assert done.returncode == 0, done.stdout[-5000:]
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_the_guide_ends_in_a_row_of_the_table(house, tmp_path):
     done = call(house, "--frameworks", "sklearn", "fake", "--models", "colours", "logistic", "--limit", "100",
                 "--results-dir", tmp_path)  # fmt: skip
@@ -74,6 +76,7 @@ def test_the_guide_ends_in_a_row_of_the_table(house, tmp_path):
     assert "| sklearn colours |" in page
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize(
     ("old", "new", "test"),
     [
@@ -131,6 +134,7 @@ MATCHED = ("--frameworks", "sklearn", "twin", "--models", "colours", "--recipe",
 WRONG_INPUT = ("/ 128 - 1", "/ 100 - 1")
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_parity_passes_and_fails_by_its_exit_code(house, twin):
     twin()
     done = call(house, "parity", "colours", "--frameworks", "sklearn", "twin")
@@ -142,6 +146,7 @@ def test_parity_passes_and_fails_by_its_exit_code(house, twin):
     assert one.returncode == 2 and "no model is on two of the frameworks" in one.stderr
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_matched_run_is_gated_first_and_its_rows_are_compared(house, twin, tmp_path):
     twin()
     done = call(house, *MATCHED, "--repeats", "3", "--results-dir", tmp_path, "--name", "run")
@@ -151,6 +156,7 @@ def test_a_matched_run_is_gated_first_and_its_rows_are_compared(house, twin, tmp
     assert "| sklearn colours | twin colours |" in page and "no ratio" not in page
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_failed_gate_marks_the_rows(house, twin, tmp_path):
     twin(*WRONG_INPUT)
     call(house, *MATCHED, "--results-dir", tmp_path, "--name", "run")
@@ -160,6 +166,7 @@ def test_a_failed_gate_marks_the_rows(house, twin, tmp_path):
     assert "is faster" not in page
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize(
     ("new", "said", "recipe"),
     [

@@ -11,6 +11,7 @@ from common.core import registry
 from tests.helpers.project import PROJECT
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_help_is_grouped_has_examples_and_is_quick():
     seconds = []
     for _ in range(3):
@@ -123,6 +124,7 @@ def test_no_run_overwrites_another(bench, tmp_path):
     assert "exists; take another --name" in done.stderr
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_the_names_of_gpus_are_the_drivers_words(tmp_path, monkeypatch):
     """A run that goes on elsewhere must know that the GPU is another one."""
     from common.core.machine import machine
@@ -135,6 +137,7 @@ def test_the_names_of_gpus_are_the_drivers_words(tmp_path, monkeypatch):
     assert machine()["GPU"] == "NVIDIA T4, NVIDIA T4"
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_report_that_cannot_be_written_says_how_to_make_it(tmp_path, monkeypatch, capsys):
     """The disk fills up after the last trial: nothing is lost, and the line that makes the tables is named."""
     import run_bench
@@ -154,6 +157,7 @@ def test_a_report_that_cannot_be_written_says_how_to_make_it(tmp_path, monkeypat
     assert run_bench.main(["report", str(tmp_path / "r")]) == 0
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_reader_that_goes_away_ends_no_run(tmp_path):
     """`run_bench.py ... | head -1`: rich's own console ends the process at once, without a word."""
     words = f"--frameworks fake --limit 60 --image-size 16 --epochs 3 --results-dir {tmp_path} --name r"

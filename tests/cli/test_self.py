@@ -1,6 +1,5 @@
 """The measurements of the harness itself: each fires where its limit is not kept, and only there."""
 
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -65,6 +64,7 @@ def test_frozen_names_a_job_that_it_cannot_read():
         frozen.jobs_of(["torch"], ["vgg19"])
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize(("bare_s", "code"), [(0.001, 1), (1000.0, 0)])
 def test_overhead(monkeypatch, tmp_path, bare_s, code):
     monkeypatch.setattr(overhead, "bare_seconds", lambda *of: [9.0, bare_s, bare_s])
@@ -73,6 +73,7 @@ def test_overhead(monkeypatch, tmp_path, bare_s, code):
     assert overhead.main(["--frameworks", "fake", "--epochs", "2", "--repeats", "1", "--limit", "200"]) == code
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize(("rate", "code"), [(1e9, 1), (1e-3, 0)])
 def test_pixels(monkeypatch, tmp_path, rate, code):
     monkeypatch.setattr(pixels, "single_core", lambda *of: rate)
@@ -80,6 +81,7 @@ def test_pixels(monkeypatch, tmp_path, rate, code):
     assert pixels.main(["--images", "300", "--image-size", "32", "--repeats", "1"]) == code
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_pixels_read_back_too_slowly(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(pixels, "single_core", lambda *of: 1e-3)
     monkeypatch.setattr(pixels, "READ", 1e12)
@@ -95,6 +97,7 @@ def test_tracing(monkeypatch, apart_s, code):
     assert tracing.main(["--frameworks", "torch"]) == code
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize(("receipt_s", "code"), [(10.0, 1), (1e-9, 0)])
 def test_receipts(monkeypatch, tmp_path, receipt_s, code):
     monkeypatch.setattr(receipts, "MODEL", "logistic")
@@ -110,17 +113,24 @@ def test_scores(monkeypatch, limit_s, code):
 
 
 @pytest.mark.parametrize(
-    ("name", "task", "code"),
+    ("name", "seconds", "memory", "code"),
     [
-        ("planted", lambda n: time.sleep(n * n * 1e-7), 1),  # 10 ms, 160 ms
-        ("planted", lambda n: bytearray(n * n // 10), 1),  # in memory alone
-        ("planted", lambda n: (bytearray(1000 * n), time.sleep(n * 3e-4)), 0),
-        (scale.READING, lambda n: (bytearray(1000 * n), time.sleep(n * 3e-4)), 1),  # which keeps nothing
-        (scale.READING, lambda n: (bytearray(100_000), time.sleep(n * 3e-4)), 0),
+        ("planted", lambda n: n * n, lambda n: 0, 1),
+        ("planted", lambda n: n, lambda n: n * n // 10, 1),
+        ("planted", lambda n: n, lambda n: 1000 * n, 0),
+        (scale.READING, lambda n: n, lambda n: 1000 * n, 1),  # which keeps nothing
+        (scale.READING, lambda n: n, lambda n: 100_000, 0),
     ],
     ids=["quadratic time", "quadratic memory", "linear", "reading, linear memory", "reading, flat memory"],
 )
-def test_scale(monkeypatch, name, task, code):
+def test_scale(monkeypatch, name, seconds, memory, code):
+    clock = [0.0]
+
+    def task(n):
+        clock[0] += seconds(n)
+        return bytearray(memory(n))
+
+    monkeypatch.setattr(scale, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     monkeypatch.setattr(scale, "tasks", lambda n, folder: {name: lambda: task(n)})
     assert scale.main(["--sizes", "316", "1264", "--repeats", "3"]) == code
 
@@ -178,6 +188,7 @@ def test_contention_recommends_nothing_on_a_machine_that_was_not_quiet():
 SMALL = ("--frameworks", "fake", "--image-size", "32", "--steps", "4", "--batch-size", "8", "--policies", "passive")
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_contention_measures_every_policy_in_every_condition(monkeypatch, capsys):
     """Real processes, kept from round to round, in turn."""
     monkeypatch.setattr(contention, "MEASURE_S", 0.01)
@@ -189,6 +200,7 @@ def test_contention_measures_every_policy_in_every_condition(monkeypatch, capsys
     assert shown.count("| fake | ") == 2 and "Medians of 3 rounds" in shown and "Recommended: " in shown
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize(
     ("model", "words"),
     [("crash", "ended before it was measured: .*planted: the third step crashed"), ("hang", "no answer")],

@@ -149,6 +149,7 @@ def half_a_core():
     folder.rmdir()
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_real_quota_counts(half_a_core):
     code = "from common.core.machine import cores, limits; print(cores(), limits())"
     inside = f"import os, sys; open({str(half_a_core)!r}, 'w').write(str(os.getpid())); {code}"

@@ -57,6 +57,7 @@ def test_boxes_lie_inside_and_keep_area_and_aspect():
         assert 0.079 < (right - left) * (bottom - top) / 1e6 <= 1
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_crops_are_distributed_as_torchvisions(tmp_path):
     """Area and centre of 4,000 crops of a 320 x 240 image against torchvision's own sampler, in its own process."""
     import json

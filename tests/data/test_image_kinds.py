@@ -420,6 +420,7 @@ def test_a_very_large_file_is_read_where_it_lies(tmp_path, read, monkeypatch):
         decode(str(tmp_path / "a.jpg"), SIDE, (), bytes(16))
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_decoding_8_bits_loads_no_numpy(tmp_path):
     """The store's worker processes start in a quarter of the time so."""
     for name in ("jpeg", "png with 16 bits a channel", "cmyk jpeg"):

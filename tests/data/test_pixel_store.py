@@ -22,7 +22,7 @@ from tests.helpers.project import PROJECT
 
 
 @pytest.fixture
-def data(tmp_path):
+def data(not_quick, tmp_path):
     rng = np.random.default_rng(0)
     for i in range(40):
         image = Image.fromarray(rng.integers(0, 255, (30, 50, 3), np.uint8))
@@ -96,6 +96,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_real_kill_mid_fill_leaves_a_store_that_resumes(tmp_path):
     script = tmp_path / "fill.py"
     script.write_text(f"import sys; sys.path.insert(0, {str(PROJECT)!r})\n" + KILLED)
@@ -256,6 +257,7 @@ def test_a_training_feed_holds_no_label_of_another_row(data):
         Feed(Stored(filled.folder), rows, data.labels, 2, 0)
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_reading_the_store_takes_no_memory_of_its_own(tmp_path):
     """Mapped pages would count as the reader's: 300 MB here, 4.5 GB for 30,000 images at 224 pixels."""
     folder = tmp_path / "large"

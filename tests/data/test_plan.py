@@ -118,6 +118,7 @@ print(json.dumps({"s": time.perf_counter() - start, "kib": resource.getrusage(re
 """
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_million_rows_take_at_most_10_s_and_1_5_gb():
     answer = subprocess.run([sys.executable, "-c", MILLION], cwd=PROJECT, capture_output=True, text=True, check=True)
     result = json.loads(answer.stdout)

@@ -62,7 +62,7 @@ def test_two_changed_top_bits_do_not_cancel():
 
 
 @pytest.fixture(scope="module", params=["torch", "tf", "keras-torch", "keras-jax"])
-def received(request, tmp_path_factory):
+def received(not_quick, request, tmp_path_factory):
     """What one framework's training steps say: with each number of workers, and with each fault."""
     if request.param == "keras-jax" and importlib.util.find_spec("jax") is None:
         pytest.skip("needs jax, which is optional")
@@ -108,7 +108,7 @@ def test_every_fault_of_a_loader_is_caught_and_named(received):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(not_quick, tmp_path_factory):
     folder = tmp_path_factory.mktemp("receipts")
     command = [sys.executable, PROJECT / "run_bench.py", "--frameworks", "fake", "--limit", "200", "--image-size", "16",
                "--results-dir", folder, "--name", "run", "--repeats", "1"]  # fmt: skip

@@ -37,6 +37,7 @@ print(json.dumps(said))
 """
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize("framework", ["torch", "tf"])
 def test_a_change_on_the_live_model_changes_the_facts(framework):
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
@@ -55,6 +56,7 @@ def test_a_change_on_the_live_model_changes_the_facts(framework):
     assert layers_after["input"].startswith("BGR") and "stride 4x4" in layers_after["conv_stem"]
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_compiled_module_says_so():
     code = """
 import torch

@@ -36,7 +36,7 @@ def make_store(folder, block):
 
 
 @pytest.fixture(scope="module")
-def probe(tmp_path_factory):
+def probe(not_quick, tmp_path_factory):
     """Drive an adapter in a process of its own; the answer is remembered for the module."""
     folder = tmp_path_factory.mktemp("probe")
     block = decoded(demo.read(demo.Path("demo")).paths[:IMAGES], SIDE)
@@ -95,13 +95,13 @@ def probe(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def lite_file():
+def lite_file(not_quick):
     job = Job(framework="torch", model=ModelSpec(name="efficientnet_lite0"), train="head")
     return weight_files.resolve(job, ("auto",), print).path
 
 
 @pytest.fixture(scope="module")
-def resnet_file(probe, tmp_path_factory):
+def resnet_file(not_quick, probe, tmp_path_factory):
     """A complete ResNet-50 v1 under canonical names, with running statistics that are not the identity."""
     tensors = load_file(probe("torch", "resnet50", "v1", train="all").file)
     rng = np.random.default_rng(0)
@@ -238,7 +238,7 @@ def logits_of(run, framework):
 
 
 @pytest.fixture(scope="module")
-def small_runs(tmp_path_factory):
+def small_runs(not_quick, tmp_path_factory):
     """Both frameworks on 60 scenes: from the store, decoding while they train, and with crops everywhere."""
     folder = tmp_path_factory.mktemp("small_runs")
     more = {
@@ -372,6 +372,7 @@ def test_the_head_is_the_same_everywhere(probe, lite_file, resnet_file):
     assert a["classifier.bias"] == pytest.approx(np.log(prior / (1 - prior)), abs=1e-6)
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize(
     ("framework", "model"),
     [

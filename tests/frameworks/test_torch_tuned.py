@@ -86,6 +86,7 @@ assert adapter.facts(model) == before
 """
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize("script", [DROPOUT, HEAD, FOLDED, FACTS], ids=["dropout", "head", "folded", "facts"])
 def test_it_computes_what_the_librarys_own_does(script):
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}

@@ -42,6 +42,7 @@ def tried():
         psutil.Process(pid).kill()
 
 
+@pytest.mark.usefixtures("not_quick")
 @measurable
 def test_a_process_beside_it_is_seen_and_a_worker_is_its_own():
     found = [tried()]
@@ -111,6 +112,7 @@ def test_it_is_not_known_under_a_quota_or_where_the_system_counts_nothing(monkey
     assert machine.seen(1.0, 1.0) is None and Busiest().words() == ""  # and no trial fails of it
 
 
+@pytest.mark.usefixtures("not_quick")
 @measurable
 def test_an_ended_worker_of_a_worker_does_not_become_the_others():
     """Its seconds move to the process that waited for it."""

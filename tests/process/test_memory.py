@@ -25,7 +25,7 @@ time.sleep(60)
 
 
 @pytest.fixture
-def pair():
+def pair(not_quick):
     child = subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, text=True, start_new_session=True)
     yield child
     end(child)

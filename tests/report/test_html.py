@@ -54,7 +54,7 @@ class Seen(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def written(not_quick, tmp_path_factory):
     parent = tmp_path_factory.mktemp("html")
     words = "--frameworks fake --limit 200 --image-size 32 --lane default tuned --keep-frozen".split()
     program = [sys.executable, PROJECT / "run_bench.py", *words, "--results-dir", parent, "--name", "run"]

@@ -62,7 +62,7 @@ def test_mlflow_holds_what_the_run_does_once(bench, store, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def sent(tmp_path_factory):
+def sent(not_quick, tmp_path_factory):
     """A run's folder and results, to be sent in this process."""
     folder = tmp_path_factory.mktemp("sent")
     words = [sys.executable, PROJECT / "run_bench.py", *QUICK, "--results-dir", folder, "--name", "smoke"]

@@ -119,6 +119,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_trial_ends_with_the_rank_that_dies(tmp_path):
     """Here there is no such trial: the others would wait for it for ever."""
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}

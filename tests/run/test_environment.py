@@ -23,7 +23,7 @@ MARKS = {"utf-8 with a mark": "utf-8-sig", "utf-16 with a mark": "utf-16", "utf-
 
 
 @pytest.fixture(scope="session")
-def latin1(tmp_path_factory):
+def latin1(not_quick, tmp_path_factory):
     """Variables of a German Latin-1 locale."""
     folder = tmp_path_factory.mktemp("locales")
     name = "de_DE.ISO-8859-1"
@@ -139,6 +139,7 @@ def test_the_backend_of_a_notebook_changes_nothing(bench, tmp_path):
     check_ended_well(bench("history", tmp_path, env=os.environ | variables, cwd=tmp_path))
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize("how", ["variable", "flag"])
 def test_python_may_leave_out_the_scripts_folder(tmp_path, how):
     """PYTHONSAFEPATH and `python -P`, children included: the trial, its question to a framework, the decoding."""
@@ -225,6 +226,7 @@ def test_results_on_a_read_only_disk_are_told_before_decoding(bench, read_only, 
     assert not (tmp_path / "cache" / "pixels").exists()
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_project_on_a_read_only_disk_names_the_variable(tmp_path):
     """As `docker run --read-only`, and images whose code belongs to another user: no FRAMEWORK_BENCH_CACHE."""
     script = (

@@ -142,6 +142,7 @@ def check(found, expected):
         assert words in said and ("torch: " in said) == bool(stage), (mistake, said)
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize(
     "mistakes",
     [

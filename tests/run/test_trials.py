@@ -27,7 +27,7 @@ FAST = ("--frameworks", "fake", "--limit", "200", "--image-size", "16")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(not_quick, tmp_path_factory):
     """A run of the good model and of every planted fault."""
     parent = tmp_path_factory.mktemp("results")
     models = ["logistic", "crash", "kill", "nan", "hang", "lie", "linger", "skip", "worse"]
@@ -153,6 +153,7 @@ def test_the_report_follows_the_files(finished, bench):
     assert (run / "results.csv").read_text() == before
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize("ignored", [False, True])
 def test_ctrl_c_ends_every_child_and_leaves_a_readable_run(tmp_path, ignored):
     """Also where the shell that started it in the background has it ignored."""
@@ -176,6 +177,7 @@ def test_ctrl_c_ends_every_child_and_leaves_a_readable_run(tmp_path, ignored):
     assert (tmp_path / "run" / "results.md").exists()
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_a_trial_ends_with_its_parent(tmp_path):
     command = [sys.executable, PROJECT / "run_bench.py", *FAST, "--models", "hang"]
     child = subprocess.Popen([*command, "--results-dir", tmp_path, "--name", "run"], stdout=subprocess.PIPE, text=True)
@@ -249,6 +251,7 @@ def _in_group(process, group):
         return False
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_an_error_of_the_harness_while_it_watches_costs_one_row(tmp_path, monkeypatch):
     class Falls(Display):
         def _on_received(self, event, memory_bytes):
@@ -288,6 +291,7 @@ def test_the_expected_time_by_hand():
     assert expected_s(gone_on, 2.0, more, trains_all=False) == expected_s(event, 2.0, spec, trains_all=False)
 
 
+@pytest.mark.usefixtures("not_quick")
 def test_loader_workers_die_with_a_killed_child(tmp_path):
     """The group of a dead child is ended, so that nothing of it disturbs the next trial."""
     code = "import os, signal, subprocess, sys; subprocess.Popen(['sleep', '60']); os.kill(os.getpid(), signal.SIGKILL)"

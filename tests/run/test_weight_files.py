@@ -243,7 +243,7 @@ print(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def read():
+def read(not_quick):
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         capture_output=True,

@@ -130,6 +130,7 @@ else:
 """
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize(
     ("words", "status"), [(["done", "ceilings"], "ok"), (["done"], "ok"), ([], "timeout")]
 )  # fmt: skip

@@ -123,6 +123,7 @@ def silent_proxy(monkeypatch):
         yield server
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize(
     ("framework", "model"),
     [("torch", "resnet18"), ("tf", "vgg19"), pytest.param("torch", "resnet50", marks=pytest.mark.slow)],

@@ -159,7 +159,7 @@ BOTH = (*TUNED, "--lane", "default", "tuned")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(not_quick, tmp_path_factory):
     import subprocess
     import sys
 
