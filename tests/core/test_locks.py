@@ -76,6 +76,7 @@ def test_a_scope_releases_nothing_that_was_locked_before_it(tmp_path, cache):
     assert not is_held(tmp_path / "a" / ".lock")
 
 
+@pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize("through_exec", [True, False])
 def test_what_a_process_execs_into_keeps_the_lock_where_it_should(tmp_path, through_exec):
     sleep = "print(1, flush=True); import time; time.sleep(60)"

@@ -25,6 +25,7 @@ def changed(old, new, place="") -> list[str]:
     return [] if old == new and type(old) is type(new) else [f"{place}: {old!r:.80}, now {new!r:.80}"]
 
 
+@pytest.mark.usefixtures("not_quick")  # 2 to 4 s each
 @pytest.mark.parametrize(
     "run",
     [pytest.param(run, marks=[] if run.name in FAST else pytest.mark.slow, id=run.name) for run in RUNS],
