@@ -9,8 +9,9 @@ from common.cli.options import positive
 from common.cli.parser import Parser
 from common.core import registry
 from common.core.errors import InputError
-from common.core.formatting import tried_words, way_words
+from common.core.formatting import config_text
 from common.core.machine import cores
+from common.core.results import Tried
 from common.core.specs import BuildSpec, Job, Settings
 from common.process.question import ask
 from common.run.jobs import list_jobs
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
                              train=trained, learning_rate=1e-3)  # fmt: skip
             answer = ask(job.framework, "frozen_pass", cores(), spec=spec.model_dump(), images=options.images)
             found.setdefault(row, []).append(answer)
-            print(*(f"{row[0]}: {tried_words(tried)}" for tried in answer["tried"]), sep="\n", flush=True)
+            print(*(f"{row[0]}: {Tried.model_validate(tried)}" for tried in answer["tried"]), sep="\n", flush=True)
     print(f"\nmedians of {options.repeats} (lowest to highest); images/s of the fastest call, as the peak is")
     text, kept = judged(found)
     print(text)
@@ -81,7 +82,7 @@ def judged(found: Answers) -> tuple[str, bool]:
         short += [] if kept else [f"{row} ({frozen})"]
         cells = (
             row, frozen, f"{np.median([a['bare'] for a in answers]):.1f}", _spread(tuned, ".1f"), _spread(times, ".2f"),
-            way_words(last["way"]), f"{last['gflop']:.2f}", f"{np.median(tuned) * last['gflop']:.0f}", _spread(shares, ".0%"),
+            config_text(last["way"]), f"{last['gflop']:.2f}", f"{np.median(tuned) * last['gflop']:.0f}", _spread(shares, ".0%"),
             f"{last['mb']:.1f}", _spread([a["tuned"] * a["mb"] / 1e3 / a["copy"] for a in answers], ".0%"),
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")

@@ -87,12 +87,11 @@ def fault(group: Group, paired: tuple[Paired, ...]) -> str:
     found = [row.record.receipt_fault for row in group.rows if row.record.receipt_fault]
     if found:
         return f"its steps did not receive what was planned ({found[0]})"
-    gates = [gate for row in group.rows for gate in row.record.tuning.get("gate", ())]
-    if failed := [gate for gate in gates if not gate["passed"]]:
-        if broken := [gate for gate in failed if gate["error"] is None]:
-            return f"its logits could not be held against the default lane's ({broken[0]['failed']})"
-        worst = max(failed, key=lambda gate: gate["error"])
-        return f"its logits are {worst['error']:.1%} of their spread from the default lane's (allowed {worst['allowed']:.0%})"
+    if failed := [gate for row in group.rows for gate in row.record.tuning.gate if not gate.passed]:
+        if broken := [gate for gate in failed if gate.error is None]:
+            return f"its logits could not be held against the default lane's ({broken[0].failed})"
+        worst = max(failed, key=lambda gate: gate.error or 0.0)
+        return f"its logits are {worst.error:.1%} of their spread from the default lane's (allowed {worst.allowed:.0%})"
     worst, corrected = smallest_p(lane_tests(group, paired))
     if worst and corrected < REAL:
         return f"its F1 at {worst.percentile} is not the default lane's ({worst.difference:+.4f}, p {corrected:.2g})"

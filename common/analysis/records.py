@@ -14,7 +14,18 @@ from common.core import openmp
 from common.core.errors import InputError, OtherSchema, listed, readable
 from common.core.events import read_events
 from common.core.files import read_json
-from common.core.results import GATES, EpochRecord, Gate, Paired, Results, Row, RunRecord, TrialRecord
+from common.core.results import (
+    GATES,
+    EpochRecord,
+    Gate,
+    Paired,
+    Results,
+    Row,
+    RunRecord,
+    TrialRecord,
+    Tuning,
+    UpperBounds,
+)
 from common.core.specs import SCHEMA_VERSION, TrialSpec
 
 LISTED = 5  # runs named where the asked one is not there
@@ -75,13 +86,13 @@ def _read_trial(folder: Path, spec: TrialSpec, again: str) -> TrialRecord:
         spec=spec, status=status, reason=reason,
         log_tail=parent.get("log_tail", ""),
         repeat_command="" if ok else again,
-        facts=built.get("facts", {}) | tuned.get("facts", {}) | waited, tuning=tuned, environment=built.get("environment", {}),
+        facts=built.get("facts", {}) | tuned.facts | waited, tuning=tuned, environment=built.get("environment", {}),
         weights_report=built.get("weights_report", {}), weights_names=built.get("weights_names", {}),
         received={key: received[key] for key in ("images", "labels") if key in received},
-        ceilings=_ceilings(spec, by_kind, parent) if ok else {},
+        ceilings=_ceilings(spec, by_kind, parent) if ok else UpperBounds(),
         start_s=sum(e["start_s"] for e in events if e["event"] == "ready"),
-        epochs=tuple(EpochRecord(**{k: v for k, v in e.items() if k != "event"}) for e in events if e["event"] == "epoch"),
-        **{k: v for k, v in by_kind.get("done", {}).items() if k != "event"},
+        epochs=tuple(EpochRecord(**_values(e)) for e in events if e["event"] == "epoch"),
+        **_values(by_kind.get("done", {})),
         wall_s=parent.get("wall_s", 0.0), peak_memory_bytes=parent.get("peak_memory_bytes", 0),
         memory_method=parent.get("memory_method", ""), resumed_after=parent.get("resumed_after", ()),
         node=parent.get("node", ""), machines=parent.get("machines", ()),
@@ -90,28 +101,33 @@ def _read_trial(folder: Path, spec: TrialSpec, again: str) -> TrialRecord:
     )  # fmt: skip
 
 
-def _ceilings(spec: TrialSpec, by_kind: dict[str, Any], parent: dict[str, Any]) -> dict[str, Any]:
-    """What was found after the trial, with the seconds that it took; "why not" where it came to no end."""
+def _ceilings(spec: TrialSpec, by_kind: dict[str, Any], parent: dict[str, Any]) -> UpperBounds:
+    """What was measured after the trial. Where that never ended: the reason, and the seconds that it took."""
     if "ceilings" in by_kind:
-        return {k: v for k, v in by_kind["ceilings"].items() if k != "event"}
+        return UpperBounds.model_validate(_values(by_kind["ceilings"]))
     if not spec.ceilings or "done" not in by_kind:
-        return {}
+        return UpperBounds()
     lost_s = 0.0 if parent.get("resumed_after") else parent.get("wall_s", 0.0) - by_kind["done"]["lived_s"]
-    return {
-        "why not": "measuring them came to no end; the trial's log.txt has its last words",
-        "seconds": max(lost_s, 0.0),
-    }
+    return UpperBounds(
+        skip_reason="measuring them came to no end; the trial's log.txt has its last words", seconds=max(lost_s, 0.0)
+    )
 
 
-def _tuning(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the tuned lane did: its own words, what it tried, and what its gate found."""
-    found = {k: v for e in events if e["event"] == "tuned" for k, v in e.items() if k != "event"}
-    if found:  # a trial that was taken up: the seconds of each time
-        for name in ("tuning_s", "fill_s", "filled"):
-            found[name] = sum(e.get(name, 0) for e in events if e["event"] == "tuned")
-        for kind, name in (("tried", "tried"), ("lane gate", "gate")):
-            found[name] = [{k: v for k, v in e.items() if k != "event"} for e in events if e["event"] == kind]
-    return found
+def _tuning(events: list[dict[str, Any]]) -> Tuning:
+    """What the tuned lane did. Of a trial that was resumed: its last choice, and the sums over every start."""
+    starts = [_values(e) for e in events if e["event"] == "tuned"]
+    if not starts:
+        return Tuning()
+    found: dict[str, Any] = {name: value for start in starts for name, value in start.items()}
+    for name in ("tuning_s", "fill_s", "filled"):
+        found[name] = sum(start.get(name, 0) for start in starts)
+    for kind, name in (("tried", "tried"), ("lane gate", "gate")):
+        found[name] = [_values(e) for e in events if e["event"] == kind]
+    return Tuning.model_validate(found)
+
+
+def _values(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in event.items() if name != "event"}
 
 
 def repeat_command(run_folder: str, trial: str) -> str:

@@ -21,7 +21,7 @@ HELD = 0.15  # a forecast is called right within this
 
 def whole_s(record: TrialRecord) -> float:
     """The trial's wall-clock, from its process's start to its end, without what `--ceilings` measured after it."""
-    return record.wall_s - record.ceilings.get("seconds", 0.0)
+    return record.wall_s - record.ceilings.seconds
 
 
 def parts(record: TrialRecord) -> dict[str, float]:
@@ -29,7 +29,7 @@ def parts(record: TrialRecord) -> dict[str, float]:
 
     Of a trial that was stopped and taken up, "other" holds what the stop lost.
     """
-    tuning = {TUNING: record.tuning.get("tuning_s", 0.0), FEATURES: record.tuning.get("fill_s", 0.0)}
+    tuning = {TUNING: record.tuning.tuning_s, FEATURES: record.tuning.fill_s}
     found = {START: record.start_s - sum(tuning.values()), **tuning}
     found[FIRST] = sum(e.first_step_s for e in record.epochs)
     found[WAIT] = sum(e.wait_s for e in record.epochs)
@@ -39,7 +39,7 @@ def parts(record: TrialRecord) -> dict[str, float]:
             found[place] = found.get(place, 0.0) + seconds
         if not e.parts:
             found[STEPS] = found.get(STEPS, 0.0) + max(e.train_s - e.first_step_s - e.wait_s, 0.0)
-    found[GATE] = sum(gate["seconds"] for gate in record.tuning.get("gate", ()))
+    found[GATE] = sum(gate.seconds for gate in record.tuning.gate)
     found[VALIDATION] = sum(e.validation_s for e in record.epochs) + record.prediction_s + record.test_s
     found[WRITING] = sum(e.writing_s for e in record.epochs) + record.writing_s
     if record.lived_s and not record.resumed_after:  # else it is not known which life's end it was
@@ -60,7 +60,7 @@ def counted(rows: tuple[Row, ...]) -> tuple[Row, ...]:
 
 def made_all(record: TrialRecord) -> bool:
     """Whether the trial computed all features that it used, if it used any, itself."""
-    return record.tuning.get("filled", 0) >= record.tuning.get("images", 0)
+    return record.tuning.filled >= record.tuning.images
 
 
 def unaccounted(record: TrialRecord) -> float:

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Mapping
-from typing import Any
 
 
 def command(*arguments: object) -> str:
@@ -34,11 +33,6 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 3].rpartition(" ")[0] + " ..."
 
 
-def way_words(way: Mapping[str, Any]) -> str:
-    return ", ".join(f"{setting} {value}" for setting, value in way.items())
-
-
-def tried_words(tried: Mapping[str, Any]) -> str:
-    """A way that the tuned lane tried, and what came of it: its rate, why it was skipped, or how it failed."""
-    rate = f"{tried['images_per_s']:.1f} images/s" if "images_per_s" in tried else ""
-    return f"{way_words(tried['way'])}: {rate or tried.get('skipped') or 'failed, ' + tried['failed']}"
+def config_text(config: Mapping[str, str | int]) -> str:
+    """{"precision": "bfloat16", "micro batch": 8} -> 'precision bfloat16, micro batch 8'."""
+    return ", ".join(f"{setting} {value}" for setting, value in config.items())

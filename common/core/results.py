@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+
 from common.core.dataset import Reading
-from common.core.specs import SCHEMA_VERSION, ModelSpec, Status, Train, TrialSpec, Value
+from common.core.formatting import config_text
+from common.core.specs import SCHEMA_VERSION, ExecutionConfig, ModelSpec, Part, Status, Train, TrialSpec, Value
 
 # Cores that others kept busy, over the trial's own threads: with nothing beside them trials on two cores saw .1 at most.
 # Beside one process that computes, at .98, torch took 20 s an epoch instead of .8, TensorFlow 1.0 instead of .7.
@@ -52,6 +55,87 @@ class QuietWait(Value):
     cores: float | None = None  # that others kept busy at the end; None: it cannot be known, and nothing was waited for
 
 
+class Payload(Value):
+    """A value whose JSON holds only the keys that were given, under the names of schema version 1. False where none was."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
+    @model_serializer(mode="wrap")
+    def _given(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        given = {type(self).model_fields[name].alias or name for name in self.model_fields_set}
+        return {name: value for name, value in dump(self).items() if name in given}
+
+    def __bool__(self) -> bool:
+        return bool(self.model_fields_set)
+
+
+class Tried(Payload):
+    """An execution config that the search measured, skipped, or saw fail."""
+
+    part: Part
+    config: ExecutionConfig = Field(alias="way")
+    images_per_s: float | None = None
+    build_s: float | None = None  # until the first images were done
+    skipped: str = ""  # why
+    failed: str = ""  # the error
+
+    def __str__(self) -> str:
+        rate = f"{self.images_per_s:.1f} images/s" if self.images_per_s is not None else ""
+        return f"{config_text(self.config)}: {rate or self.skipped or f'failed, {self.failed}'}"
+
+
+class EqualityGate(Payload):
+    """Both lanes' logits compared, with the weights that the tuned trial ended with (common/trial/equality_gate.py)."""
+
+    images: int
+    error: float | None  # norm of the difference over the norm of the spread; None: it could not be computed
+    allowed: float
+    passed: bool
+    failed: str  # why it could not be computed
+    seconds: float
+
+
+class Tuning(Payload):
+    """What the tuned lane tried, chose, kept and found at its gate; false in the default lane."""
+
+    skip_reason: str = Field("", alias="why not")  # why the frozen part is not run once per image; "": it is
+    frozen: ExecutionConfig = {}  # chosen for the part; empty: nothing to choose
+    trained: ExecutionConfig = {}
+    forecast_frozen_s: float = 0.0  # for all images, from the rate that the search measured; 0: not searched
+    forecast_trained_s: float = 0.0
+    store: str = ""  # folder of the features, seen from the run's; empty: none are kept
+    shape: tuple[int, ...] = ()  # of one image's features
+    dtype: str = ""
+    images: int = 0  # whose features the trial uses
+    filled: int = 0  # of them computed by this trial; the others were found
+    fill_s: float = 0.0
+    tuning_s: float = 0.0  # everything before training but `fill_s`
+    facts: dict[str, str] = {}  # that differ from the default lane's
+    tried: tuple[Tried, ...] = ()
+    gate: tuple[EqualityGate, ...] = ()
+
+    def config(self, part: Part) -> ExecutionConfig:
+        return self.frozen if part == "frozen" else self.trained
+
+    def precision(self, part: Part) -> str:
+        return str(self.config(part).get("precision", "float32"))
+
+
+Peaks = dict[str, dict[str, float]]  # GFLOP/s by precision and product
+
+
+class UpperBounds(Payload):
+    """What loading alone, computing alone and the machine could reach (`--ceilings`); false where that was not asked for."""
+
+    skip_reason: str = Field("", alias="why not")  # why they were not measured
+    loader_cold: float = Field(0.0, alias="loader cold")  # images/s
+    loader_warm: float = Field(0.0, alias="loader warm")
+    compute: float = 0.0  # images/s of training from one batch in memory
+    peaks: Peaks = Field({}, alias="peak gflops")
+    peaks_of_others: dict[str, Peaks] = Field({}, alias="peak gflops of others")  # by framework; {}: not installed
+    seconds: float = 0.0  # that measuring took, after the trial
+
+
 class TrialRecord(Value):
     """A finished or failed trial, read back from its folder."""
 
@@ -80,8 +164,8 @@ class TrialRecord(Value):
     machines: tuple[dict[str, str], ...] = ()  # what counts of it, each time that the trial was begun or taken up
     peak_device_bytes: int = 0
     resumed_after: tuple[int, ...] = ()  # epochs after which it was taken up again
-    tuning: dict[str, Any] = {}  # what the tuned lane tried, chose, kept and found at its gate (common/trial/tuning.py)
-    ceilings: dict[str, Any] = {}  # common/trial/ceilings.py
+    tuning: Tuning = Tuning()
+    ceilings: UpperBounds = UpperBounds()
     receipts: tuple[str, ...] = ()  # of each epoch: a hash of what the training steps received, in order
     receipt_fault: str | None = None  # where that is not what the plan says; "": nowhere; None: not looked at
 

@@ -20,7 +20,10 @@ Formulas = Literal["library", "matched"]
 Precision = Literal["float32", "float64"]
 Lane = Literal["default", "tuned"]  # how fast a framework is driven, the mathematics being the same
 FeatureType = Literal["float16", "float32"]  # what features are kept in
-Way = dict[str, str | int]  # one way to run a part of a model: setting -> value
+ExecutionConfig = dict[str, str | int]  # how a part of a model executes: setting -> value
+SearchSpace = dict[str, tuple[str | int, ...]]  # the values of each setting; the search begins with the first of each
+Way = ExecutionConfig
+Part = Literal["frozen", "trained"]  # of a model, each with an execution config of its own
 Device = Literal["cpu", "cuda"]
 Status = Literal["ok", "failed", "killed", "timeout", "stalled", "interrupted", "missing"]
 

@@ -19,7 +19,7 @@ BUSY = 0.4  # of the machine's peak: so much arithmetic is what bounds it
 
 
 def measured(results: Results) -> list[Group]:
-    return [g for g in asked(results) if "compute" in g.rows[0].record.ceilings]
+    return [g for g in asked(results) if g.rows[0].record.ceilings.compute]
 
 
 def asked(results: Results) -> list[Group]:
@@ -30,8 +30,8 @@ def asked(results: Results) -> list[Group]:
 def peaks(results: Results) -> dict[str, float]:
     """GFLOP/s by precision: the best product of any library that is installed, so that no share exceeds 100 %."""
     found: dict[str, float] = {}
-    for ceilings in (row.record.ceilings for g in measured(results) for row in g.rows):
-        for each in (ceilings.get("peak gflops", {}), *ceilings.get("peak gflops of others", {}).values()):
+    for bounds in (row.record.ceilings for g in measured(results) for row in g.rows):
+        for each in (bounds.peaks, *bounds.peaks_of_others.values()):
             for precision, products in each.items():
                 found[precision] = max([found.get(precision, 0.0), *products.values()])
     return found
@@ -39,12 +39,9 @@ def peaks(results: Results) -> dict[str, float]:
 
 def _libraries(results: Results) -> list[str]:
     """Of the frameworks whose products were measured."""
-    each = ((row.record.spec.framework, row.record.ceilings) for g in measured(results) for row in g.rows)
-    names = (
-        name
-        for framework, ceilings in each
-        for name in (framework, *(other for other, found in ceilings.get("peak gflops of others", {}).items() if found))
-    )
+    names = []
+    for record in (row.record for g in measured(results) for row in g.rows):
+        names += [record.spec.framework, *(other for other, found in record.ceilings.peaks_of_others.items() if found)]
     return list(dict.fromkeys(names))
 
 
@@ -55,14 +52,14 @@ def flops(group: Group) -> float | None:
     total, trained = facts.get("gmac"), facts.get("gmac_trained")
     if total is None or trained is None:
         return None
-    kept = "store" in group.rows[0].record.tuning  # then the frozen part does not run in a step
+    kept = group.rows[0].record.tuning.store  # then the frozen part does not run in a step
     return 2e9 * ((trained if kept else total) + 2 * trained)
 
 
 def bound(group: Group, share: float | None) -> str:
     """One word, and by how much."""
     found, rate = group.rows[0].record.ceilings, float(np.median(1 / seconds(group)))
-    load, compute, epochs = found["loader warm"], found["compute"], group.rows[0].record.epochs
+    load, compute, epochs = found.loader_warm, found.compute, group.rows[0].record.epochs
     waits = sum(e.wait_s for e in epochs) / sum(e.train_s - e.first_step_s for e in epochs)
     if load < compute:
         return f"input-bound: loading alone gives {load / compute:.0%} of what computing takes"
@@ -79,10 +76,10 @@ def frozen_pass(group: Group, best: dict[str, float]) -> tuple[list[tuple[str, .
     """The line of the pass that made the features, where this run made them, and its share of the peak; decoding came before it, so nothing is waited
     for but the store of pixels."""
     row = counted(group.rows)[0]
-    said, facts = row.record.tuning, row.record.facts
-    if not said.get("filled") or facts.get("gmac_trained") is None:
+    tuning, facts = row.record.tuning, row.record.facts
+    if not tuning.filled or facts.get("gmac_trained") is None:
         return [], None
-    rate, precision = said["filled"] / said["fill_s"], said["frozen"].get("precision", "float32")
+    rate, precision = tuning.filled / tuning.fill_s, tuning.precision("frozen")
     done = 2e9 * (facts["gmac"] - facts["gmac_trained"])
     share = done * rate / 1e9 / best[precision] if best.get(precision) else None
     words = (
@@ -98,17 +95,18 @@ def frozen_pass(group: Group, best: dict[str, float]) -> tuple[list[tuple[str, .
 
 
 def ceilings_table(results: Results) -> Table:
-    best, rows, over = peaks(results), [], []
+    best, over = peaks(results), []
+    rows: list[tuple[str, ...]] = []
     libraries = listed(_libraries(results))
     for g in measured(results):
         found, rate = g.rows[0].record.ceilings, float(np.median(1 / seconds(g)))
-        precision = "bfloat16" if "training computed in bfloat16" in g.rows[0].record.facts["precision"] else "float32"
+        precision = g.rows[0].record.tuning.precision("trained")
         done = flops(g)
         share = None if done is None or not best.get(precision) else done * rate / 1e9 / best[precision]
         over += [g.label] if (share or 0.0) > 1.0 else []
         rows.append((
-            g.label, bound(g, share), f"{rate:.1f}", f"{found['compute']:.1f}", f"{found['loader warm']:.1f}",
-            NONE if share is None else f"{share:.0%}", precision, f"{found['loader cold']:.1f}", NONE if done is None else f"{done / 1e9:.2f}",
+            g.label, bound(g, share), f"{rate:.1f}", f"{found.compute:.1f}", f"{found.loader_warm:.1f}",
+            NONE if share is None else f"{share:.0%}", precision, f"{found.loader_cold:.1f}", NONE if done is None else f"{done / 1e9:.2f}",
         ))  # fmt: skip
         frozen, share = frozen_pass(g, best)
         rows += frozen
@@ -121,7 +119,7 @@ def ceilings_table(results: Results) -> Table:
     # What a narrow terminal leaves out comes last.
     header = ("row", "bound", "images/s", "compute alone", "loader warm", "of the peak", "in", "loader cold", "GFLOP an image")  # fmt: skip
     for g in measured(results):
-        over_s = float(np.median(1 / seconds(g))) / g.rows[0].record.ceilings["compute"] - 1
+        over_s = float(np.median(1 / seconds(g))) / g.rows[0].record.ceilings.compute - 1
         if over_s > NOISE:
             notes += (
                 f"{g.label}: training was {over_s:.0%} faster than computing alone, which this machine's noise makes of nothing.",
@@ -133,10 +131,10 @@ def ceilings_table(results: Results) -> Table:
     notes += tuple(
         f"{g.label}: its library ran no product in {precision} here; trials/{g.rows[0].record.spec.name}/log.txt says why."
         for g in measured(results)
-        for precision, products in g.rows[0].record.ceilings.get("peak gflops", {}).items()
+        for precision, products in g.rows[0].record.ceilings.peaks.items()
         if not products
     )
-    found = ((g.label, g.rows[0].record.ceilings.get("why not")) for g in asked(results))
-    notes += tuple(f"{label}: not measured: {why}." for label, why in found if why)
+    reasons = ((g.label, g.rows[0].record.ceilings.skip_reason) for g in asked(results))
+    notes += tuple(f"{label}: not measured: {reason}." for label, reason in reasons if reason)
     about = "loader, compute: images/s of either alone, the fastest of three passes. GFLOP an image: forward of all that runs, twice that backward of what trains."
     return Table("Ceilings", header, tuple(rows), (*notes, about))

@@ -24,7 +24,7 @@ def speed_table(results: Results, chosen: list[Group]) -> Table:
         if g.rows:
             speed = median_interval(1 / seconds(g))
             interval = _words(speed, ".1f") if len(g.rows) > 1 else "one repeat"
-            kept = "store" in g.rows[0].record.tuning  # then the frozen part does not run in a step
+            kept = g.rows[0].record.tuning.store  # then the frozen part does not run in a step
             gmac = g.rows[0].record.facts.get("gmac_trained" if kept else "gmac") or 0.0
             rows.append((g.label, str(len(g.rows)), f"{speed.estimate:.1f}", interval,
                          number(gmac, ".2f"), f"{speed.estimate * gmac:.1f}"))  # fmt: skip

@@ -48,8 +48,7 @@ def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
         gains = whole, _gain([[found[seed] for seed in seeds] for found in took])
         if fault(plain, results.paired) or fault(tuned, results.paired) or len(machines([plain, tuned])) > 1:
             gains = NONE, NONE
-        gates = [gate for row in tuned.rows for gate in row.record.tuning.get("gate", ())]
-        errors = [gate["error"] for gate in gates if gate["error"] is not None]
+        errors = [gate.error for row in tuned.rows for gate in row.record.tuning.gate if gate.error is not None]
         apart = f"{max(errors):.1%}" if errors else NONE
         f1 = f1_words(lane_tests(tuned, results.paired))
         wholes = [[whole_s(row.record) for row in counted(watched(g.rows))] for g in (plain, tuned)]

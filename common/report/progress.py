@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from common.core.formatting import size_text, time_text, tried_words, way_words
-from common.core.results import QuietWait, RunRecord, Seen, Waiting
+from common.core.formatting import config_text, size_text, time_text
+from common.core.results import QuietWait, RunRecord, Seen, Tried, Waiting
 from common.core.specs import TrialSpec
 from common.report.notices import contention_text, waited_text, waiting_text
 from common.report.table import Table, images_words
@@ -161,7 +161,8 @@ class Display:
             self.say(f"  goes on after epoch {event['done_epochs']}")
 
     def _on_tried(self, event: dict[str, Any], memory_bytes: int) -> None:
-        self.say(f"  tried, {event['part']} part: {tried_words(event)}")
+        tried = Tried.model_validate({name: value for name, value in event.items() if name != "event"})
+        self.say(f"  tried, {tried.part} part: {tried}")
 
     def _on_storing(self, event: dict[str, Any], memory_bytes: int) -> None:
         self.say(f"  the frozen part runs once over {event['images']:,} images: {event['size']} of features")
@@ -183,8 +184,8 @@ class Display:
             self.say(f"  {event['filled']:,} images to features in {time_text(event['fill_s'])}, {rate:.1f} images/s")
 
         for part in ("frozen", "trained"):
-            if way := event.get(part):
-                self.say(f"  chosen, {part} part: {way_words(way)}")
+            if config := event.get(part):
+                self.say(f"  chosen, {part} part: {config_text(config)}")
 
     def _on_lane_gate(self, event: dict[str, Any], memory_bytes: int) -> None:
         if event["failed"]:

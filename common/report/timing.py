@@ -1,6 +1,6 @@
 """PURE: Results -> where the time went: seconds by part, plain sentences, and what would shorten it."""
 
-from typing import Any
+from typing import get_args
 
 import numpy as np
 
@@ -23,10 +23,12 @@ from common.analysis.timing import (  # fmt: skip
     watched,
     whole_s,
 )
-from common.core.formatting import time_text, tried_words, way_words
-from common.core.results import Results
+from common.core.formatting import config_text, time_text
+from common.core.results import Results, Tuning
+from common.core.specs import Part
 from common.report.table import NONE, Table
 
+PARTS_OF_MODEL: tuple[Part, ...] = get_args(Part)
 FITS = 0.02  # of the whole: the parts may fall short of it, or exceed it, by so much
 
 
@@ -52,8 +54,8 @@ def timing_table(results: Results) -> Table:
         cells = (f"{found[name]:.1f} ({found[name] / whole:.0%})" if name in found else NONE for name in columns)
         rows.append((g.label, f"{whole:.1f}", *cells))
         notes += [f"{g.label}: {sentence}" for sentence in sentences(g, found)]
-        if said := g.rows[0].record.tuning:
-            notes.append(f"{g.label}: {tuned_words(said)}")
+        if tuning := g.rows[0].record.tuning:
+            notes.append(f"{g.label}: {tuning_text(tuning)}")
         if kept := [row for row in g.rows if not made_all(row.record)]:
             took = np.median([whole_s(row.record) for row in kept])
             only = "" if len(kept) == len(g.rows) else "not counted here: "
@@ -89,13 +91,14 @@ def _unfit(group: Group) -> list[str]:
 
 
 def _unlike(group: Group) -> list[str]:
-    """Which parts the repeats of a tuned line did not all run in one way: their seconds are then of unlike things."""
+    """Which parts the repeats of a tuned row executed in different configs: their seconds are then of unlike things."""
     found = []
-    for part, rows in (("frozen", counted(group.rows)), ("trained", group.rows)):
-        ways = dict.fromkeys(way_words(way) for row in rows if (way := row.record.tuning.get(part)))
-        if len(ways) > 1:
+    for part in PARTS_OF_MODEL:
+        rows = counted(group.rows) if part == "frozen" else group.rows
+        configs = dict.fromkeys(config_text(config) for row in rows if (config := row.record.tuning.config(part)))
+        if len(configs) > 1:
             found.append(
-                f"its repeats ran the {part} part in unlike ways ({'; '.join(ways)}): each searches for itself."
+                f"its repeats ran the {part} part in unlike ways ({'; '.join(configs)}): each searches for itself."
             )
     return found
 
@@ -127,29 +130,26 @@ def sentences(group: Group, found: dict[str, float]) -> list[str]:
         )
     for row in group.rows:
         tuning = row.record.tuning
-        if tuning.get("filled") and tuning.get("forecast_frozen_s", 0.0) >= 1.0:  # less is noise
-            forecast_s = tuning["forecast_frozen_s"] * tuning["filled"] / tuning.get("images", tuning["filled"])
-            said.append(_held("the frozen part", forecast_s, tuning["fill_s"]))
+        if tuning.filled and tuning.forecast_frozen_s >= 1.0:  # less is noise
+            forecast_s = tuning.forecast_frozen_s * tuning.filled / (tuning.images or tuning.filled)
+            said.append(_held("the frozen part", forecast_s, tuning.fill_s))
             break
     trained = group.rows[0].record
-    if trained.tuning.get("forecast_trained_s", 0.0) >= 1.0:
-        said.append(_held("training", trained.tuning["forecast_trained_s"], sum(e.train_s for e in trained.epochs)))
+    if trained.tuning.forecast_trained_s >= 1.0:
+        said.append(_held("training", trained.tuning.forecast_trained_s, sum(e.train_s for e in trained.epochs)))
     return said
 
 
-def tuned_words(said: dict[str, Any]) -> str:
+def tuning_text(tuning: Tuning) -> str:
     """What the tuned lane tried and chose for each part, and what its store holds."""
-    parts = [f"nothing is kept: {said['why not']}"] if said["why not"] else []
-    if said.get("shape"):
-        filled = (
-            f"{said['filled']:,} images in {said['fill_s']:.1f} s" if said["filled"] else "kept from an earlier trial"
-        )
-        parts.append(f"features of {said['dtype']} {said['shape']}, {filled}")
-    for part in ("frozen", "trained"):
-        if not said.get(part):
-            continue
-        tried = [tried_words(t) for t in said["tried"] if t["part"] == part]
-        parts.append(f"{part} part: {way_words(said[part])}" + (f" (tried: {'; '.join(tried)})" if tried else ""))
+    parts = [f"nothing is kept: {tuning.skip_reason}"] if tuning.skip_reason else []
+    if tuning.shape:
+        filled = f"{tuning.filled:,} images in {tuning.fill_s:.1f} s" if tuning.filled else "kept from an earlier trial"
+        parts.append(f"features of {tuning.dtype} {list(tuning.shape)}, {filled}")
+    for part in PARTS_OF_MODEL:
+        if config := tuning.config(part):
+            tried = "; ".join(str(each) for each in tuning.tried if each.part == part)
+            parts.append(f"{part} part: {config_text(config)}" + (f" (tried: {tried})" if tried else ""))
     return "; ".join(parts) + "."
 
 

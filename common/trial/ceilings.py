@@ -11,6 +11,7 @@ import numpy as np
 
 from common.core.errors import InputError
 from common.core.events import last
+from common.core.results import Peaks, UpperBounds
 from common.data.feed import Decoded, Feed, Held
 from common.process.question import ask
 from common.trial.contract import Adapter, Measurable
@@ -25,26 +26,26 @@ TIMES = 3  # of which the fastest counts: other work only adds time
 PRECISIONS = ("float32", "bfloat16")
 
 
-def measured(trial: Any) -> dict[str, Any]:
-    """What `measure` found and the seconds that it took, or "why not": a finished trial stands without its ceilings."""
+def measured(trial: Any) -> UpperBounds:
+    """The upper bounds, or why they were not measured: a finished trial stands without them."""
     began = time.perf_counter()
     if not isinstance(trial.adapter, Measurable):
-        return {"why not": "the framework's folder offers no ceilings", "seconds": 0.0}
+        return UpperBounds(skip_reason="the framework's folder offers no ceilings", seconds=0.0)
     try:
         found = measure(trial)
     except Exception as error:
         traceback.print_exc()  # into the trial's log
-        found = {"why not": f"{type(error).__name__}: {error}"[:300]}
-    return found | {"seconds": time.perf_counter() - began}
+        found = UpperBounds(skip_reason=f"{type(error).__name__}: {error}"[:300])
+    return found.model_copy(update={"seconds": time.perf_counter() - began})
 
 
-def measure(trial: Any) -> dict[str, Any]:
+def measure(trial: Any) -> UpperBounds:
     """Images/s of the loader alone (cold: the system has forgotten the files) and of training from one batch in memory,
     and the GFLOP/s of the library's best product in the precision that computes. The weights move: the last thing done."""
     adapter, spec = trial.adapter, trial.spec
     batch, steps = spec.recipe.batch_size, _steps(trial)
     rows = np.resize(trial.plan.orders[0], max(steps, LOADED) * batch)
-    crops = trial.plan.crops[0] if len(trial.plan.crops) else np.empty(0)
+    crops: np.ndarray = trial.plan.crops[0] if len(trial.plan.crops) else np.empty(0)
     if len(crops):
         crops = np.resize(crops, (len(rows), crops.shape[1]))  # repeated as the rows are
     feed = trial.feed(rows, trial.labels[rows], crops)
@@ -59,20 +60,17 @@ def measure(trial: Any) -> dict[str, Any]:
         adapter.fence()
         return time.perf_counter() - began - watch.first_step_s  # graphs, and starting the pass
 
-    found: dict[str, Any] = {
-        "loader cold": len(rows) / _fastest(lambda: adapter.consume(feed), lambda: _forget(feed.source, rows))
-    }
-    found["loader warm"] = len(rows) / _fastest(lambda: adapter.consume(feed))
-    found["compute"] = (len(one) - batch) / min(train() for _ in range(TIMES))
-    found["peak gflops"] = every_peak(adapter)
     process = spec.process
-    found["peak gflops of others"] = {
-        name: _of_another(name, process.threads, process.device) for name in spec.peaks_of
-    }
-    return found
+    return UpperBounds(
+        loader_cold=len(rows) / _fastest(lambda: adapter.consume(feed), lambda: _forget(feed.source, rows)),
+        loader_warm=len(rows) / _fastest(lambda: adapter.consume(feed)),
+        compute=(len(one) - batch) / min(train() for _ in range(TIMES)),
+        peaks=every_peak(adapter),
+        peaks_of_others={name: _of_another(name, process.threads, process.device) for name in spec.peaks_of},
+    )
 
 
-def _of_another(framework: str, threads: int, device: str) -> dict[str, dict[str, float]]:
+def _of_another(framework: str, threads: int, device: str) -> Peaks:
     """The machine's peak is the best of all libraries that are installed, also where the run has only one of them; {} where
     one is not."""
     try:
@@ -82,7 +80,7 @@ def _of_another(framework: str, threads: int, device: str) -> dict[str, dict[str
         return {}
 
 
-def every_peak(adapter: Adapter) -> dict[str, dict[str, float]]:
+def every_peak(adapter: Adapter) -> Peaks:
     """GFLOP/s by precision and product."""
     return {p: peaks(adapter, p) if isinstance(adapter, Measurable) else {} for p in PRECISIONS}
 
@@ -109,7 +107,7 @@ def _steps(trial: Any) -> int:
 
 def _fastest(run: Callable[[], Any], before: Callable[[], None] = lambda: None) -> float:
     """Seconds."""
-    took = []
+    took: list[float] = []
     for _ in range(TIMES):
         before()
         began = time.perf_counter()
@@ -121,7 +119,8 @@ def _fastest(run: Callable[[], Any], before: Callable[[], None] = lambda: None) 
 def fastest_call_s(run: Callable[[], Any], seconds: float) -> float:
     """Of the calls of so many seconds, at least three, after one that is not counted."""
     run()
-    took, began = [], time.perf_counter()
+    took: list[float] = []
+    began = time.perf_counter()
     while len(took) < 3 or time.perf_counter() - began < seconds:
         start = time.perf_counter()
         run()

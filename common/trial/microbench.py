@@ -111,7 +111,7 @@ def frozen_pass(adapter: Adapter, spec: dict[str, Any], images: int) -> dict[str
     batch = np.resize(batch, (max(len(batch), *map(int, ways["micro batch"])), *batch.shape[1:]))
     measure = tuning.rate_of_frozen(extractor, batch)
     # Every way is tried: for a thousand million images it would be worth it.
-    way, _ = tuning.search(ways, adapter.SLOW, measure, 10**9, lambda **said: tried.append(said))
+    way, _ = tuning.search(ways, adapter.SLOW, measure, 10**9, lambda **said: tried.append({"part": "frozen", **said}))
     size, extract = int(way["micro batch"]), extractor(way)
     tuned = size / ceilings.fastest_call_s(lambda: extract(batch[:size]), 4.0)
     extractor.clear()

@@ -192,7 +192,7 @@ class Trial:
             peak_device_bytes=peak,
         )
         if self.spec.ceilings:  # after the trial: neither its time nor its memory
-            self.events.write("ceilings", **ceilings.measured(self))
+            self.events.write("ceilings", **ceilings.measured(self).model_dump())
         self.keep(checkpoint.remove, self.folder)
 
 

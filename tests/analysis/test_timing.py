@@ -5,11 +5,11 @@ import pytest
 from common.analysis.grouping import MARK, groups
 from common.analysis.timing import FEATURES, OTHER, START, STEPS, frozen_again_s, parts
 from common.core.events import FROZEN, TRAINED
-from common.core.results import Paired
+from common.core.results import Paired, Tuning
 from common.report import figures
 from common.report.lanes import lanes, lanes_table
 from common.report.table import NONE
-from common.report.timing import by_part, sentences, timing_table, tuned_words
+from common.report.timing import by_part, sentences, timing_table, tuning_text
 from tests.helpers.records import results, row
 
 TUNING = {"why not": "", "tuning_s": 2.0, "fill_s": 11.0, "filled": 100, "images": 100, "forecast_frozen_s": 10.0,
@@ -23,7 +23,7 @@ def watched(tuning=None, lane="default", facts=None, step=None, **changes):
     found = row("a", 0.1)
     epochs = tuple(e.model_copy(update={"wait_s": 0.0, "parts": step or {}}) for e in found.record.epochs)
     record = found.record.model_copy(
-        update={"memory_method": "PSS", "wall_s": 40.0, "start_s": 15.0, "epochs": epochs, "tuning": tuning or {},
+        update={"memory_method": "PSS", "wall_s": 40.0, "start_s": 15.0, "epochs": epochs, "tuning": Tuning.model_validate(tuning or {}),
                 "facts": facts or {}, "spec": found.record.spec.model_copy(update={"lane": lane}), "prediction_s": 1.0} | changes
     )  # fmt: skip
     return results(found.model_copy(update={"record": record}))
@@ -162,7 +162,7 @@ def test_a_trial_repeated_alone_has_no_whole_and_so_no_gain_of_it(alone):
 
 
 def test_what_was_tried_and_chosen_is_said():
-    words = tuned_words(TUNING)
+    words = tuning_text(Tuning.model_validate(TUNING))
     assert "frozen part: precision bfloat16 (tried: precision float32: 3.0 images/s" in words
     assert "compiler xla: failed, RuntimeError: none" in words and "100 images in 11.0 s" in words
 

@@ -13,6 +13,7 @@ from common.analysis.timing import parts
 from common.core.errors import InputError
 from common.core.files import read_json
 from common.core.registry import real
+from common.core.results import Tuning, UpperBounds
 from common.report.ceilings import bound, ceilings_table, flops, peaks
 from common.report.progress import Silent
 from common.run import runner
@@ -30,9 +31,8 @@ def measured(seconds=0.1, warm=50.0, compute=11.0, gmac=1.0, trained=1.0, tuning
     ceilings = {"loader cold": 20.0, "loader warm": warm, "compute": compute, "peak gflops": PEAK, "seconds": 3.0}
     ceilings |= {"peak gflops of others": others} if others else {}
     epochs = tuple(e.model_copy(update={"wait_s": waits * (e.train_s - e.first_step_s)}) for e in found.record.epochs)
-    record = found.record.model_copy(
-        update={"epochs": epochs, "facts": facts, "ceilings": ceilings, "tuning": tuning or {}}
-    )
+    payloads = {"ceilings": UpperBounds.model_validate(ceilings), "tuning": Tuning.model_validate(tuning or {})}
+    record = found.record.model_copy(update={"epochs": epochs, "facts": facts, **payloads})
     return results(found.model_copy(update={"record": record}))
 
 
@@ -83,6 +83,14 @@ def test_the_peak_is_the_best_of_all_libraries():
     others = measured(others={"b": {"float32": {"product": 120.0}, "bfloat16": {"product": 7.0}}, "not installed": {}})
     assert "convolutions of a, b." in ceilings_table(others).notes[0] and "of a." in table.notes[0]
     assert peaks(others) == {"float32": 120.0, "bfloat16": 7.0} and ceilings_table(others).rows[0][5] == "50%"
+
+
+def test_a_row_is_held_against_the_peak_of_the_precision_that_it_trained_in():
+    """Read from its execution config, whatever the sentence among its facts says."""
+    bounds = {"others": {"b": {"bfloat16": {"product": 240.0}}}}
+    assert ceilings_table(measured(**bounds)).rows[0][5:7] == ("60%", "float32")
+    trained = {"trained": {"precision": "bfloat16"}}
+    assert ceilings_table(measured(tuning=trained, **bounds)).rows[0][5:7] == ("25%", "bfloat16")
 
 
 def test_the_pass_that_made_the_features_has_its_own_share_of_the_peak():
@@ -153,11 +161,11 @@ def test_a_trial_that_is_done_stands_whatever_its_ceilings_do(tmp_path, monkeypa
 def test_ceilings_that_came_to_no_end_say_so_and_are_no_part_of_the_whole():
     spec = row("a", 0.1).record.spec.model_copy(update={"ceilings": True})
     found = _ceilings(spec, {"done": {"lived_s": 5.0}}, {"wall_s": 9.0})
-    assert "came to no end" in found["why not"] and found["seconds"] == 4.0
-    assert _ceilings(spec, {"done": {"lived_s": 5.0}}, {"wall_s": 9.0, "resumed_after": (1,)})["seconds"] == 0.0
-    assert _ceilings(spec, {}, {}) == {}  # it never came so far
+    assert "came to no end" in found.skip_reason and found.seconds == 4.0
+    assert _ceilings(spec, {"done": {"lived_s": 5.0}}, {"wall_s": 9.0, "resumed_after": (1,)}).seconds == 0.0
+    assert not _ceilings(spec, {}, {})  # it never came so far
     whole = {"event": "ceilings", "compute": 3.0, "seconds": 1.0}
-    assert _ceilings(spec, {"ceilings": whole}, {}) == {"compute": 3.0, "seconds": 1.0}
+    assert _ceilings(spec, {"ceilings": whole}, {}).model_dump() == {"compute": 3.0, "seconds": 1.0}
 
 
 def test_ceilings_that_fail_fail_no_finished_trial(capsys):
@@ -171,13 +179,13 @@ def test_ceilings_that_fail_fail_no_finished_trial(capsys):
             raise MemoryError("a batch more than fits")
 
     found = ceilings.measured(Trial())
-    assert found["why not"] == "MemoryError: a batch more than fits" and found["seconds"] >= 0
+    assert found.skip_reason == "MemoryError: a batch more than fits" and found.seconds >= 0
     (given,) = measured().rows
     record = given.record.model_copy(update={"ceilings": found})
     table = ceilings_table(results(given.model_copy(update={"record": record})))
     assert table.rows == () and ": not measured: MemoryError: a batch more than fits." in " ".join(table.notes)
     Trial.adapter = SimpleNamespace()
-    assert ceilings.measured(Trial())["why not"] == "the framework's folder offers no ceilings"
+    assert ceilings.measured(Trial()).skip_reason == "the framework's folder offers no ceilings"
 
 
 def test_a_share_above_the_peak_is_said():
@@ -196,10 +204,10 @@ def test_a_run_measures_them_apart_from_its_passes(bench, tmp_path):
                  "--ceilings", "--results-dir", tmp_path, "--name", "run")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     rows = read_results(tmp_path / "run").rows
-    others = [row.record.ceilings["peak gflops of others"] for row in rows]
+    others = [row.record.ceilings.peaks_of_others for row in rows]
     assert others[0].keys() == set(real()) and others[1] == {}, "what the run has not, once"
     assert all(max(of["float32"].values()) > 1 for of in others[0].values())
     for found in rows:
-        assert found.record.ceilings["loader warm"] > 0 < found.record.ceilings["compute"]
+        assert found.record.ceilings.loader_warm > 0 < found.record.ceilings.compute
         assert sum(parts(found.record).values()) < found.record.wall_s - 0.3 and found.record.receipt_fault == ""
     assert "## Ceilings" in (tmp_path / "run" / "results.md").read_text()

@@ -18,6 +18,7 @@ from common.core import locks
 from common.core.errors import InputError
 from common.core.events import read_events
 from common.core.files import cache_folder
+from common.core.results import EqualityGate
 from common.data import feature_store
 from common.data.receipts import receipt
 from common.report.lanes import lanes, lanes_table
@@ -180,7 +181,7 @@ def test_both_lanes_come_to_the_same_scores_and_stand_in_a_table(run):
             assert b.scores["percentiles"][f"{p:g}"]["f1"] == pytest.approx(
                 a.scores["percentiles"][f"{p:g}"]["f1"], abs=0.01
             )
-        assert b.record.receipt_fault == "" and b.record.tuning["gate"][0]["passed"]
+        assert b.record.receipt_fault == "" and b.record.tuning.gate[0].passed
     page = (run / "results.md").read_text()
     assert "## The tuned lane against the default lane" in page and "## Where the time went" in page
     assert "**lane**: " in page and "tuned: frozen part once per image in float32, kept as float16" in page
@@ -198,7 +199,7 @@ def test_a_check_takes_the_lanes_for_two_rows(run):
 
 def test_another_seed_and_split_fill_no_second_store(run):
     first, second = (row.record.tuning for row in groups(read_results(run))[1].rows)
-    assert sorted([first["filled"], second["filled"]]) == [0, 600] and first["store"] == second["store"]
+    assert sorted([first.filled, second.filled]) == [0, 600] and first.store == second.store
 
 
 def test_whatever_features_depend_on_makes_another_store_and_nothing_else_does(run):
@@ -239,7 +240,7 @@ def test_the_parts_add_up_to_the_whole(run):
 def test_features_that_were_not_the_stores_are_a_fault(run):
     record = next(row.record for row in read_results(run).rows if row.record.spec.lane == "tuned")
     trial = run / "trials" / record.spec.name
-    store = (run / record.tuning["store"]) / feature_store.FILE
+    store = (run / record.tuning.store) / feature_store.FILE
     whole = store.read_bytes()
     try:
         store.write_bytes(bytes(len(whole)))
@@ -284,12 +285,11 @@ def test_a_gate_that_cannot_be_computed_has_not_passed_and_fails_no_finished_tri
     assert (said["passed"], said["error"], said["failed"]) == (False, None, "MemoryError: the whole network's batch")
     results = read_results(run)
     rows = tuple(
-        row.model_copy(
-            update={"record": row.record.model_copy(update={"tuning": row.record.tuning | {"gate": [said]}})}
-        )
+        row.model_copy(update={"record": row.record.model_copy(update={
+            "tuning": row.record.tuning.model_copy(update={"gate": (EqualityGate(**said),)})})})
         for row in results.rows
         if row.record.spec.lane == "tuned"
-    )
+    )  # fmt: skip
     (marked,) = groups(results.model_copy(update={"rows": rows}))
     assert marked.label.endswith(MARK)
     assert "could not be held against the default lane's (MemoryError" in fault(marked, ())
@@ -313,13 +313,15 @@ def test_the_gain_of_a_whole_trial_is_that_of_trials_that_made_their_features(ru
     """Averaged with repeats that found them, it would be the gain of no trial."""
     results = read_results(run)
     plain, tuned = groups(results)
-    (made,) = [row for row in tuned.rows if row.record.tuning["filled"]]
+    (made,) = [row for row in tuned.rows if row.record.tuning.filled]
     against = next(row for row in plain.rows if row.record.spec.seed == made.record.spec.seed)
     cells = lanes_table(results, [(plain, tuned)]).rows[0]
     assert cells[2] == f"{whole_s(made.record):.1f}"
     assert cells[3] == f"{whole_s(against.record) / whole_s(made.record):.2f}"
     assert "not counted here: 1 of 2 trials found features" in (run / "results.md").read_text()
-    part = made.record.model_copy(update={"tuning": made.record.tuning | {"filled": 100}})  # a kill had left the rest
+    part = made.record.model_copy(
+        update={"tuning": made.record.tuning.model_copy(update={"filled": 100})}
+    )  # a kill had left the rest
     left = replace(tuned, rows=(made.model_copy(update={"record": part}),))
     assert lanes_table(results, [(plain, left)]).rows[0][3].endswith(" without all of the features")
 
@@ -337,7 +339,7 @@ def test_a_trial_that_found_a_store_goes_on_without_it(bench, tmp_path):
     done = bench("--resume", run)
     assert done.returncode == 0, done.stdout + done.stderr
     record = read_results(run).rows[0].record
-    assert record.resumed_after == (1,) and record.tuning["filled"] == 600
+    assert record.resumed_after == (1,) and record.tuning.filled == 600
 
 
 def test_the_lanes_are_held_against_each_other_seed_by_seed(run):
@@ -362,8 +364,8 @@ def test_where_nothing_can_be_kept_it_says_why_and_trains_as_ever(bench, tmp_pat
     done = bench(*TUNED, "--lane", "tuned", *more, "--results-dir", tmp_path, "--name", "run")
     assert done.returncode == 0 and f"tuned lane: {why}" in done.stdout
     (row,) = read_results(tmp_path / "run").rows
-    assert row.record.tuning["why not"] == why and row.record.receipt_fault == ""
-    assert all(gate["passed"] for gate in row.record.tuning["gate"])
+    assert row.record.tuning.skip_reason == why and row.record.receipt_fault == ""
+    assert all(gate.passed for gate in row.record.tuning.gate)
     assert [path.name for path in (tmp_path / "run" / "trials").rglob("*state*")] == []
 
 
@@ -378,7 +380,7 @@ def test_killed_while_it_fills_the_store_it_goes_on_from_there(bench, tmp_path):
     done = bench("--resume", run)
     assert done.returncode == 0, done.stdout + done.stderr
     (row,) = read_results(run).rows
-    assert 0 < row.record.tuning["filled"] < 600 and row.record.receipt_fault == ""
+    assert 0 < row.record.tuning.filled < 600 and row.record.receipt_fault == ""
 
 
 def _journals():
