@@ -12,7 +12,8 @@ from common.core.errors import InputError
 from common.core.formatting import config_text
 from common.core.machine import cores
 from common.core.results import Tried
-from common.core.specs import BuildSpec, Job, Settings
+from common.core.settings import Settings
+from common.core.specs import BuildSpec, Job
 from common.process.question import ask
 from common.run.jobs import list_jobs
 from frameworks.contract import UNCHANGED

@@ -15,7 +15,8 @@ from common.cli.parser import Parser
 from common.core import registry
 from common.core.errors import InputError
 from common.core.files import PROJECT
-from common.core.specs import Settings, TrialSpec
+from common.core.settings import Settings
+from common.core.specs import TrialSpec
 from common.process.spawn import environment
 from common.report.progress import Silent
 from common.run.prepare import make_run

@@ -11,7 +11,8 @@ from common.cli.options import positive, several
 from common.cli.parser import Parser
 from common.core import registry
 from common.core.errors import InputError
-from common.core.specs import BuildSpec, Settings
+from common.core.settings import Settings
+from common.core.specs import BuildSpec
 from common.process.question import ask
 from common.report.progress import Silent
 from common.run.prepare import make_run

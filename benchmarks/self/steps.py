@@ -6,7 +6,8 @@ from common.cli.options import positive
 from common.cli.parser import Parser
 from common.core import registry
 from common.core.machine import cores
-from common.core.specs import BuildSpec, Settings
+from common.core.settings import Settings
+from common.core.specs import BuildSpec
 from common.process.question import ask
 from common.run.jobs import list_jobs
 from frameworks.contract import UNCHANGED

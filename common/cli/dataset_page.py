@@ -8,7 +8,8 @@ import numpy as np
 from common.analysis.records import image_words, reference_scores
 from common.core.dataset import Dataset
 from common.core.files import check_writable, write_text
-from common.core.specs import Balance, Settings
+from common.core.settings import Settings
+from common.core.specs import Balance
 from common.data.bad_images import check_missing, without_bad
 from common.data.decode import ImageError, decode
 from common.data.pixel_store import Progress, Say

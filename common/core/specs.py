@@ -2,10 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import numpy as np  # `--help` reads the settings, and with them this file: it must not wait for NumPy
 
 SCHEMA_VERSION = 1
 
@@ -27,47 +29,26 @@ Part = Literal["frozen", "trained"]  # of a model, each with an execution config
 Device = Literal["cpu", "cuda"]
 Status = Literal["ok", "failed", "killed", "timeout", "stalled", "interrupted", "missing"]
 
-Percentiles = Annotated[tuple[float, ...], AfterValidator(lambda values: tuple(sorted(set(values))))]
-
 
 class Value(BaseModel):
     """A frozen JSON value; an unknown field is an error, so an old file cannot be misread."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ReadOptions(Value):
-    """How the user wants a data set to be read. Empty: the reader decides from the data and states it in the Reading."""
-
-    images: str = ""  # the folder that holds the images, seen from here or from the data folder
-    image_column: str = ""
-    label_columns: tuple[str, ...] = ()  # several: 0/1 columns; one: whatever form its cells have
-    label_separator: tuple[str, ...] = ()  # each separates; "space", or "none" alone
-    ignore_columns: tuple[str, ...] = ()
-    group_column: str = ""  # e.g. a patient: no group on both sides of the split
-    split_column: str = ""  # the split of the author, for split="given"
-    delimiter: str = ""  # between the cells of a table; or "tab"
-    encoding: str = ""
-    unknown: Unknown = "fail"  # -1, blank or NaN in a 0/1 column
-    split: Split = "random"
-
-
-NO_OPTIONS = ReadOptions()
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # built when first used: --help needs none
 
 
 @dataclass(frozen=True)
 class Plan:
     """Which rows train and validate, and in which order: data, not a seed."""
 
-    train_rows: np.ndarray  # int32 [n_train], sorted
-    validation_rows: np.ndarray  # int32 [n_validation], sorted
-    visits: np.ndarray  # int32 [n_visits]: rows of the train split after balancing, with repetition
-    orders: np.ndarray  # int32 [epochs, n_visits]: row to visit at each position of each epoch
-    test_rows: np.ndarray  # int32 [n_test], numbered on from the labelled rows
+    train_rows: "np.ndarray"  # int32 [n_train], sorted
+    validation_rows: "np.ndarray"  # int32 [n_validation], sorted
+    visits: "np.ndarray"  # int32 [n_visits]: rows of the train split after balancing, with repetition
+    orders: "np.ndarray"  # int32 [epochs, n_visits]: row to visit at each position of each epoch
+    test_rows: "np.ndarray"  # int32 [n_test], numbered on from the labelled rows
     # Numbers from 0 to 1 for the crop and flip of each visit (common/data/decode.py); empty without augmentation.
-    crops: np.ndarray  # float32 [epochs, n_visits, 23]
-    validation_crops: np.ndarray  # float32 [epochs + 1, n_validation, 23]; the last for the prediction
-    test_crops: np.ndarray  # float32 [n_test, 23]
+    crops: "np.ndarray"  # float32 [epochs, n_visits, 23]
+    validation_crops: "np.ndarray"  # float32 [epochs + 1, n_validation, 23]; the last for the prediction
+    test_crops: "np.ndarray"  # float32 [n_test, 23]
 
 
 class Preprocessing(Value):
@@ -177,55 +158,6 @@ class Job(Value):
     train: Train
     balance: Balance = "none"
     keep_frozen: bool = False  # with random weights too, where otherwise everything trains
-
-
-class Settings(ReadOptions):
-    """What the user asked for at the front door; None: the suite's or the data's own."""
-
-    suite: str = ""
-    frameworks: tuple[str, ...] = ()  # empty: all with default models
-    models: tuple[str, ...] = ()  # empty: each framework's default models
-    recipe: str = "default"
-    epochs: int = 2
-    batch_size: int = 32
-    learning_rate: float | None = None  # 1e-3, or 3e-3 where only the head trains
-    train: Train = "head"
-    schedule: Schedule = "constant"
-    frozen_norm: FrozenNorm = "inference"
-    formulas: Formulas = "library"
-    weights: tuple[str, ...] = ("auto",)
-    init_from: str = ""  # a run whose trained weights the trials start from
-    data: str = "demo"
-    image_size: int | None = None
-    limit: int | None = None
-    format: str = ""  # empty: the one that recognises the data
-    on_bad_image: Literal["fail", "skip"] = "fail"
-    balance: Balance = "none"
-    augment: Augment = "none"
-    shuffle: bool = True
-    pixels: Literal["store", "decode"] = "store"
-    seed: int = 0
-    repeats: int = 1
-    percentiles: Percentiles = (80.0, 85.0, 90.0, 95.0)
-    predict_at: float = 90.0  # the paper's percentile, for predictions.csv
-    lanes: tuple[Lane, ...] = ("default",)
-    features: FeatureType = "float16"
-    keep_frozen: bool = False
-    ceilings: bool = False
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    deterministic: bool = False
-    workers: int | None = None  # none where the pixels are stored, one for every 4 cores where they are decoded
-    devices: tuple[int, ...] = (1,)  # a trial for each number
-    threads: int | None = None  # as many as this machine has cores
-    launcher: str = "local"
-    address: str = "auto"  # of a cluster
-    track: str = ""  # where else the records go
-    timeout_s: float = 0.0
-    stall_s: float = 900.0
-    wait_for_quiet_s: float = 0.0  # 0: a trial begins at once
-    results_dir: str = "results"
-    name: str = ""
-    command: str = ""
 
 
 class ProcessSpec(Value):

@@ -6,7 +6,7 @@ import numpy as np
 
 from common.core.dataset import Dataset
 from common.core.errors import InputError, listed
-from common.core.specs import Settings
+from common.core.settings import Settings
 from common.data.places import is_below
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from common.core import registry
 from common.core.errors import InputError
-from common.core.specs import Job, Settings
+from common.core.settings import Settings
+from common.core.specs import Job
 from common.process.question import ask
 
 

@@ -14,13 +14,13 @@ from common.core.files import cache_folder, need_space, read_json, write_arrays,
 from common.core.locks import use_cache
 from common.core.machine import cores
 from common.core.results import GATES, Gate
+from common.core.settings import Settings
 from common.core.specs import (
     Balance,
     BuildSpec,
     ModelSpec,
     ProcessSpec,
     Recipe,
-    Settings,
     Train,
     TrialSpec,
     Value,

@@ -9,7 +9,8 @@ from common.core import registry
 from common.core.errors import InputError, listed, unknown
 from common.core.formatting import command
 from common.core.framework_info import FrameworkInfo
-from common.core.specs import Job, ModelSpec, Settings
+from common.core.settings import Settings
+from common.core.specs import Job, ModelSpec
 from common.process.question import ask
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from common.core.dataset import Dataset
 from common.core.errors import InputError
-from common.core.specs import Job, Lane, Settings
+from common.core.settings import Settings
+from common.core.specs import Job, Lane
 
 
 def new_folder(parent: Path, name: str, otherwise: str) -> Path:

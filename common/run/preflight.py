@@ -7,7 +7,8 @@ from typing import Any
 
 from common.core import registry
 from common.core.errors import InputError
-from common.core.specs import Balance, BuildSpec, Job, Plan, Recipe, Settings, WeightsSpec, trained_part
+from common.core.settings import Settings
+from common.core.specs import Balance, BuildSpec, Job, Plan, Recipe, WeightsSpec, trained_part
 from common.process.question import ask
 from common.run import weight_files
 

@@ -19,18 +19,8 @@ from common.core.hashing import hash_arrays
 from common.core.locks import hold, use_cache
 from common.core.machine import cores, limits_note, machine, made_by
 from common.core.results import RunRecord
-from common.core.specs import (
-    Balance,
-    FeedSpec,
-    Job,
-    Plan,
-    PlanSpec,
-    ProcessSpec,
-    Recipe,
-    Settings,
-    TrialSpec,
-    WeightsSpec,
-)
+from common.core.settings import HEAD_LEARNING_RATE, LEARNING_RATE, Settings
+from common.core.specs import Balance, FeedSpec, Job, Plan, PlanSpec, ProcessSpec, Recipe, TrialSpec, WeightsSpec
 from common.data import plan
 from common.data.bad_images import check_missing, without_bad
 from common.data.balance import audit
@@ -43,7 +33,6 @@ from common.run.naming import check_free, new_folder, run_name, trial_name
 from common.run.preflight import TryOuts, check_packages
 from common.run.samples import write_samples
 
-HEAD_RATE, BODY_RATE = 3e-3, 1e-3
 Key = tuple[int, Balance]  # a plan's: seed and balance
 FIRST = 5  # images whose 0/1 rows the page shows
 
@@ -201,9 +190,9 @@ def find_weights(
 
 
 def recipe(settings: Settings, job: Job, initial: WeightsSpec) -> Recipe:
-    """The settings' recipe; its learning rate, where none is given, 3e-3 where only the head trains, else 1e-3."""
+    """The settings' recipe; its learning rate, where none is given, is the default one of what trains."""
     head_only = job.train == "head" and (job.keep_frozen or not initial.random)
-    rate = settings.learning_rate or (HEAD_RATE if head_only else BODY_RATE)
+    rate = settings.learning_rate or (HEAD_LEARNING_RATE if head_only else LEARNING_RATE)
     return Recipe(
         name=settings.recipe, train=job.train, learning_rate=rate, batch_size=settings.batch_size,
         epochs=settings.epochs, schedule=settings.schedule, frozen_norm=settings.frozen_norm,

@@ -15,7 +15,8 @@ from common.core.hashing import hash_arrays
 from common.core.locks import hold, use_cache
 from common.core.machine import OMP, cores, machine, made_by
 from common.core.results import GATES, RunRecord
-from common.core.specs import Job, Settings, TrialSpec
+from common.core.settings import Settings
+from common.core.specs import Job, TrialSpec
 from common.data.feed import read_plan
 from common.run import prepare
 from common.run.runner import disown, finished

@@ -177,6 +177,7 @@ def copied(tmp_path, monkeypatch):
         ("common/trial/worker.py", False),
         ("common/data/plan.py", False),
         ("common/process/ranks.py", False),
+        ("common/core/settings.py", True),
         ("common/core/specs.py", False),
         ("frameworks/fake/adapter.py", False),
         ("benchmarks/recipes/default.py", False),

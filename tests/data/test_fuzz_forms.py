@@ -7,7 +7,7 @@ import pytest
 
 from common.core import registry
 from common.core.errors import InputError
-from common.core.specs import ReadOptions
+from common.core.settings import ReadOptions
 from common.data.reading import check
 from common.report.reading import described
 from tests.helpers.cases import images_at

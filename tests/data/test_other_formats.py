@@ -5,7 +5,7 @@ import json
 import pytest
 
 from common.core.errors import InputError
-from common.core.specs import Settings
+from common.core.settings import Settings
 from common.data.bad_images import without_bad
 from tests.helpers.cases import CAT_DOG, Case, Read, Refused, both, coco, file, images_at, labels
 from tests.helpers.reading import check_case, read

@@ -101,7 +101,7 @@ def test_the_separator_that_a_refusal_recommends_works_as_a_flag(bench, tmp_path
 def test_every_flag_of_the_reading_takes_as_many_words_as_its_setting():
     """A setting of several words whose flag takes one ended in a traceback."""
     from common.cli.options import trials_parser
-    from common.core.specs import ReadOptions
+    from common.core.settings import ReadOptions
 
     several = {name for name, value in ReadOptions().model_dump().items() if isinstance(value, tuple)}
     taking = {action.dest for action in trials_parser({})._actions if action.nargs == "+"}

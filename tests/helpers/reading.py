@@ -3,7 +3,7 @@
 import pytest
 
 from common.core.errors import InputError
-from common.core.specs import Settings
+from common.core.settings import Settings
 from common.data.bad_images import check_missing
 from common.report.reading import described
 from common.run.prepare import read_data

@@ -12,7 +12,7 @@ from common.analysis.grouping import CONTENDED_MARK, contended, contention_notes
 from common.analysis.records import read_results
 from common.core.machine import usable_cpus
 from common.core.results import Contention, Seen
-from common.core.specs import Settings
+from common.core.settings import Settings
 from common.process import contention
 from common.process.contention import Watcher
 from common.report.notices import contention_text

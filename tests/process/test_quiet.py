@@ -12,10 +12,11 @@ from rich.console import Console
 
 from common.analysis.grouping import contention_notes, groups
 from common.analysis.records import read_results
-from common.cli.options import WAIT_FOR_QUIET_S, trials_parser
+from common.cli.options import trials_parser
 from common.core.errors import InputError
 from common.core.machine import usable_cpus
 from common.core.results import QuietWait, Waiting
+from common.core.settings import WAIT_FOR_QUIET_S
 from common.core.specs import TrialSpec
 from common.process import quiet
 from common.process.quiet import wait_for_quiet

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from common.analysis.scores import score
 from common.core.results import EpochRecord, Results, Row, RunRecord, TrialRecord
-from common.core.specs import FeedSpec, ModelSpec, ProcessSpec, Recipe, Settings, TrialSpec, WeightsSpec
+from common.core.settings import Settings
+from common.core.specs import FeedSpec, ModelSpec, ProcessSpec, Recipe, TrialSpec, WeightsSpec
 from common.report.data import label_sets_table, labels_table, plans_table, rows_table
 from common.report.differences import differences
 from common.report.markdown import page

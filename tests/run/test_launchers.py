@@ -17,7 +17,8 @@ from common.analysis.grouping import MARK, groups
 from common.analysis.records import read_results
 from common.core.errors import InputError
 from common.core.files import read_json, write_json
-from common.core.specs import Settings, WeightsSpec
+from common.core.settings import Settings
+from common.core.specs import WeightsSpec
 from common.report.table import further_scores_table, scores_table
 from common.run import resume
 from common.run.launchers import ray as launcher

@@ -9,7 +9,8 @@ import pytest
 
 from common.core import registry
 from common.core.errors import InputError
-from common.core.specs import Job, ModelSpec, Settings, WeightsSpec
+from common.core.settings import Settings
+from common.core.specs import Job, ModelSpec, WeightsSpec
 from common.run import preflight, prepare
 from frameworks.contract import UNCHANGED, ModelInfo
 from tests.helpers.cases import file, images_at

@@ -9,7 +9,8 @@ import pytest
 
 from common.core import registry
 from common.core.errors import InputError
-from common.core.specs import Job, ModelSpec, Settings, WeightsSpec
+from common.core.settings import Settings
+from common.core.specs import Job, ModelSpec, WeightsSpec
 from common.data.decode import content_of
 from common.data.formats import demo
 from common.data.pixel_store import CONTENTS, read_contents

@@ -15,7 +15,8 @@ import pytest
 from rich.console import Console
 
 from common.analysis.records import read_results
-from common.core.specs import Settings, TrialSpec, WeightsSpec
+from common.core.settings import Settings
+from common.core.specs import TrialSpec, WeightsSpec
 from common.process.spawn import end
 from common.report.progress import Display, expected_s, shorter
 from common.run.launchers import local

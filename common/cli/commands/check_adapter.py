@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     from common.core import registry
     from common.core.files import PROJECT
     from common.core.machine import cores
-    from common.core.specs import Settings
+    from common.core.settings import Settings
     from common.process.spawn import environment
     from common.run.jobs import list_jobs
 

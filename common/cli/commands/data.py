@@ -6,17 +6,16 @@ ABOUT = "look at a data set without training"
 
 
 def main(arguments: list[str]) -> int:
-    from common.cli.options import data_flags
+    from common.cli.options import add_flag, add_groups
+    from common.core.settings import DATA, READING
 
     parser = Parser(
         prog="run_bench.py data",
         description="Look at a data set without training: how it is read, counts, label sets, distribution, samples, and what "
         "a model's F1 will lie between. Every image is decoded once; bad ones end it with exit code 2, as they would a run, unless --on-bad-image skip leaves them out.",
     )
-    data_flags(parser)
-    parser.add_argument(
-        "--results-dir", default="results", metavar="DIR", help="where its page goes (default: results)"
-    )
+    add_groups(parser, (DATA, READING))
+    add_flag(parser, "results_dir", help="where its page goes (default: {default})")
     given = parser.given(arguments)
 
     from common.cli.dataset_page import check_images, write_survey

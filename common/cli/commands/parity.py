@@ -3,9 +3,19 @@
 from common.cli.parser import Parser
 
 ABOUT = "prove that frameworks do the same arithmetic"
+FLAGS = {  # of a run, with what they mean here
+    "frameworks": "default: all real ones that have the model",
+    "train": "what the five steps train (default: {default})",
+    "weights": "as for a run (default: {default})",
+    "data": "whose first images are taken (default: {default})",
+    "format": "of the data",
+    "device": "default: {default}",
+}
 
 
 def main(arguments: list[str]) -> int:
+    from common.cli.options import add_flag
+
     parser = Parser(
         prog="run_bench.py parity",
         description="Prove that frameworks do the same arithmetic: every layer's output, the loss, every gradient, batch norm's "
@@ -13,14 +23,8 @@ def main(arguments: list[str]) -> int:
         epilog="example: run_bench.py parity resnet50:v1.5 vgg19\nexit codes: 0 all gates passed, 1 one failed, 2 bad input",
     )  # fmt: skip
     parser.add_argument("models", nargs="*", metavar="MODEL", help="default: those of the suite matched")
-    parser.add_argument("--frameworks", nargs="+", metavar="NAME", help="default: all real ones that have the model")
-    parser.add_argument(
-        "--train", choices=("head", "last-block", "all"), help="what the five steps train (default: head)"
-    )
-    parser.add_argument("--weights", nargs="+", metavar="CHOICE", help="as for a run (default: auto)")
-    parser.add_argument("--data", metavar="PATH", help="whose first images are taken (default: demo)")
-    parser.add_argument("--format", metavar="NAME", help="of the data")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: auto")
+    for name, text in FLAGS.items():
+        add_flag(parser, name, text)
     given = parser.given(arguments)
 
     from common.core import registry

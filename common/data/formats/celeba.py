@@ -5,7 +5,7 @@ from pathlib import Path
 
 from common.core.dataset import Dataset
 from common.core.errors import InputError, listed
-from common.core.specs import NO_OPTIONS, ReadOptions
+from common.core.settings import NO_OPTIONS, ReadOptions
 from common.data.formats.csv import dataset_of
 from common.data.images import is_image_name
 from common.data.tables.files import Tables, check_unused

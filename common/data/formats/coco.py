@@ -9,7 +9,7 @@ import numpy as np
 
 from common.core.dataset import Dataset, Reading
 from common.core.errors import InputError, listed
-from common.core.specs import NO_OPTIONS, ReadOptions
+from common.core.settings import NO_OPTIONS, ReadOptions
 from common.data.folders import role_of
 from common.data.images import Images, Located
 from common.data.tables.columns import no_columns

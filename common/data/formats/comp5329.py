@@ -8,7 +8,7 @@ import numpy as np
 from common.core.dataset import Dataset, Reading
 from common.core.errors import InputError, listed
 from common.core.hashing import hash_arrays
-from common.core.specs import NO_OPTIONS, ReadOptions
+from common.core.settings import NO_OPTIONS, ReadOptions
 from common.data.images import Images
 from common.data.tables.columns import no_columns
 from common.data.tables.raw import first_line, read_text

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from common.core.dataset import Dataset
 from common.core.errors import InputError
 from common.core.files import cache_folder, write_text
-from common.core.specs import NO_OPTIONS, ReadOptions
+from common.core.settings import NO_OPTIONS, ReadOptions
 from common.data.formats import comp5329
 from common.data.tables.columns import no_columns
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from common.core.dataset import Dataset
 from common.core.errors import InputError, listed
-from common.core.specs import NO_OPTIONS, ReadOptions
+from common.core.settings import NO_OPTIONS, ReadOptions
 from common.data.formats.csv import dataset_of
 from common.data.tables.files import check_unused, tables_of
 from common.data.tables.raw import from_json, read_text

@@ -7,7 +7,7 @@ import numpy as np
 
 from common.core.dataset import Dataset, Reading
 from common.core.errors import InputError, listed
-from common.core.specs import NO_OPTIONS, ReadOptions
+from common.core.settings import NO_OPTIONS, ReadOptions
 from common.data.images import Images, is_image_name
 from common.data.tables.columns import no_columns
 from common.data.tables.files import check_unused

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from common.core.errors import InputError, listed
-from common.core.specs import ReadOptions
+from common.core.settings import ReadOptions
 from common.data.folders import PARTS, ROLES, role_of
 from common.data.tables.cells import coded, is_binary
 from common.data.tables.columns import SPLIT_NAMES, Columns

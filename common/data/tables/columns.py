@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from common.core.dataset import UnusedColumn
 from common.core.errors import InputError, listed, unknown
-from common.core.specs import ReadOptions
+from common.core.settings import ReadOptions
 from common.data.tables.cells import coded, is_binary
 from common.data.tables.files import given_flags
 from common.data.tables.image_column import FILE_NAMES, ID_NAMES

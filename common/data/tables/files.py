@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.core.errors import InputError, listed
-from common.core.specs import NO_OPTIONS, ReadOptions
+from common.core.settings import NO_OPTIONS, ReadOptions
 from common.data.folders import PARTS, ROLES, role_of
 
 CONVENTIONAL = ("metadata", "_classes")  # Hugging Face's and Roboflow's table of a folder

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from common.core.errors import InputError, listed
-from common.core.specs import ReadOptions
+from common.core.settings import ReadOptions
 from common.data.images import Images, is_image_name
 from common.data.tables.cells import NUMBER, is_binary
 from common.data.tables.text import Table, example, plain, quoted

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.core.errors import InputError, listed
-from common.core.specs import ReadOptions
+from common.core.settings import ReadOptions
 from common.data.images import is_image_name
 from common.data.tables.cells import LETTERS, WORDS, coded, coded_together, is_missing, parse_list
 from common.data.tables.text import Table, example, plain, quoted

@@ -10,7 +10,7 @@ import numpy as np
 
 from common.core.dataset import LabelForm
 from common.core.errors import InputError, listed
-from common.core.specs import ReadOptions
+from common.core.settings import ReadOptions
 from common.data.tables.cells import coded, coded_together, is_list, is_missing, parse_list, unwrapped
 from common.data.tables.separators import INTEGER, Signs, choose, is_part, shown, split
 from common.data.tables.text import SHOWN, Table, quoted

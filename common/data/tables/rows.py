@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from common.core.errors import InputError, listed
-from common.core.specs import ReadOptions
+from common.core.settings import ReadOptions
 from common.data.folders import role_of
 from common.data.images import Images, Located
 from common.data.plan import VALIDATION_SHARE

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from common.core.errors import InputError, listed
-from common.core.specs import ReadOptions
+from common.core.settings import ReadOptions
 from common.data.tables.label_columns import ONE_NAME
 from common.data.tables.text import NAMES, SHOWN, Table, plain
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.core.errors import InputError, listed
-from common.core.specs import ReadOptions
+from common.core.settings import ReadOptions
 from common.data.images import SUFFIXES, is_image_name
 from common.data.tables.cells import is_list
 from common.data.tables.raw import read_text
