@@ -7,7 +7,7 @@ import numpy as np
 from common.analysis.stats import WORTH, over_seeds
 from common.core.openmp import FACT
 from common.core.results import Results, Row
-from common.core.specs import SCHEMA_VERSION, Recipe, Value
+from common.core.specs import SCHEMA_VERSION, JobKey, Recipe, Value
 
 FINE, WORSE, NOT_COMPARABLE, NOTHING = 0, 1, 3, 4  # exit codes; 2 is bad input, as everywhere
 SHARE = 0.01  # an F1, precision, recall or mAP may fall by so much where the baseline has no repeats
@@ -80,15 +80,19 @@ def summarise(results: Results) -> Baseline:
     run = results.run
     jobs: dict[str, list[Row]] = {}
     for row in results.rows:
-        spec = row.record.spec
-        words = [spec.framework, str(spec.model), spec.recipe.name, spec.recipe.train, spec.feed.balance]
-        words += [spec.lane] if spec.lane != "default" else []  # baselines are older than lanes
-        words += [f"{spec.process.devices} devices"] if spec.process.devices > 1 else []
-        jobs.setdefault(" ".join(words), []).append(row)
+        jobs.setdefault(_label(row.record.spec.job_key()), []).append(row)
     return Baseline(
         run=run.name, command=run.command, context={**run.machine, **run.made_by},
         rows=tuple(_summary(label, rows, results) for label, rows in jobs.items()),
     )  # fmt: skip
+
+
+def _label(job: JobKey) -> str:
+    """The name of a job's row, by which baselines on disk know it."""
+    words = [job.framework, str(job.model), job.recipe, job.train, job.balance]
+    words += [job.lane] if job.lane != "default" else []  # baselines are older than lanes
+    words += [f"{job.devices} devices"] if job.devices > 1 else []
+    return " ".join(words)
 
 
 def _summary(label: str, rows: list[Row], results: Results) -> Summary:

@@ -1,24 +1,26 @@
 """PURE: Results -> which rows may be compared, what their times say, and what of the paper's ratio is the framework's."""
 
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from common.analysis.grouping import MARK, Group, both_ways, machines, unproven
+from common.analysis.grouping import Group, both_ways, machines, unproven
 from common.analysis.stats import Interval, Word, judge, ratio_interval
 from common.core.results import Paired, Results, Row
-from common.core.specs import Value
+from common.core.specs import JobKey, ModelSpec, Train, Value
 
 SUSPICIOUS = 2.0  # on one model, between frameworks: so far apart they are by a setting, not by skill
 
 
-class Pair(Value):
+@dataclass(frozen=True)
+class Pair:
     """One model on two frameworks."""
 
-    a: str
-    b: str
-    barred: str = ""  # why no ratio is given
+    a: Group
+    b: Group
+    excluded: str | None = None  # why no ratio is given
     word: Word = "inconclusive"  # of a, against b
     ratio: Interval | None = None  # a's time over b's
     repeats: int = 0
@@ -95,33 +97,29 @@ def pair(a: Group, b: Group, results: Results) -> Pair:
     f1 = tuple(t for t in both_ways(results.paired) if _trials(a).issuperset(t.a) and _trials(b).issuperset(t.b))
     mine, theirs = seconds(a), seconds(b)
     apart = _mean(a) / _mean(b)
-    here, there = (g.first.record.spec for g in (a, b))
-    alike = here.model == there.model and here.framework != there.framework
+    alike = a.key.model == b.key.model and a.key.framework != b.key.framework
     far = alike and max(apart, 1 / apart) >= SUSPICIOUS
     if reasons:
-        return Pair(a=a.label, b=b.label, barred="; ".join(reasons), f1=f1, suspected=far)
+        return Pair(a, b, excluded="; ".join(reasons), f1=f1, suspected=far)
     word, ratio, more = judge(mine, theirs)
     half = len(theirs) // 2
     control = ratio_interval(theirs[1 : 2 * half : 2], theirs[0 : 2 * half : 2]) if half else None
     drifts = control is not None and control.excludes(1.0)  # then this interval does not mean what it says here
     return Pair(
-        a=a.label, b=b.label, word="inconclusive" if drifts else word, ratio=ratio, repeats=len(mine), more=more, control=control, f1=f1,
+        a, b, word="inconclusive" if drifts else word, ratio=ratio, repeats=len(mine), more=more, control=control, f1=f1,
         suspected=far, drifts=drifts,
     )  # fmt: skip
 
 
 def pairs(groups: list[Group], results: Results) -> list[Pair]:
     """Every two finished rows of one model on different frameworks."""
-
-    def key(g: Group) -> tuple:
-        spec = g.first.record.spec
-        return spec.model, spec.trained_part, spec.feed.balance, spec.lane, spec.process.devices
-
-    def framework(g: Group) -> str:
-        return g.first.record.spec.framework
-
     done = [g for g in groups if g.rows]
-    return [pair(a, b, results) for a, b in combinations(done, 2) if key(a) == key(b) and framework(a) != framework(b)]
+    return [pair(a, b, results) for a, b in combinations(done, 2) if _comparable(a.key, b.key)]
+
+
+def _comparable(a: JobKey, b: JobKey) -> bool:
+    """Whether two frameworks do the same work, in one lane and on as many devices."""
+    return a.framework != b.framework and (a.work, a.lane, a.devices) == (b.work, b.lane, b.devices)
 
 
 def attribution(a: Group, b: Group, groups: list[Group]) -> Attribution:
@@ -132,7 +130,7 @@ def attribution(a: Group, b: Group, groups: list[Group]) -> Attribution:
     (f, m), (g, n) = (_place(x) for x in (a, b))
     apart = machines([x for x in (a, b, over, under) if x])
     lacking = [f"{fw} {model}" for found, fw, model in ((over, f, n), (under, g, m)) if found is None]
-    bad = [x.label for x in (a, b) if x.label.endswith(MARK)]
+    bad = [x.label for x in (a, b) if x.excluded]
     if lacking or bad or len(apart) > 1 or over is None or under is None:
         why = (
             f"{' and '.join(bad)}: enters no ratio"
@@ -163,24 +161,21 @@ def _crossing(of: Group, other: Group, groups: list[Group]) -> Group | None:
     """The row of `of`'s framework on `other`'s architecture, not balanced and not marked: of its variant and trained part
     where there is one, else the first."""
     place = _place(of)[0], _place(other)[1]
-    there = [g for g in groups if g.rows and _place(g) == place and _plain(g) and not g.label.endswith(MARK)]
+    there = [g for g in groups if g.rows and _place(g) == place and _plain(g) and not g.excluded]
     return next((g for g in there if _kind(g) == _kind(other)), there[0] if there else None)
 
 
 def _plain(group: Group) -> bool:
     """Not balanced, and in the default lane."""
-    spec = group.first.record.spec
-    return spec.feed.balance == "none" and spec.lane == "default"
+    return group.key.balance == "none" and group.key.lane == "default"
 
 
-def _kind(group: Group) -> tuple:
-    spec = group.first.record.spec
-    return spec.model, spec.trained_part
+def _kind(group: Group) -> tuple[ModelSpec, Train]:
+    return group.key.model, group.key.trained_part
 
 
 def _place(group: Group) -> tuple[str, str]:
-    spec = group.first.record.spec
-    return spec.framework, spec.model.name
+    return group.key.framework, group.key.model.name
 
 
 def _mean(group: Group) -> float:

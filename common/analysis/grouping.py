@@ -1,13 +1,14 @@
 """PURE: Results -> the lines of a table: the repeats of one job together, named, and marked where nothing is proven."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from common.core.formatting import time_text
 from common.core.results import CONTENDED, Paired, Results, Row, TrialRecord
+from common.core.specs import JobKey, TrialSpec
 
 MARK = "†"  # behind a row that enters no ratio
 CONTENDED_MARK = "‡"  # behind an epoch in which other processes used the machine
@@ -15,16 +16,40 @@ CONTENDED_MARK = "‡"  # behind an epoch in which other processes used the mach
 # trials with nothing beside them saw a load of 2.49 at most, trials beside other work 1.4 to 4.9.
 BUSY = 1.25
 REAL = 0.01  # a difference of F1 is called real where the paired test says so at this level, corrected for how many
+# What tells two jobs of one framework and model apart in a label, in the order in which it is added.
+WORDS: tuple[Callable[[JobKey], str], ...] = (
+    lambda key: key.lane,
+    lambda key: f"on {key.devices} device{'s' if key.devices > 1 else ''}",
+    lambda key: key.train,
+    lambda key: "not balanced" if key.balance == "none" else key.balance,
+    lambda key: key.weights,
+)
 
 
 @dataclass(frozen=True)
 class Group:
     """The repeats of one job: one line of a table. `rows` are the finished ones."""
 
-    label: str
+    key: JobKey
+    kind: str  # the model, and in what the job differs from others of the run with this framework and model
     rows: tuple[Row, ...]
     first: Row
     asked: int
+    excluded: str | None = None  # why the group enters no ratio
+
+    @property
+    def name(self) -> str:
+        return f"{self.key.framework} {self.kind}"
+
+    @property
+    def label(self) -> str:
+        """The name as tables show it: marked where the group is excluded."""
+        return f"{self.name} {MARK}" if self.excluded else self.name
+
+    @property
+    def spec(self) -> TrialSpec:
+        """Of the first repeat."""
+        return self.first.record.spec
 
     def mean(self, values: Iterable[float]) -> float | None:
         values = list(values)
@@ -32,39 +57,27 @@ class Group:
 
 
 def groups(results: Results) -> list[Group]:
-    """Rows by what they have in common but the seed, in the order of the run."""
-    kinds: dict[tuple, list[Row]] = {}
+    """Rows by the job that they repeat, in the order of the run."""
+    jobs: dict[JobKey, list[Row]] = {}
     for row in results.rows:
-        spec = row.record.spec
-        key = (
-            spec.framework,
-            str(spec.model),
-            spec.weights.source,
-            spec.recipe.train,
-            spec.feed.balance,
-            spec.lane,
-            spec.process.devices,
-        )
-        kinds.setdefault(key, []).append(row)
-    labels = _labels(list(kinds))
+        jobs.setdefault(row.record.spec.job_key(), []).append(row)
     found = [
-        Group(label, tuple(r for r in rows if r.record.status == "ok"), rows[0], len(rows))
-        for label, rows in zip(labels, kinds.values())
+        Group(key, kind, tuple(r for r in rows if r.record.status == "ok"), rows[0], len(rows))
+        for kind, (key, rows) in zip(_kinds(list(jobs)), jobs.items())
     ]
-    bad = [g for g in found if excluded(g, results)]
-    return [replace(g, label=f"{g.label} {MARK}") if g in bad else g for g in found]
+    return [replace(g, excluded=_excluded(g, results)) for g in found]
 
 
-def excluded(group: Group, results: Results) -> str:
-    """Why the group enters no ratio; "" where it may. Of a run without matched rows nothing was to be proven, and the page
-    says so once; but what its steps received can be at fault."""
+def _excluded(group: Group, results: Results) -> str | None:
+    """Why the group enters no ratio. Of a run without matched rows nothing was to be proven, and the page says so once; but
+    what its steps received can be at fault."""
     matched = any(row.record.spec.recipe.formulas == "matched" for row in results.rows)
-    return unproven(group, results) if matched else fault(group, results.paired)
+    return (unproven(group, results) if matched else fault(group, results.paired)) or None
 
 
 def unproven(group: Group, results: Results) -> str:
     """Why nothing has proven that the group did the same work as others; "" where the gate and the receipts have."""
-    spec = group.first.record.spec
+    spec = group.spec
     if spec.recipe.formulas != "matched":
         return "formulas of the library's own, which --recipe matched makes one"
     kind = spec.model, spec.trained_part, spec.feed.balance == "weighted"
@@ -138,7 +151,7 @@ def busy(lines: Iterable[Group]) -> str:
 
 def _beside(group: Group) -> str:
     """What others took of the machine in the worst of the epochs, in words; "" where that was little."""
-    spec, epochs = group.first.record.spec, [e for row in group.rows for e in row.record.epochs]
+    spec, epochs = group.spec, [e for row in group.rows for e in row.record.epochs]
     others = max((e.others for e in epochs if e.others is not None), default=None)
     if others is not None:
         threads = spec.process.threads
@@ -179,22 +192,17 @@ def contention_notes(lines: Iterable[Group]) -> list[str]:
     return found
 
 
-def marked(lines: list[Group], results: Results) -> list[str]:
-    """What the marks mean: each marked line, and why it enters no ratio."""
-    bad = [g for g in lines if g.label.endswith(MARK)]
-    return [f"{g.label}: enters no ratio: {excluded(g, results)}." for g in bad]
+def marked(lines: list[Group]) -> list[str]:
+    """What the marks mean: each excluded line, and why it enters no ratio."""
+    return [f"{g.label}: enters no ratio: {g.excluded}." for g in lines if g.excluded]
 
 
-def _labels(keys: list[tuple]) -> list[str]:
-    """'torch resnet50:v1.5', with further words only where two would read the same."""
-    labels = [f"{k[0]} {k[1]}" for k in keys]
-    keys = [
-        (*k[:4], "not balanced" if k[4] == "none" else k[4], k[5], f"on {k[6]} device{'s' if k[6] > 1 else ''}")
-        for k in keys
-    ]
-    for place in (5, 6, 3, 4, 2):
-        kinds: dict[str, set[str]] = {}
-        for label, key in zip(labels, keys):
-            kinds.setdefault(label, set()).add(key[place])
-        labels = [f"{x} {k[place]}" if len(kinds[x]) > 1 else x for x, k in zip(labels, keys)]
-    return labels
+def _kinds(keys: list[JobKey]) -> list[str]:
+    """The model of each job, with further words only where two jobs of one framework would read the same."""
+    kinds = [str(key.model) for key in keys]
+    for word in WORDS:
+        found: dict[tuple[str, str], set[str]] = {}
+        for key, kind in zip(keys, kinds):
+            found.setdefault((key.framework, kind), set()).add(word(key))
+        kinds = [f"{x} {word(key)}" if len(found[key.framework, x]) > 1 else x for key, x in zip(keys, kinds)]
+    return kinds

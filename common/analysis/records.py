@@ -26,7 +26,7 @@ from common.core.results import (
     Tuning,
     UpperBounds,
 )
-from common.core.specs import SCHEMA_VERSION, TrialSpec
+from common.core.specs import SCHEMA_VERSION, JobKey, TrialSpec
 
 LISTED = 5  # runs named where the asked one is not there
 
@@ -180,22 +180,13 @@ def paired(finished: list[tuple[TrialSpec, np.ndarray, dict[str, np.ndarray]]]) 
     """The paired test, by percentile, of one model and trained part on every two frameworks, and in both lanes of one: over
     the seeds that both finished on the same plan. finished: each trial with the rows of its validation images and their
     F1 by percentile."""
-    lines: dict[tuple, dict[tuple, tuple[str, np.ndarray, dict[str, np.ndarray]]]] = {}
+    jobs: dict[JobKey, dict[tuple[int, str], tuple[str, np.ndarray, dict[str, np.ndarray]]]] = {}
     for spec, rows, f1 in finished:
-        line = (
-            spec.framework,
-            spec.lane,
-            spec.model,
-            spec.trained_part,
-            spec.process.devices,
-            spec.weights.source,
-            spec.feed.balance,
-        )
-        lines.setdefault(line, {})[spec.seed, spec.feed.plan_hash] = spec.name, rows, f1
+        jobs.setdefault(spec.job_key(), {})[spec.seed, spec.feed.plan_hash] = spec.name, rows, f1
     found = []
-    for (one, mine), (other, theirs) in itertools.combinations(lines.items(), 2):
+    for (one, mine), (other, theirs) in itertools.combinations(jobs.items(), 2):
         both = [(mine[turn], theirs[turn]) for turn in mine if turn in theirs]
-        if not both or one[2:5] != other[2:5] or (one[0] != other[0]) == (one[1] != other[1]):
+        if not both or not _tested(one, other):
             continue
         names = tuple(zip(*((a[0], b[0]) for a, b in both)))
         images = np.concatenate([a[1] for a, _ in both])
@@ -204,10 +195,16 @@ def paired(finished: list[tuple[TrialSpec, np.ndarray, dict[str, np.ndarray]]]) 
             # One image's differences are not independent of each other, where several seeds validate on it.
             by_image = np.bincount(images, weights=apart)[np.unique(images)]
             found.append(Paired(
-                a=names[0], b=names[1], lanes=one[1] != other[1], percentile=percentile,
+                a=names[0], b=names[1], lanes=one.lane != other.lane, percentile=percentile,
                 difference=float(apart.mean()), p=paired_test(by_image, np.zeros(len(by_image))),
             ))  # fmt: skip
     return tuple(found)
+
+
+def _tested(one: JobKey, other: JobKey) -> bool:
+    """Whether two jobs of one model and trained part differ in their framework or in their lane, and not in both."""
+    mine, theirs = ((job.model, job.trained_part, job.devices) for job in (one, other))
+    return mine == theirs and (one.framework != other.framework) != (one.lane != other.lane)
 
 
 def _gates(folder: Path) -> tuple[Gate, ...]:

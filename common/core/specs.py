@@ -160,6 +160,27 @@ class Job(Value):
     keep_frozen: bool = False  # with random weights too, where otherwise everything trains
 
 
+@dataclass(frozen=True)
+class JobKey:
+    """What a job is: equal for all trials that repeat it with another seed. `dataclasses.replace` gives a related job's
+    key, such as that of the same job in the default lane."""
+
+    framework: str
+    model: ModelSpec
+    weights: str  # their source
+    train: Train  # what was asked for
+    trained_part: Train  # what trains in fact
+    recipe: str  # its name
+    balance: Balance
+    lane: Lane
+    devices: int
+
+    @property
+    def work(self) -> tuple[ModelSpec, Train, Balance]:
+        """What frameworks must have in common to be compared."""
+        return self.model, self.trained_part, self.balance
+
+
 class ProcessSpec(Value):
     """How the child's process is set up, the same for every trial of a run."""
 
@@ -198,6 +219,19 @@ class TrialSpec(Value):
     @property
     def trained_part(self) -> Train:
         return trained_part(self.recipe, self.weights)
+
+    def job(self) -> Job:
+        """The entry of a suite that the trial was made from."""
+        return Job(framework=self.framework, model=self.model, train=self.recipe.train, balance=self.feed.balance,
+                   keep_frozen=self.recipe.keep_frozen)  # fmt: skip
+
+    def job_key(self) -> JobKey:
+        """The identity of the job that the trial repeats."""
+        return JobKey(
+            framework=self.framework, model=self.model, weights=self.weights.source, train=self.recipe.train,
+            trained_part=self.trained_part, recipe=self.recipe.name, balance=self.feed.balance, lane=self.lane,
+            devices=self.process.devices,
+        )  # fmt: skip
 
     @property
     def nothing_kept(self) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from common.analysis.comparison import Attribution, Pair, attribution, crossed, pair, pairs, seconds
-from common.analysis.grouping import MARK, REAL, Group, busy, groups, marked
+from common.analysis.grouping import REAL, Group, busy, groups, marked
 from common.analysis.stats import LEVEL, WORTH, Interval, median_interval
 from common.core.errors import InputError, unknown
 from common.core.results import Gate, Results
@@ -33,7 +33,7 @@ def speed_table(results: Results, chosen: list[Group]) -> Table:
         "or as much as so few can: 1 - 2 / 2^n for n repeats). GMAC: of what runs in a step; GMAC/s: the forward pass alone; a backward pass costs about "
         "twice as much where everything trains, nothing where the layers are frozen.",
         *([said] if (said := busy(chosen)) else []),
-        *marked(chosen, results),
+        *marked(chosen),
     )
     header = ("row", "repeats", "images/s", "interval", "GMAC an image", "GMAC/s")
     return Table("Speed", header, tuple(rows), notes)
@@ -75,23 +75,21 @@ def gates_table(gates: tuple[Gate, ...]) -> Table:
 
 def pairs_table(results: Results, found: list[Pair]) -> Table:
     """One model on two frameworks: who is faster, if that can be said, and whether they came to the same F1."""
-    everything = groups(results)
-    said = busy(everything) if found else ""
+    said = busy(groups(results)) if found else ""
     rows, notes = [], [said] if said else []
     for p in found:
         words = (NONE, NONE, "no ratio", NONE)
         if p.ratio is not None:
             words = (f"{p.ratio.estimate:.3f}", _words(p.ratio, ".3f"), verdict(p), _control(p))
-        rows.append((p.a, p.b, *words, f1_words(p.f1)))
-        notes += [f"{p.a} and {p.b}: no ratio, because {p.barred}."] if p.barred else []
-        if p.suspected and not busy(g for g in everything if g.label in (p.a, p.b)):
+        rows.append((p.a.label, p.b.label, *words, f1_words(p.f1)))
+        both = f"{p.a.label} and {p.b.label}"
+        notes += [f"{both}: no ratio, because {p.excluded}."] if p.excluded else []
+        if p.suspected and not busy([p.a, p.b]):
             notes.append(
-                f"{p.a} and {p.b} lie a factor of two or more apart on one model: suspect a setup error before a framework."
+                f"{both} lie a factor of two or more apart on one model: suspect a setup error before a framework."
             )
         if p.ratio is not None or p.suspected:
-            notes.append(
-                f"{p.a} and {p.b} do not have in common: {'; '.join(map(': '.join, differences(results, (p.a, p.b))))}."
-            )
+            notes.append(f"{both} do not have in common: {'; '.join(map(': '.join, differences([p.a, p.b])))}.")
     notes.append(
         "time ratio: the first row's training seconds an image over the second's, repeats paired in turn, geometric mean "
         f"with its {LEVEL:.1%} interval (Student's t on the logarithms). control: of the second row, each second repeat over the one before, "
@@ -107,7 +105,7 @@ def verdict(p: Pair) -> str:
     if p.repeats < FEW:
         return f"inconclusive: too few repeats ({p.repeats}), take --repeats 6"
     if p.word in ("faster", "slower"):
-        return f"{p.a if p.word == 'faster' else p.b} is faster"
+        return f"{(p.a if p.word == 'faster' else p.b).label} is faster"
     if p.drifts:
         return "inconclusive: the control alone differs, so the machine is not steady"
     if p.word == "inconclusive":
@@ -163,7 +161,7 @@ def tables(results: Results, a: str = "", b: str = "") -> list[Table]:
     everything = groups(results)
     if not a:
         found = pairs(everything, results)
-        matched = any(g.first.record.spec.recipe.formulas == "matched" for g in everything)
+        matched = any(g.spec.recipe.formulas == "matched" for g in everything)
         cross = None if matched else crossed(everything)  # matched rows are compared model by model
         shown = [speed_table(results, everything)]
         shown += [gates_table(results.gates)] if results.gates else []
@@ -175,20 +173,19 @@ def tables(results: Results, a: str = "", b: str = "") -> list[Table]:
     if one is other:
         raise InputError(f"'{a}' and '{b}' are the same row; name two")
     shown = [speed_table(results, [one, other])]
-    specs = [g.first.record.spec for g in (one, other)]
-    if specs[0].framework != specs[1].framework and specs[0].model.name != specs[1].model.name:
+    if one.key.framework != other.key.framework and one.key.model.name != other.key.model.name:
         shown.append(attribution_table(attribution(one, other, everything)))
     else:
         shown.append(pairs_table(results, [pair(one, other, results)]))
-    lines = tuple((": ".join(line),) for line in differences(results, (one.label, other.label)))
+    lines = tuple((": ".join(line),) for line in differences([one, other]))
     return [*shown, Table("What the two do not have in common", ("",), lines)]
 
 
 def _named(name: str, everything: list[Group]) -> Group:
-    """The finished row of that label; a framework's name where it has one row alone."""
+    """The finished row of that name; a framework's name where it has one row alone."""
     done = [g for g in everything if g.rows]
-    plain = {g.label.removesuffix(f" {MARK}"): g for g in done}
-    of = [g for g in done if g.first.record.spec.framework == name]
-    if name not in plain and len(of) != 1:
-        raise unknown("finished row", name, plain, "put its name in quotes")
-    return plain.get(name) or of[0]
+    named = {g.name: g for g in done}
+    of = [g for g in done if g.key.framework == name]
+    if name not in named and len(of) != 1:
+        raise unknown("finished row", name, named, "put its name in quotes")
+    return named.get(name) or of[0]

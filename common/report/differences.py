@@ -1,15 +1,14 @@
-"""PURE: Results -> in words, everything that the rows do not have in common."""
+"""PURE: lines of a table -> in words, everything that the rows do not have in common."""
 
-from common.analysis.grouping import groups
-from common.core.results import Results, Row
+from common.analysis.grouping import Group
+from common.core.results import Row
 
 
-def differences(results: Results, only: tuple[str, ...] = ()) -> list[tuple[str, str]]:
-    """What the rows (those of these labels; none: all) do not have in common, and in words what each has."""
-    ok = [g for g in groups(results) if g.rows and (not only or g.label in only)]
+def differences(lines: list[Group]) -> list[tuple[str, str]]:
+    """What those of the lines that finished do not have in common, and in words what each has."""
     described: dict[str, dict[str, str]] = {}
-    for group in ok:
-        spec, record = group.first.record.spec, group.rows[0].record
+    for group in (g for g in lines if g.rows):
+        spec, record = group.spec, group.rows[0].record
         fields = {
             "model": str(spec.model), "weights": spec.weights.source, "learning rate": f"{spec.recipe.learning_rate:g}",
             "balance": spec.feed.balance, "images per epoch": f"{spec.feed.train_images:,}",
@@ -23,14 +22,14 @@ def differences(results: Results, only: tuple[str, ...] = ()) -> list[tuple[str,
         }
         fields |= {f"batch of {k}": v for k, v in record.received.items()}
         described[group.label] = fields
-    lines = []
+    found = []
     for field in dict.fromkeys(k for fields in described.values() for k in fields):
         values: dict[str, list[str]] = {}
         for label, fields in described.items():
             values.setdefault(fields.get(field, "not stated"), []).append(label)
         if len(values) > 1:
-            lines.append((field, "; ".join(f"{value} ({', '.join(labels)})" for value, labels in values.items())))
-    return lines
+            found.append((field, "; ".join(f"{value} ({', '.join(labels)})" for value, labels in values.items())))
+    return found
 
 
 def _preprocessing_words(row: Row) -> str:

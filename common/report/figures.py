@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from common.analysis.grouping import MARK, Group, groups
+from common.analysis.grouping import Group, groups
 from common.analysis.timing import PARTS
 from common.core.files import replacing
 from common.core.results import Results
@@ -19,18 +19,13 @@ MARKS = "osD^vP*X"
 MOST_LABELS = 80  # bars of the distribution that can still be read
 
 
-def _kind(group: Group) -> str:
-    """The label without the framework and the mark."""
-    return group.label.split(" ", 1)[1].removesuffix(f" {MARK}")
-
-
 def _style(all_groups: list[Group], group: Group) -> dict:
     """Colour by framework, line and mark by model: the same everywhere on the page. Every second framework's mark is
     small and full, the others' large and hollow, so that two rows at one point are both seen."""
-    frameworks = list(dict.fromkeys(g.first.record.spec.framework for g in all_groups))
-    kinds = list(dict.fromkeys(_kind(g) for g in all_groups))
-    kind = kinds.index(_kind(group))
-    place = frameworks.index(group.first.record.spec.framework)
+    frameworks = list(dict.fromkeys(g.key.framework for g in all_groups))
+    kinds = list(dict.fromkeys(g.kind for g in all_groups))
+    kind = kinds.index(group.kind)
+    place = frameworks.index(group.key.framework)
     return {
         "color": f"C{place}", "linestyle": LINES[kind % len(LINES)], "marker": MARKS[kind % len(MARKS)],
         "markersize": 11 - 5 * (place % 2), "markerfacecolor": "none" if place % 2 == 0 else f"C{place}",

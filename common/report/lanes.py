@@ -1,6 +1,7 @@
 """PURE: Results -> what the tuned lane gained over the default lane, for the same scores."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,21 +16,9 @@ from common.report.table import NONE, Table
 
 def lanes(everything: list[Group]) -> list[tuple[Group, Group]]:
     """Each job that finished in both lanes: its default and its tuned line."""
-
-    def job(g: Group) -> tuple:
-        spec = g.first.record.spec
-        return (
-            spec.framework,
-            spec.model,
-            spec.weights.source,
-            spec.recipe.train,
-            spec.feed.balance,
-            spec.process.devices,
-        )
-
-    tuned = {job(g): g for g in everything if g.rows and g.first.record.spec.lane == "tuned"}
-    plain = [g for g in everything if g.rows and g.first.record.spec.lane == "default"]
-    return [(g, tuned[job(g)]) for g in plain if job(g) in tuned]
+    tuned = {replace(g.key, lane="default"): g for g in everything if g.rows and g.key.lane == "tuned"}
+    plain = [g for g in everything if g.rows and g.key.lane == "default"]
+    return [(g, tuned[g.key]) for g in plain if g.key in tuned]
 
 
 def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:

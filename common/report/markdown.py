@@ -2,6 +2,7 @@
 
 import re
 
+from common.analysis.grouping import groups
 from common.core.clock import start_text
 from common.core.results import Results
 from common.report import compared
@@ -69,7 +70,7 @@ def page(results: Results) -> str:
     parts += [table(ceilings_table(results))] if asked(results) else []
     parts += [linked(figures(results))]
     parts += [_failures(results)] if failures(results) else []
-    different = differences(results)
+    different = differences(groups(results))
     if different:
         parts.append(
             "## What the rows do not have in common\n\n"

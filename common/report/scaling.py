@@ -1,5 +1,7 @@
 """PURE: Results -> what further devices gained over one, for the same work."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from common.analysis.comparison import by_seed, seconds
@@ -11,21 +13,16 @@ from common.report.table import NONE, Table
 
 def scaled(everything: list[Group]) -> list[tuple[Group, Group]]:
     """Each job that finished on one device and on several: both lines."""
-
-    def job(g: Group) -> tuple:
-        spec = g.first.record.spec
-        return spec.framework, spec.model, spec.weights.source, spec.recipe.train, spec.feed.balance, spec.lane
-
-    one = {job(g): g for g in everything if g.rows and g.first.record.spec.process.devices == 1}
-    more = [g for g in everything if g.rows and g.first.record.spec.process.devices > 1]
-    return [(one[job(g)], g) for g in more if job(g) in one]
+    one = {g.key: g for g in everything if g.rows and g.key.devices == 1}
+    more = [(replace(g.key, devices=1), g) for g in everything if g.rows and g.key.devices > 1]
+    return [(one[alone], g) for alone, g in more if alone in one]
 
 
 def scaling_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
     """Images a second, how many times as many, and that over the number of devices."""
     rows = []
     for one, more in both:
-        devices, processor = more.first.record.spec.process.devices, more.first.record.spec.process.device == "cpu"
+        devices, processor = more.key.devices, more.spec.process.device == "cpu"
         speeds = [f"{np.median(1 / seconds(g)):.1f}" for g in (one, more)]
         each = [by_seed(g) for g in (one, more)]
         seeds = sorted(each[0].keys() & each[1].keys())
@@ -33,7 +30,7 @@ def scaling_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
         if not seeds or marked or len(machines([one, more])) > 1:
             rows.append((more.label, str(devices), *speeds, NONE, NONE))
             continue
-        gain = ratio_interval(*(np.array([found[seed] for seed in seeds]) for found in each))
+        gain = ratio_interval(np.array([each[0][seed] for seed in seeds]), np.array([each[1][seed] for seed in seeds]))
         words = f"{gain.estimate:.2f}" + (f" [{gain.low:.2f}, {gain.high:.2f}]" if len(seeds) > 1 else "")
         rows.append((more.label, str(devices), *speeds, words, f"{gain.estimate / (1 if processor else devices):.0%}"))
     notes = (

@@ -185,10 +185,8 @@ def _comparison_notes(results: Results) -> tuple[str, ...]:
     notes += contention_notes(groups(results))
     short = [g for g in groups(results) if len(g.rows) < g.asked]
     notes += [f"{g.label}: {g.asked - len(g.rows)} of {g.asked} trials did not finish (see below)." for g in short]
-    notes += marked(groups(results), results)
-    notes += [
-        f"{g.label}: {g.first.record.spec.weights.note}." for g in groups(results) if g.first.record.spec.weights.note
-    ]
+    notes += marked(groups(results))
+    notes += [f"{g.label}: {g.spec.weights.note}." for g in groups(results) if g.spec.weights.note]
     for g in groups(results):
         names = (g.rows[0] if g.rows else g.first).record.weights_names
         notes += [f"{g.label}: tensors {what}: {listed(list(found))}." for what, found in names.items() if found]
@@ -196,7 +194,7 @@ def _comparison_notes(results: Results) -> tuple[str, ...]:
             notes.append(f"{g.label}: a trial was repeated alone, unwatched: its memory and whole time are not known.")
         if lacks := (g.rows[0] if g.rows else g.first).record.facts.get("not as the recipe says"):
             notes.append(f"{g.label}, not as the recipe says: {lacks}.")
-        if g.first.record.spec.feed.balance == "weighted":
+        if g.spec.feed.balance == "weighted":
             notes.append(f"{g.label}: positives weigh more in its losses, which are on another scale for that.")
         again = sorted({e for row in g.rows for e in row.record.resumed_after})
         notes += [f"{g.label}: taken up again after epoch {', '.join(map(str, again))}."] if again else []
@@ -245,7 +243,7 @@ def further_scores_table(results: Results) -> Table:
 def epochs_table(results: Results) -> Table:
     """The paper's figure 12 for every trial."""
     rows = []
-    bad = {row.record.spec.name for g in groups(results) if g.label.endswith(MARK) for row in g.rows}
+    bad = {row.record.spec.name for g in groups(results) if g.excluded for row in g.rows}
     for row in results.rows:
         record = row.record
         name = record.spec.name + (f" {MARK}" if record.spec.name in bad else "")

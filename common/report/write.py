@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.analysis.grouping import excluded, groups
+from common.analysis.grouping import groups
 from common.analysis.records import read_results
 from common.analysis.scores import picks
 from common.core.errors import readable
@@ -57,7 +57,7 @@ def write_predictions(folder: Path, results: Results) -> None:
 def csv(results: Results) -> str:
     """One line a trial, flat, for a spreadsheet."""
     lines = []
-    why = {row.record.spec.name: excluded(g, results) for g in groups(results) for row in (g.first, *g.rows)}
+    why = {row.record.spec.name: g.excluded or "" for g in groups(results) for row in (g.first, *g.rows)}
     for row in results.rows:
         why.setdefault(row.record.spec.name, "")  # a trial that failed beside others that did not
         r, spec = row.record, row.record.spec

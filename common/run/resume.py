@@ -16,7 +16,7 @@ from common.core.locks import hold, use_cache
 from common.core.machine import OMP, cores, machine, made_by
 from common.core.results import GATES, RunRecord
 from common.core.settings import Settings
-from common.core.specs import Job, TrialSpec
+from common.core.specs import TrialSpec
 from common.data.feed import read_plan
 from common.run import prepare
 from common.run.runner import disown, finished
@@ -132,25 +132,20 @@ def _found_again(
     say: Callable[[str], None],
 ) -> list[TrialSpec]:
     """The trials with the places where their pixels and initial weights lie now: a cache may have been emptied or moved."""
-
-    def job(spec: TrialSpec) -> Job:
-        return Job(framework=spec.framework, model=spec.model, train=spec.recipe.train, balance=spec.feed.balance,
-                   keep_frozen=spec.recipe.keep_frozen)  # fmt: skip
-
     settings, initial = Settings.model_validate(run.settings), {}
     if any(spec.weights.path and not (folder / spec.weights.path).exists() for spec in specs):
         if settings.init_from:
             raise InputError(f"the weights of '{settings.init_from}', from which {folder} started, are gone")
         # With one form of every formula one framework's file is all others' too.
         of = _specs(folder, run) if settings.formulas == "matched" else specs
-        initial = prepare.find_weights(settings, list(dict.fromkeys(map(job, of))), {}, dataset, say)
+        initial = prepare.find_weights(settings, list(dict.fromkeys(spec.job() for spec in of)), {}, dataset, say)
     found = []
     for spec in specs:
         feed, start = spec.feed, spec.weights
         if feed.pixels:
             feed = feed.model_copy(update={"pixels": prepare.below(folder, pixels.folder)})
         if start.path and initial:
-            now = initial[spec.seed, job(spec)]
+            now = initial[spec.seed, spec.job()]
             if now.sha256 != start.sha256:
                 raise InputError(f"{start.source} of {spec.model} is not the file that {folder} started from")
             start = start.model_copy(update={"path": prepare.below(folder, Path(now.path))})

@@ -24,7 +24,7 @@ def compared(found):
 
 def test_faster_needs_an_interval_that_leaves_out_one():
     (p,) = compared(repeated(0.8))
-    assert not p.barred and p.word == "faster" and p.ratio.high < 1
+    assert not p.excluded and p.word == "faster" and p.ratio.high < 1
     assert p.ratio.estimate == pytest.approx(0.8, rel=0.02)
     (p,) = compared(repeated(1.25))
     table = pairs_table(repeated(1.25), [p])
@@ -80,7 +80,7 @@ def test_a_machine_whose_control_differs_makes_nobody_faster():
 def test_every_unfairness_is_named_and_refuses_the_ratio(change, named):
     found = repeated(0.8, **change)
     (p,) = compared(found)
-    assert p.barred == f"they were not given the same {named}" and p.ratio is None
+    assert p.excluded == f"they were not given the same {named}" and p.ratio is None
     table = pairs_table(found, [p])
     assert table.rows[0][table.header.index("verdict")] == "no ratio" and "faster" not in " ".join(table.rows[0])
     assert any(named in note for note in table.notes)
@@ -103,7 +103,7 @@ def test_another_job_is_another_row_and_no_pair(change, named):
     found = found.model_copy(update={"gates": passed})
     assert compared(found) == []
     p = pair(*groups(found), found)
-    assert named in p.barred and p.ratio is None
+    assert named in p.excluded and p.ratio is None
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_row_that_nothing_proves_is_marked_in_every_table_and_enters_no_ratio(
     marked = next(g for g in groups(found) if g.first.record.spec.framework == "a")
     assert marked.label == f"a net {MARK}"
     (p,) = compared(found)
-    assert why in p.barred and p.ratio is None
+    assert why in p.excluded and p.ratio is None
     for table in tables(found):
         assert all("a net" not in row or f"a net {MARK}" in row for row in table.rows)
     assert {name.endswith(MARK) for name, *_ in epochs_table(found).rows if name.startswith("a-")} == {True}
@@ -132,17 +132,17 @@ def test_a_row_that_nothing_proves_is_marked_in_every_table_and_enters_no_ratio(
 
 def test_a_gate_of_the_plain_loss_proves_nothing_of_the_weighted_one():
     found = repeated(0.8, n=2, balance="weighted")
-    assert "no parity gate was run for it" in pair(*groups(found), found).barred
+    assert "no parity gate was run for it" in pair(*groups(found), found).excluded
     plain, weighted = gate(), gate().model_copy(update={"weighted": True})
     found = found.model_copy(update={"gates": (plain, weighted)})
-    assert "parity gate" not in pair(*groups(found), found).barred
+    assert "parity gate" not in (pair(*groups(found), found).excluded or "")
 
 
 def test_formulas_of_the_librarys_own_are_unproven_beside_matched_ones():
     found = repeated(0.8, n=2, formulas="library")
     labels = [g.label for g in groups(found)]
     assert labels == [f"a net {MARK}", "b net"]
-    assert "formulas of the library's own, which --recipe matched makes one" in compared(found)[0].barred
+    assert "formulas of the library's own, which --recipe matched makes one" in compared(found)[0].excluded
 
 
 def test_a_factor_of_two_is_a_suspected_setup_error_with_the_facts():
@@ -206,9 +206,9 @@ def test_a_difference_is_that_of_the_row_that_comes_first():
 def test_threads_of_several_devices_are_those_of_the_trial():
     """torch's ranks say how many each has, TensorFlow how many all have."""
     rows = [row("a", 0.1, devices=2, said_threads="1 intra-op"), row("b", 0.1, devices=2, said_threads="2 intra-op")]
-    assert compared(results(*rows))[0].barred == ""
+    assert compared(results(*rows))[0].excluded is None
     rows = [row("a", 0.1, said_threads="1 intra-op"), row("b", 0.1, said_threads="2 intra-op")]
-    assert "threads" in compared(results(*rows))[0].barred
+    assert "threads" in compared(results(*rows))[0].excluded
 
 
 def test_repeats_make_the_paired_test_sharper():
@@ -283,8 +283,8 @@ def test_a_marked_row_enters_no_attribution():
 
 
 def test_an_alarm_is_raised_also_where_no_ratio_may_be_given():
-    (p,) = [p for p in compared(paper()) if p.a == "a small"]
-    assert p.barred and p.suspected
+    (p,) = [p for p in compared(paper()) if p.a.label == "a small"]
+    assert p.excluded and p.suspected
     notes = " ".join(pairs_table(paper(), [p]).notes)
     assert "suspect a setup error" in notes and "2.5" not in notes
 

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from common.analysis.check import compare, summarise
+from common.analysis.grouping import groups
 from common.analysis.history import history
 from common.analysis.records import read_results
 from common.core import openmp
@@ -87,6 +88,6 @@ def test_rows_under_different_policies_are_listed():
         facts = found.record.facts | {FACT: policy}
         return found.model_copy(update={"record": found.record.model_copy(update={"facts": facts})})
 
-    apart = dict(differences(results(under(row("a", 0.1), "x"), under(row("b", 0.1), "y"))))
+    apart = dict(differences(groups(results(under(row("a", 0.1), "x"), under(row("b", 0.1), "y")))))
     assert apart[FACT] == "x (a net); y (b net)"
-    assert FACT not in dict(differences(results(under(row("a", 0.1), "x"), under(row("b", 0.1), "x"))))
+    assert FACT not in dict(differences(groups(results(under(row("a", 0.1), "x"), under(row("b", 0.1), "x")))))

@@ -82,7 +82,7 @@ def test_few_classes_make_percentiles_coincide_and_top_k_is_offered():
 
 
 def test_every_difference_is_said_and_nothing_else():
-    lines = differences(results(row("a", 0, facts={"layout": "x"}), row("b", 0, facts={"layout": "y"})))
+    lines = differences(groups(results(row("a", 0, facts={"layout": "x"}), row("b", 0, facts={"layout": "y"}))))
     assert lines == [("layout", "x (a net); y (b net)")]
 
 

@@ -80,7 +80,7 @@ def test_rows_of_unlike_machines_enter_no_ratio():
     assert pairs(groups(alike), alike)[0].ratio is not None
     apart = on("slow", alike, "b")
     (pair,) = pairs(groups(apart), apart)
-    assert pair.ratio is None and "they were not given the same machine" in pair.barred
+    assert pair.ratio is None and "they were not given the same machine" in pair.excluded
 
 
 def test_repeats_of_unlike_machines_mark_the_row():

@@ -62,8 +62,7 @@ def bundles(specs: list[TrialSpec]) -> list[list[TrialSpec]]:
     crossed = several if len(several) > 1 else []
     found: dict[tuple, list[TrialSpec]] = {}
     for spec in specs:
-        own = (spec.model, spec.recipe.train, spec.feed.balance)
-        found.setdefault(() if spec.model.name in crossed else own, []).append(spec)
+        found.setdefault(() if spec.model.name in crossed else spec.job_key().work, []).append(spec)
     return list(found.values())
 
 
