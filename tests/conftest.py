@@ -11,12 +11,6 @@ from tests.helpers import quick
 from tests.helpers.project import PROJECT, shared
 
 
-def pytest_addoption(parser):
-    """Of contract.py, which run_bench.py check-adapter runs."""
-    parser.addoption("--framework", default="fake", help="whose adapter contract.py tests")
-    parser.addoption("--model", default="", help="the model to test it with")
-
-
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
 def pytest_collection_modifyitems(items):
     """Every test is quick unless it is slow or requests `not_quick`, itself or through another fixture."""

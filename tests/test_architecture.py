@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
         "common.core", "common.data", "common.process.ranks", "common.trial.contract", "common.trial.stopwatch",
         "common.trial.loss",
     },
+    "frameworks.checks": {"common.core", "common.data", "common.trial"},
     "common.run": {
         "common.core", "common.data", "common.process", "common.trial", "common.analysis", "common.report",
         "frameworks.contract",
@@ -104,6 +105,7 @@ def test_the_package_test_fires():
     assert forbidden("common.run.prepare", ast.parse("import frameworks.fake.adapter"))
     assert forbidden("frameworks.pytorch.adapter", ast.parse("import frameworks.fake"))
     assert forbidden("frameworks.pytorch.adapter", ast.parse("from common.trial import tuning"))
+    assert forbidden("frameworks.checks.training", ast.parse("import frameworks.fake.adapter"))
     assert forbidden("common.core.registry", ast.parse("import common.data.formats.csv"))
     assert not forbidden("frameworks.pytorch.adapter", ast.parse("from frameworks.pytorch import models"))
     assert not forbidden("common.analysis.records", ast.parse("from common.analysis import scores"))

@@ -20,7 +20,8 @@ from common.core.formatting import size_text
 TRIAL_CODE = (
     "common/core", "common/data", "common/process", "common/trial", "frameworks", "benchmarks/recipes",
 )  # fmt: skip
-NO_TRIAL_CODE = {"common/core/settings.py"}  # a trial's values are in its spec.json, which resuming compares apart
+# Of it: a trial's values are in its spec.json, which resuming compares apart; and no trial imports the checks of adapters.
+NO_TRIAL_CODE = ("common/core/settings.py", "frameworks/checks/")
 NO_TRIAL_PACKAGES = {"rich", "matplotlib", "markdown-it-py"}  # the parent alone uses them
 PLUGIN_FOLDERS = ("run/launchers", "report/trackers")  # their extras start trials, or tell of them, and compute nothing
 MISSING = "not installed"
@@ -125,7 +126,7 @@ def made_by() -> dict[str, str]:
     for folder in TRIAL_CODE:
         for file in sorted((PROJECT / folder).rglob("*.py")):
             name = file.relative_to(PROJECT).as_posix()
-            if name not in NO_TRIAL_CODE:
+            if not name.startswith(NO_TRIAL_CODE):
                 digest.update(f"{name}\n".encode() + file.read_bytes())
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     used = set(_names(project["dependencies"])) - NO_TRIAL_PACKAGES

@@ -1,4 +1,4 @@
-"""The card of the fake framework: NumPy alone, so that the whole pipeline is tested in seconds."""
+"""The fake framework: NumPy alone, so that the whole pipeline is tested in seconds."""
 
 from frameworks.contract import UNCHANGED, ModelInfo
 

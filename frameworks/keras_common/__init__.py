@@ -1,4 +1,4 @@
-"""What every framework that is Keras on some backend has in common. No framework of its own: it has no card."""
+"""What every framework that is Keras on some backend has in common. No framework of its own: it has no NAME."""
 
 from frameworks.contract import CAFFE, EFFICIENTNET_LITE0, TORCHVISION, ModelInfo
 

@@ -1,4 +1,4 @@
-"""The card of Keras 3 on JAX: the Keras layer of one framework over the engine of another."""
+"""Information on Keras 3 on JAX: the Keras layer of one framework over the engine of another."""
 
 from frameworks.keras_common import MODELS as KERAS_MODELS
 

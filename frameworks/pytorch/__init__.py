@@ -1,4 +1,4 @@
-"""The card of PyTorch: what it has, without importing it."""
+"""Information on PyTorch: what it has, without importing it."""
 
 from frameworks.contract import EFFICIENTNET_LITE0, TORCHVISION, ModelInfo
 

@@ -1,4 +1,4 @@
-"""The card of TensorFlow with Keras 3: what it has, without importing it."""
+"""Information on TensorFlow with Keras 3: what it has, without importing it."""
 
 from frameworks.keras_common import MODELS as KERAS_MODELS
 

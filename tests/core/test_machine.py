@@ -174,6 +174,7 @@ def copied(tmp_path, monkeypatch):
         ("common/cli/options.py", True),
         ("common/analysis/check.py", True),
         ("common/run/prepare.py", True),
+        ("frameworks/checks/training.py", True),
         ("common/trial/worker.py", False),
         ("common/data/plan.py", False),
         ("common/process/ranks.py", False),
