@@ -15,6 +15,7 @@ from common.core.results import Peaks, UpperBounds
 from common.data.feed import Decoded, Feed, Held
 from common.process.question import ask
 from common.trial.contract import Adapter, Measurable
+from common.trial.driver import Trial
 from common.trial.stopwatch import unwatched
 
 PASS_S = 3.0  # about so much training is loaded, and computed
@@ -26,23 +27,23 @@ TIMES = 3  # of which the fastest counts: other work only adds time
 PRECISIONS = ("float32", "bfloat16")
 
 
-def measured(trial: Any) -> UpperBounds:
+def measured(trial: Trial) -> UpperBounds:
     """The upper bounds, or why they were not measured: a finished trial stands without them."""
     began = time.perf_counter()
     if not isinstance(trial.adapter, Measurable):
         return UpperBounds(skip_reason="the framework's folder offers no ceilings", seconds=0.0)
     try:
-        found = measure(trial)
+        found = measure(trial, trial.adapter)
     except Exception as error:
         traceback.print_exc()  # into the trial's log
         found = UpperBounds(skip_reason=f"{type(error).__name__}: {error}"[:300])
     return found.model_copy(update={"seconds": time.perf_counter() - began})
 
 
-def measure(trial: Any) -> UpperBounds:
+def measure(trial: Trial, adapter: Measurable) -> UpperBounds:
     """Images/s of the loader alone (cold: the system has forgotten the files) and of training from one batch in memory,
     and the GFLOP/s of the library's best product in the precision that computes. The weights move: the last thing done."""
-    adapter, spec = trial.adapter, trial.spec
+    spec = trial.spec
     batch, steps = spec.recipe.batch_size, _steps(trial)
     rows = np.resize(trial.plan.orders[0], max(steps, LOADED) * batch)
     crops: np.ndarray = trial.plan.crops[0] if len(trial.plan.crops) else np.empty(0)
@@ -97,7 +98,7 @@ def peaks(adapter: Measurable, precision: str) -> dict[str, float]:
         return {}
 
 
-def _steps(trial: Any) -> int:
+def _steps(trial: Trial) -> int:
     """As many as an epoch trains in about PASS_S."""
     # Where the trial was taken up after its last epoch, the event alone knows.
     epoch_s = trial.epoch_s or last(trial.folder / "events.jsonl", "epoch")["train_s"]

@@ -10,10 +10,13 @@ import numpy as np
 
 from common.core.errors import InputError
 from common.core.machine import cores_allowed
+from common.core.results import Tried
 from common.core.specs import BuildSpec
 from common.data.feed import Feed, Held
-from common.trial import ceilings, tuning
+from common.trial import ceilings
 from common.trial.contract import Adapter, Measurable, Optimizable
+from common.trial.features import Extractors
+from common.trial.search import rate_of_frozen, search
 from common.trial.stopwatch import unwatched
 
 COPIES = 20  # of a block, in a call that is timed
@@ -100,27 +103,27 @@ def copied_bytes_s(size: int) -> float:
 
 
 def frozen_pass(adapter: Adapter, spec: dict[str, Any], images: int) -> dict[str, Any]:
-    """The frozen part over images in memory: as it is, in bfloat16, 64 at once, with the head behind it; and in the way that
-    the tuned lane finds. Images/s of the fastest of several calls each; GFLOP and megabytes of an image; the machine's best
+    """The frozen part over images in memory: as it is, in bfloat16, 64 at once, with the head behind it; and in the
+    config that the tuned lane finds. Images/s of the fastest of several calls each; GFLOP and megabytes of an image; the machine's best
     GFLOP/s in the precision that was found, and GB/s of copying as much as a micro batch moves in a layer."""
     if not isinstance(adapter, Optimizable) or not isinstance(adapter, Measurable):
         raise InputError("the framework's folder offers no tuned lane or no ceilings")
-    build, tried = BuildSpec(**spec), list[dict[str, Any]]()
+    build, tried = BuildSpec(**spec), list[Tried]()
     feed, model = _in_memory(build, images, 128, 64, labelled=False), adapter.build(build)
-    extractor, ways, batch = tuning.Extractors(adapter, model, "float16"), adapter.frozen_ways(model), feed.batch(0)[0]
-    batch = np.resize(batch, (max(len(batch), *map(int, ways["micro batch"])), *batch.shape[1:]))
-    measure = tuning.rate_of_frozen(extractor, batch)
-    # Every way is tried: for a thousand million images it would be worth it.
-    way, _ = tuning.search(ways, adapter.SLOW, measure, 10**9, lambda **said: tried.append({"part": "frozen", **said}))
-    size, extract = int(way["micro batch"]), extractor(way)
+    extractors, space, batch = Extractors(adapter, model, "float16"), adapter.frozen_ways(model), feed.batch(0)[0]
+    batch = np.resize(batch, (max(len(batch), *map(int, space["micro batch"])), *batch.shape[1:]))
+    # Every config is tried: for a thousand million images it would be worth it.
+    config, _ = search("frozen", space, adapter.SLOW, rate_of_frozen(extractors, batch), 10**9, tried.append)
+    size, extract = int(config["micro batch"]), extractors(config)
     tuned = size / ceilings.fastest_call_s(lambda: extract(batch[:size]), 4.0)
-    extractor.clear()
+    extractors.clear()
     facts, (image_bytes, layer_bytes) = adapter.facts(model), moved_bytes(adapter, model, build.side)
     adapter.run_as(model, {"precision": "bfloat16"}, None)
     bare = feed.images / ceilings.fastest_call_s(lambda: _pass_s(adapter, model, feed), 4.0)
     return {
-        "way": way, "tried": tried, "tuned": tuned, "bare": bare, "gflop": 2 * (facts["gmac"] - facts["gmac_trained"]),
-        "peak": max(ceilings.peaks(adapter, str(way["precision"])).values()), "mb": image_bytes / 1e6,
+        "way": config, "tried": [each.model_dump() for each in tried], "tuned": tuned, "bare": bare,
+        "gflop": 2 * (facts["gmac"] - facts["gmac_trained"]),
+        "peak": max(ceilings.peaks(adapter, str(config["precision"])).values()), "mb": image_bytes / 1e6,
         "copy": copied_bytes_s(int(layer_bytes * size / cores_allowed())) / 1e9,
     }  # fmt: skip
 

@@ -7,6 +7,7 @@ own. So what is compared is what the step did, with no second way of computing i
 
 import time
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -138,10 +139,9 @@ def trace(
     tracer.one_step("float64")
     step_s = tracer.one_step("float32")
     kind = "float64 gradients/"
-    source = np.load(recorded) if recorded else tracer.found
-    names = source.files if recorded else source
-    tracer.optimiser({n.removeprefix(kind): source[n] for n in names if n.startswith(kind)})
+    source: Mapping[str, np.ndarray] = np.load(recorded) if recorded else tracer.found
+    tracer.optimiser({name.removeprefix(kind): source[name] for name in source if name.startswith(kind)})
     tracer.whole_steps()
     with open(target, "wb") as stream:
-        np.savez(stream, **tracer.found)
+        np.savez(stream, allow_pickle=False, **tracer.found)
     return {"step_s": step_s, "facts": tracer.facts}

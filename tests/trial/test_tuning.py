@@ -18,15 +18,16 @@ from common.core import locks
 from common.core.errors import InputError
 from common.core.events import read_events
 from common.core.files import cache_folder
-from common.core.results import EqualityGate
+from common.core.results import EqualityGate, Tuning
 from common.data import feature_store
 from common.data.receipts import receipt
 from common.report.lanes import lanes, lanes_table
 from common.report.table import NONE
 from common.run.verify_receipts import proven
-from common.trial.tuning import Tuned, search
+from common.trial.equality_gate import check_equality
+from common.trial.features import store_folders
+from common.trial.search import search
 from frameworks.contract import TORCHVISION
-from frameworks.fake.adapter import Adapter
 from tests.helpers.runs import begin, in_epoch, stop, wait_until
 
 SHAPE = (3, 5)
@@ -101,58 +102,58 @@ def test_a_store_that_the_disk_cannot_hold_is_refused(small_disk):
 
 
 def rates(table, failing=()):
-    def measure(way):
-        if tuple(way.values()) in failing:
+    def measure(config):
+        if tuple(config.values()) in failing:
             raise RuntimeError("no such kernel")
-        return table[tuple(way.values())], 0.1
+        return table[tuple(config.values())], 0.1
 
     return measure
 
 
 def test_the_search_goes_setting_by_setting_and_takes_no_noise_for_a_gain():
-    ways = {"precision": ("float32", "bfloat16"), "micro batch": (32, 16, 8), "compiler": ("none", "xla")}
+    space = {"precision": ("float32", "bfloat16"), "micro batch": (32, 16, 8), "compiler": ("none", "xla")}
     table = {("float32", 32, "none"): 10, ("bfloat16", 32, "none"): 20, ("bfloat16", 16, "none"): 30,
              ("bfloat16", 8, "none"): 30.5, ("bfloat16", 16, "xla"): 29}  # fmt: skip
-    told = []
-    way, rate = search(ways, ("xla",), rates(table), 10**6, lambda **said: told.append(said))
-    assert (way, rate) == ({"precision": "bfloat16", "micro batch": 16, "compiler": "none"}, 30)
-    assert len(told) == 5 and all("images_per_s" in said for said in told)
+    reported = []
+    config, rate = search("frozen", space, ("xla",), rates(table), 10**6, reported.append)
+    assert (config, rate) == ({"precision": "bfloat16", "micro batch": 16, "compiler": "none"}, 30)
+    assert len(reported) == 5 and all(tried.images_per_s and tried.part == "frozen" for tried in reported)
 
 
 @pytest.mark.parametrize(
-    ("images", "again", "compiler"), [(4000, True, "none"), (10**6, True, "xla"), (4000, False, "xla")]
+    ("images", "part", "compiler"), [(4000, "trained", "none"), (10**6, "trained", "xla"), (4000, "frozen", "xla")]
 )
-def test_what_is_built_again_must_save_more_than_that_takes(images, again, compiler):
+def test_what_is_built_again_must_save_more_than_that_takes(images, part, compiler):
     """At 10 images/s against 11: 36 s of 4,000 images; to build it takes 40 s."""
 
-    def measure(way):
-        return (11, 40.0) if way["compiler"] == "xla" else (10, 0.0)
+    def measure(config):
+        return (11, 40.0) if config["compiler"] == "xla" else (10, 0.0)
 
-    ways = {"compiler": ("none", "xla")}
-    assert search(ways, ("xla",), measure, images, lambda **said: None, again)[0] == {"compiler": compiler}
+    space = {"compiler": ("none", "xla")}
+    assert search(part, space, ("xla",), measure, images, lambda tried: None)[0] == {"compiler": compiler}
 
 
-def test_a_way_that_fails_is_not_chosen_and_said():
-    told = []
+def test_a_config_that_fails_is_not_chosen_and_is_reported():
+    reported = []
     measure = rates({("float32",): 10}, failing=[("bfloat16",)])
-    way, _ = search({"precision": ("float32", "bfloat16")}, (), measure, 10**6, lambda **said: told.append(said))
-    assert way == {"precision": "float32"} and told[1]["failed"] == "RuntimeError: no such kernel"
+    config, _ = search("frozen", {"precision": ("float32", "bfloat16")}, (), measure, 10**6, reported.append)
+    assert config == {"precision": "float32"} and reported[1].failed == "RuntimeError: no such kernel"
     with pytest.raises(
         RuntimeError, match=r"no way of the tuned lane ran; the first failed with RuntimeError: no such"
     ):
-        search({"precision": ("float32",)}, (), rates({}, failing=[("float32",)]), 600, lambda **said: None)
+        search("frozen", {"precision": ("float32",)}, (), rates({}, failing=[("float32",)]), 600, lambda tried: None)
     every = rates({}, failing=[("none",), ("xla",)])
     with pytest.raises(RuntimeError, match=r"no way of the tuned lane ran"):  # and no division by zero
-        search({"compiler": ("none", "xla")}, ("xla",), every, 600, lambda **said: None, again=True)
+        search("trained", {"compiler": ("none", "xla")}, ("xla",), every, 600, lambda tried: None)
 
 
 def test_what_cannot_pay_back_is_not_tried():
-    told = []
-    ways = {"precision": ("float32", "bfloat16"), "compiler": ("none", "xla")}
+    reported = []
+    space = {"precision": ("float32", "bfloat16"), "compiler": ("none", "xla")}
     table = {("float32", "none"): 10, ("bfloat16", "none"): 20}
-    search(ways, ("xla",), rates(table), 600, lambda **said: told.append(said))  # 30 s at the best rate
-    assert told[-1]["skipped"] == "not worth trying, 30 s are to run"
-    assert "images_per_s" in told[1]
+    search("frozen", space, ("xla",), rates(table), 600, reported.append)  # 30 s at the best rate
+    assert reported[-1].skipped == "not worth trying, 30 s are to run"
+    assert reported[1].images_per_s
 
 
 TUNED = ("--frameworks", "fake", "--limit", "600", "--image-size", "32", "--learning-rate", "200", "--keep-frozen")
@@ -212,8 +213,7 @@ def test_whatever_features_depend_on_makes_another_store_and_nothing_else_does(r
             dump=lambda model: tensors,
             environment=lambda: {"framework": version},
         )
-        trial = SimpleNamespace(spec=spec, adapter=adapter, model=None, events=None)
-        return Tuned(trial)._folder(precision, rows)
+        return store_folders(spec, adapter, None, rows, (precision,))[precision]
 
     def changed(part="", **values):
         return spec.model_copy(update={part: getattr(spec, part).model_copy(update=values)} if part else values)
@@ -264,16 +264,16 @@ def test_a_tuned_lane_that_computes_something_else_is_marked(bench, tmp_path):
 def gate(run, predict, logits):
     """What the gate says of these logits of the tuned lane, where the default lane's come from `predict`."""
     spec = next(row.record.spec for row in read_results(run).rows if row.record.spec.lane == "tuned")
-    adapter = Adapter(spec.process, 0)
-    adapter.run_as = lambda *of: None
-    adapter.frozen_ways = lambda model: {"precision": ("float32",)}
-    written = []
-    events = SimpleNamespace(write=lambda kind, **said: written.append(said))
-    trial = SimpleNamespace(spec=spec, adapter=adapter, model=None, events=events, predict=predict)
-    tuned, plan = Tuned(trial), SimpleNamespace(validation_rows=np.arange(len(logits)), validation_crops=np.empty(0))
-    tuned.source = source = SimpleNamespace(read=lambda rows: None)
-    tuned.check(plan, logits)
-    assert tuned.source is source
+    written, executed = [], []
+    features = object()
+    trial = SimpleNamespace(
+        spec=spec, features=features, predict=predict, execute_as=lambda config: executed.append((config, trial.features)),
+        events=SimpleNamespace(write=lambda kind, **values: written.append(values)),
+        plan=SimpleNamespace(validation_rows=np.arange(len(logits)), validation_crops=np.empty(0)),
+    )  # fmt: skip
+    config = {"precision": "float16"}
+    check_equality(trial, Tuning(skip_reason="", trained=config), logits)
+    assert executed == [({}, None), (config, features)], "the default lane's logits, then the tuned lane again"
     return written[0]
 
 
