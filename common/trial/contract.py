@@ -11,11 +11,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from common.core.registry import framework_info
-from common.core.specs import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
+from common.core.specs import BuildSpec, ExecutionConfig, ModelSpec, Preprocessing, ProcessSpec, SearchSpace
 from common.data.feed import Feed
 from common.trial.stopwatch import Watch
 
-Ways = dict[str, tuple[str | int, ...]]  # setting -> its values
 Noted = tuple[dict[str, np.ndarray], Preprocessing, str]  # what `Adapter.export` returns, with a note for the user
 
 
@@ -111,17 +110,17 @@ class Optimizable(Adapter, Protocol):
 
     SLOW: tuple[str, ...]  # values that may take half a minute to build: tried only where they can pay back
 
-    def frozen_ways(self, model: Any) -> Ways:
+    def frozen_ways(self, model: Any) -> SearchSpace:
         """Setting -> values for the frozen part; empty where nothing is frozen, or where it ends is not known."""
 
-    def extractor(self, model: Any, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
+    def extractor(self, model: Any, way: ExecutionConfig, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
         """A function of uint8 [n, side, side, 3] -> dtype [n, ...]: the frozen part, in inference mode."""
 
-    def training_ways(self, model: Any, from_features: bool) -> Ways:
+    def training_ways(self, model: Any, from_features: bool) -> SearchSpace:
         """Setting -> values for what trains; empty where there is nothing to choose. from_features: the frozen part is
         not run with it."""
 
-    def run_as(self, model: Any, way: Way, example: np.ndarray | None) -> None:
+    def run_as(self, model: Any, way: ExecutionConfig, example: np.ndarray | None) -> None:
         """From now on `train_epoch` and `predict` run in this way ({}: as in the default lane), on batches of features like
         the example [1, ...] (None: of pixels). Weights, optimiser and names stay as they are."""
 

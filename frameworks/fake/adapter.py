@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from common.core.errors import InputError
-from common.core.specs import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
+from common.core.specs import BuildSpec, ExecutionConfig, ModelSpec, Preprocessing, ProcessSpec, SearchSpace
 from common.data.feed import Feed
 from common.data.receipts import receipt
 from common.trial.loss import bce_with_logits
@@ -31,7 +31,8 @@ class Logistic:
         self.weight = np.zeros((spec.classes, GRID * GRID * 3), spec.precision)
         self.bias = np.zeros(spec.classes, spec.precision)
         self.epoch = 0
-        self.given = self.features  # pixels to features; in the tuned lane batches hold features already
+        # Pixels to features; in the tuned lane batches hold features already.
+        self.given: Callable[[np.ndarray], np.ndarray] = self.features
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [n, h, w, 3] -> [n, 48] around 0, in the weights' precision."""
@@ -155,10 +156,10 @@ class Adapter:
 
     SLOW = ("another",)
 
-    def frozen_ways(self, model: Logistic) -> dict[str, tuple[str | int, ...]]:
+    def frozen_ways(self, model: Logistic) -> SearchSpace:
         return {"precision": ("float32", "float16"), "micro batch": (32, 8)}
 
-    def extractor(self, model: Logistic, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
+    def extractor(self, model: Logistic, way: ExecutionConfig, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
         scale = 3.0 if model.kind == "untrue" else 1.0
         if lacking := self.frozen_ways(model).keys() - way.keys():
             raise KeyError(f"the way leaves open: {', '.join(lacking)}")
@@ -169,10 +170,10 @@ class Adapter:
 
         return extract
 
-    def training_ways(self, model: Logistic, from_features: bool) -> dict[str, tuple[str | int, ...]]:
+    def training_ways(self, model: Logistic, from_features: bool) -> SearchSpace:
         return {"precision": ("float32", "float16"), "compiler": ("none", "another")}
 
-    def run_as(self, model: Logistic, way: Way, example: np.ndarray | None) -> None:
+    def run_as(self, model: Logistic, way: ExecutionConfig, example: np.ndarray | None) -> None:
         if way.get("precision") == "float16":
             raise ValueError("the fake framework trains in float32 alone")
         model.given = model.features if example is None else lambda features: features.astype(model.weight.dtype)

@@ -12,7 +12,7 @@ import numpy as np
 
 from common.core.errors import InputError
 from common.core.events import FORWARD
-from common.core.specs import BuildSpec, ModelSpec, Preprocessing, Way
+from common.core.specs import BuildSpec, ExecutionConfig, ModelSpec, Preprocessing, SearchSpace
 from common.data.feed import Feed
 from common.trial.stopwatch import Watch
 from frameworks.contract import EFFICIENTNET_LITE0
@@ -83,6 +83,10 @@ class KerasAdapter:
     Network: type[Observed]
     # What jit_compile may be for the frozen part and for a training step; the first: the default lane's.
     compilers: tuple[tuple[str, ...], tuple[str, ...]] = (("none",), ("none",))
+
+    @abstractmethod
+    def environment(self) -> dict[str, str]:
+        """See frameworks/contract.py."""
 
     @abstractmethod
     def backend_facts(self, network: Observed) -> dict[str, str]:
@@ -161,21 +165,21 @@ class KerasAdapter:
 
     SLOW = tuned.SLOW
 
-    def frozen_ways(self, model: Model) -> dict[str, tuple[str | int, ...]]:
+    def frozen_ways(self, model: Model) -> SearchSpace:
         spec = model.spec
         frozen = spec.train != "all" and spec.frozen_norm == "inference" and tuned.cut(model.network) is not None
         return tuned.frozen_ways(self._kind(), self.compilers[0]) if frozen else {}
 
-    def extractor(self, model: Model, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
+    def extractor(self, model: Model, way: ExecutionConfig, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
         return tuned.extractor(model.network, way, dtype)
 
-    def training_ways(self, model: Model, from_features: bool) -> dict[str, tuple[str | int, ...]]:
+    def training_ways(self, model: Model, from_features: bool) -> SearchSpace:
         head_alone = from_features and model.spec.train == "head"
         return {} if head_alone else tuned.TRAINED_WAYS | {"compiler": self.compilers[1]}
 
-    def run_as(self, model: Model, way: Way, example: np.ndarray | None) -> None:
+    def run_as(self, model: Model, way: ExecutionConfig, example: np.ndarray | None) -> None:
         network = model.network
-        way = {"precision": "float32", "compiler": self.compilers[1][0]} | way
+        way = {"precision": "float32", "compiler": self.compilers[1][0], **way}
         model.runs = tuned.rest(network, self.Network, way, example)
         # A head's step is shorter than the telling.
         model.runs.tells_parts = network.tells_parts and (example is None or example.ndim == 4)

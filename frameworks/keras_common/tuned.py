@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from common.core.specs import Way
+from common.core.specs import ExecutionConfig, SearchSpace
 from frameworks.keras_common.models import Preprocess, leaves
 
 # The first value of each: how the search begins.
@@ -41,12 +41,12 @@ def _inputs(layer: layers.Layer) -> list[Any]:
     return layer.input if isinstance(layer.input, list) else [layer.input]
 
 
-def frozen_ways(device: str, compilers: tuple[str, ...]) -> dict[str, tuple[str | int, ...]]:
+def frozen_ways(device: str, compilers: tuple[str, ...]) -> SearchSpace:
     """Setting -> values, the micro batch before the compiler, which builds for one size."""
     return {"precision": ("float32", "bfloat16"), "micro batch": MICRO_BATCHES[device], "compiler": compilers}
 
 
-def extractor(network: keras.Model, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
+def extractor(network: keras.Model, way: ExecutionConfig, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
     """uint8 [n, side, side, 3] -> dtype [n, h, w, c], or [n, features] where the head alone trains."""
     preprocess, body, pool, _ = parts_of(network)
     ends = cut(network)
@@ -118,7 +118,9 @@ def _scale_and_statistics(norm: layers.BatchNormalization) -> tuple[Any, ...]:
     return gamma, norm.beta if norm.center else np.zeros(size, np.float32), norm.moving_mean, norm.moving_variance
 
 
-def rest(network: keras.Model, kind: type[keras.Model], way: Way, example: np.ndarray | None) -> keras.Model:
+def rest(
+    network: keras.Model, kind: type[keras.Model], way: ExecutionConfig, example: np.ndarray | None
+) -> keras.Model:
     """The network from its cut on (example: features [1, ...]) or whole (None), sharing the layers, which from now on compute
     as the way says; the head's logits stay float32."""
     _, body, pool, head = parts_of(network)

@@ -11,7 +11,7 @@ from frameworks.keras_common.settings import keras
 import numpy as np
 import torch
 
-from common.core.specs import BuildSpec, ProcessSpec, Way
+from common.core.specs import BuildSpec, ExecutionConfig, ProcessSpec
 from frameworks.keras_common.adapter import KerasAdapter, Model, Observed
 from frameworks.torch_common import process as torch_process
 
@@ -46,7 +46,7 @@ class Adapter(KerasAdapter):
         model.network.receipt = torch_process.Receipt(spec.classes, self.device)
         return model
 
-    def run_as(self, model: Model, way: Way, example: np.ndarray | None) -> None:
+    def run_as(self, model: Model, way: ExecutionConfig, example: np.ndarray | None) -> None:
         super().run_as(model, way, example)
         model.runs.receipt = model.network.receipt
 

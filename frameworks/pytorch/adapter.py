@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from common.core.events import FORWARD, FROZEN, RECEIPT, TRAINED
-from common.core.specs import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Way
+from common.core.specs import BuildSpec, ExecutionConfig, ModelSpec, Preprocessing, ProcessSpec, SearchSpace
 from common.data.feed import Feed
 from common.trial.stopwatch import Watch
 from frameworks.contract import Noted
@@ -75,15 +75,16 @@ class Adapter:
     def build(self, spec: BuildSpec) -> Model:
         built = models.build(spec.model, spec.classes, spec.side, dropout=spec.formulas == "library")
         head = built.network.get_submodule(built.head)
+        assert isinstance(head, nn.Linear)
         own = models.Head(head.in_features, head.out_features, bias=head.bias is not None)
         built.network.set_submodule(built.head, own)
         models.freeze(built, spec.train)
         if Ranks().count > 1 and self.device.type == "cuda":
-            built.network = nn.SyncBatchNorm.convert_sync_batchnorm(built.network)
+            built = models.with_synchronised_norms(built)
         # The pixels come channels last, TensorFlow computes so, and torch is 1.2 to 1.7 times faster so (2 cores,
         # float32, forward, 64 to 224 pixels): one layout for all rows.
         dtype = getattr(torch, spec.precision)
-        built.network.to(self.device, dtype=dtype, memory_format=torch.channels_last)
+        built.network.to(self.device, dtype=dtype).to(memory_format=torch.channels_last)
         return Model(built, spec, self.device)
 
     def head(self, model: Model) -> tuple[str, str]:
@@ -188,29 +189,32 @@ class Adapter:
 
     SLOW = tuned.SLOW
 
-    def frozen_ways(self, model: Model) -> dict[str, tuple[str | int, ...]]:
+    def frozen_ways(self, model: Model) -> SearchSpace:
         known = model.parts and model.spec.frozen_norm == "inference"
         return tuned.frozen_ways(self.device.type) if known else {}
 
-    def extractor(self, model: Model, way: Way, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
+    def extractor(self, model: Model, way: ExecutionConfig, dtype: str) -> Callable[[np.ndarray], np.ndarray]:
         assert model.parts
         return tuned.extractor(model.parts[0], model.preprocess, way, dtype, model.spec.side)
 
-    def training_ways(self, model: Model, from_features: bool) -> dict[str, tuple[str | int, ...]]:
+    def training_ways(self, model: Model, from_features: bool) -> SearchSpace:
         head_alone = from_features and model.spec.train == "head"
         return {} if head_alone else tuned.TRAINED_WAYS
 
-    def run_as(self, model: Model, way: Way, example: np.ndarray | None) -> None:
+    def run_as(self, model: Model, way: ExecutionConfig, example: np.ndarray | None) -> None:
         # Fused: one pass over the weights, 10 ms for 15 million where the default takes 19.
         for group in model.optimiser.param_groups:
             group["fused"] = True if way and model.spec.optimiser == "adam" else None
         way = {setting: values[0] for setting, values in tuned.TRAINED_WAYS.items()} | way
-        model.runs = network = model.network if example is None else tuned.quick(model.parts[1])
-        model.from_features = example is not None
+        network = model.network
+        if example is not None:
+            assert model.parts
+            network = tuned.quick(model.parts[1])
+        model.runs, model.from_features = network, example is not None
         # Not in a compiled network: it would be traced anew with every hook, or not see it.
         model.cut = model.parts if example is None and way["compiler"] == "none" else None
         run = tuned.forward(network, way, self.device)
-        prepare = model.preprocess if example is None else partial(_features, getattr(torch, way["precision"]))
+        prepare = model.preprocess if example is None else partial(_features, getattr(torch, str(way["precision"])))
         model.run = lambda x: run(prepare(x))
 
     def activations(self, model: Model, pixels: np.ndarray, training: bool) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ python bare.py job.json      prints the seconds of each training epoch, as JSON
 import json
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import timm
@@ -23,18 +24,18 @@ orders = np.load(job["plan"])["orders"]
 
 
 class Images(Dataset):
-    def __init__(self, rows):
+    def __init__(self, rows: np.ndarray) -> None:
         self.rows = rows
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
         row = self.rows[i]
         return torch.from_numpy(np.array(pixels[row])), torch.from_numpy(labels[row].astype(np.float32))
 
 
-network = timm.create_model("tf_efficientnet_lite0")
+network: Any = timm.create_model("tf_efficientnet_lite0")
 network.load_state_dict(load_file(job["weights"]), strict=False)
 network.reset_classifier(classes)
 network.requires_grad_(False)

@@ -2,7 +2,7 @@
 
 import os
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 # Its downloader reads from sockets where nobody can see from outside whether bytes still come.
@@ -53,13 +53,13 @@ def build(model: ModelSpec, classes: int, side: int, dropout: bool = True) -> Bu
     if model.name in TORCHVISIONS:
         return _resnet(model, classes, dropout)
     if model.name == "efficientnet_lite0":
-        network = timm.create_model("tf_efficientnet_lite0", num_classes=classes)
-        return Built(network, "classifier", ("blocks.6.", "conv_head.", "bn2.", "classifier."))
+        lite = timm.create_model("tf_efficientnet_lite0", num_classes=classes)
+        return Built(lite, "classifier", ("blocks.6.", "conv_head.", "bn2.", "classifier."))
     if model.name not in timm.list_models():
         raise InputError(
             f"neither torchvision's models here nor timm have '{model.name}'; see run_bench.py list --all torch"
         )
-    network = timm.create_model(model.name, num_classes=classes)
+    network: Any = timm.create_model(model.name, num_classes=classes)
     wanted = network.default_cfg.get("input_size", (3, side, side))[-1]
     if network.default_cfg.get("fixed_input_size") and wanted != side:
         raise ImageSizeError(f"timm's {model.name} takes images of {wanted} pixels alone; take --image-size {wanted}")
@@ -82,6 +82,7 @@ def _vgg19(classes: int) -> Built:
             block, place = block + 1, 1
         elif isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")  # as torchvision.models.VGG does
+            assert layer.bias is not None
             nn.init.zeros_(layer.bias)
             network.add_module(f"block{block}_conv{place}", layer)
         else:
@@ -114,6 +115,11 @@ def _resnet(model: ModelSpec, classes: int, with_dropout: bool) -> Built:
     return Built(network, "fc", ("layer4.", "fc."), dropout)
 
 
+def with_synchronised_norms(built: Built) -> Built:
+    """Batch norm that normalises by the batches of all ranks."""
+    return replace(built, network=nn.SyncBatchNorm.convert_sync_batchnorm(built.network))
+
+
 def freeze(built: Built, train: Train) -> None:
     """Leave gradients on for the trained part alone."""
     prefixes = {"head": (built.head + ".",), "last-block": built.last_block, "all": ("",)}[train]
@@ -140,7 +146,7 @@ def train_mode(built: Built, frozen_norm: FrozenNorm) -> None:
         if own and all(p.requires_grad for p in own):
             module.train()
     if built.dropout is not None:
-        built.dropout.train(all(p.requires_grad for p in built.network.layer4.parameters()))
+        built.dropout.train(all(p.requires_grad for p in built.network.get_submodule("layer4").parameters()))
 
 
 def fewest_normalised(network: nn.Module, side: int) -> int:
@@ -163,6 +169,9 @@ def fewest_normalised(network: nn.Module, side: int) -> int:
 
 class Preprocess(nn.Module):
     """uint8 [n, h, w, 3] -> dtype [n, 3, h, w] in the memory order it came in: channels last."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(self, preprocessing: Preprocessing, dtype: torch.dtype):
         super().__init__()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from common.core.specs import Train, Way
+from common.core.specs import ExecutionConfig, SearchSpace, Train
 from frameworks.pytorch.models import NORMS, Built, Preprocess
 
 # The first value of each: how the search begins.
@@ -20,7 +20,7 @@ MICRO_BATCHES = {"cpu": (32, 16, 8, 4), "cuda": (64, 128, 256, 32)}
 # TorchScript, which torch advises against for new work, is built in a second and joins ReLU to the convolution before it:
 # ResNet-50 to layer3 58 images/s, plainly 56; EfficientNet-Lite0 233, plainly 222 (bfloat16, 8 images, 2 cores).
 FROZEN_COMPILERS = ("none", "TorchScript", "inductor")
-TRAINED_WAYS = {"precision": ("float32", "bfloat16"), "compiler": ("none", "inductor")}
+TRAINED_WAYS: SearchSpace = {"precision": ("float32", "bfloat16"), "compiler": ("none", "inductor")}
 SLOW = ("inductor",)
 # Of the folded network's output on noise: a network whose norms do not follow its convolutions is not folded.
 ALIKE = 1e-3
@@ -28,15 +28,16 @@ ALIKE = 1e-3
 
 def split(built: Built, train: Train) -> tuple[nn.Module, nn.Module] | None:
     """The frozen part and the rest, sharing the network's modules; None where nothing is frozen or the cut is not known."""
-    network, at = built.network, built.last_block[0].rstrip(".") if built.last_block else ""
+    network: Any = built.network
+    at = built.last_block[0].rstrip(".") if built.last_block else ""
     if train == "head" and hasattr(network, "forward_head"):  # timm's
         return Pooled(network), network.get_submodule(built.head)
     if train == "all" or (train == "last-block" and hasattr(network, "forward_head") and not at.startswith("blocks.")):
         return None
     if hasattr(network, "forward_head"):  # timm's EfficientNet: its blocks are numbered
-        first = int(at.partition(".")[2])
-        frozen = [network.conv_stem, network.bn1, *network.blocks[:first]]
-        rest = [*network.blocks[first:], network.conv_head, network.bn2, network.global_pool, network.classifier]
+        block = int(at.partition(".")[2])
+        frozen = [network.conv_stem, network.bn1, *network.blocks[:block]]
+        rest = [*network.blocks[block:], network.conv_head, network.bn2, network.global_pool, network.classifier]
         return nn.Sequential(*frozen), nn.Sequential(*rest)
     modules = dict(network.named_children())
     if "layer3" in modules:  # its dropout acts where layer4 trains, and is drawn anew in every step
@@ -50,8 +51,8 @@ def split(built: Built, train: Train) -> tuple[nn.Module, nn.Module] | None:
     names = list(modules)
     cut = names.index(first)
     parts = ([modules[n] for n in chosen if train != "head" or n != "dropout"] for chosen in (names[:cut], names[cut:]))
-    frozen, rest = (nn.Sequential(*part) for part in parts)
-    return frozen, rest
+    before, after = (nn.Sequential(*part) for part in parts)
+    return before, after
 
 
 @contextmanager
@@ -77,7 +78,7 @@ def _before(modules: dict[str, nn.Module], place: str, name: str, module: nn.Mod
 class Pooled(nn.Module):
     """A timm network up to what its classifier takes."""
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: Any):
         super().__init__()
         self.network = network
 
@@ -94,8 +95,7 @@ def folded(network: nn.Module, side: int) -> nn.Module:
         for (_, conv), (name, norm) in pairwise(list(parent.named_children())):
             if type(norm) in NORMS and isinstance(conv, nn.Conv2d) and conv.out_channels == norm.num_features:
                 _fold(conv, norm)
-                after = nn.Sequential(norm.drop, norm.act) if hasattr(norm, "act") else nn.Identity()
-                parent.set_submodule(name, after)
+                parent.set_submodule(name, _after(norm))
     like = next(plain.parameters())
     noise = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)).to(like)
     with torch.no_grad():
@@ -103,27 +103,32 @@ def folded(network: nn.Module, side: int) -> nn.Module:
     return copied if (before - after).norm() <= ALIKE * before.norm() else plain
 
 
-def _fold(conv: nn.Conv2d, norm: nn.Module) -> None:
+def _after(norm: Any) -> nn.Module:
+    """What is left of a batch norm that is folded: timm's have their activation within."""
+    return nn.Sequential(norm.drop, norm.act) if hasattr(norm, "act") else nn.Identity()
+
+
+def _fold(conv: nn.Conv2d, norm: Any) -> None:
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     bias = torch.zeros_like(scale) if conv.bias is None else conv.bias
     conv.weight = nn.Parameter(conv.weight * scale.view(-1, 1, 1, 1), requires_grad=False)
     conv.bias = nn.Parameter((bias - norm.running_mean) * scale + norm.bias, requires_grad=False)
 
 
-def frozen_ways(device: str) -> dict[str, tuple[str | int, ...]]:
+def frozen_ways(device: str) -> SearchSpace:
     """Setting -> values, the micro batch before the compiler, which builds for one size."""
     sizes = MICRO_BATCHES[device]
     return {"precision": ("float32", "bfloat16"), "micro batch": sizes, "compiler": FROZEN_COMPILERS}
 
 
 def extractor(
-    frozen: nn.Module, preprocess: Preprocess, way: Way, kept: str, side: int
+    frozen: nn.Module, preprocess: Preprocess, way: ExecutionConfig, kept: str, side: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     """uint8 [n, side, side, 3] -> kept's dtype [n, h, w, c] or [n, features]. The pixels are normalised in float32: they would
     lose digits else."""
     dtype = getattr(torch, str(way["precision"]))
     device = preprocess.mean.device
-    network = folded(frozen, side).to(device, dtype=dtype, memory_format=torch.channels_last)
+    network = folded(frozen, side).to(device, dtype=dtype).to(memory_format=torch.channels_last)
     run: Any = torch.compile(network, options={"freezing": True}) if way["compiler"] == "inductor" else network
 
     def extract(pixels: np.ndarray) -> np.ndarray:
@@ -168,7 +173,7 @@ def quick(rest: nn.Module) -> nn.Module:
     return nn.Sequential(*(QuickDropout(m) if type(m) is nn.Dropout else m for m in rest))
 
 
-def forward(network: nn.Module, way: Way, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+def forward(network: nn.Module, way: ExecutionConfig, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
     """How the part that trains runs: in a lower precision (its weights stay as they are), compiled, or plainly."""
     run: Any = torch.compile(network) if way["compiler"] == "inductor" else network
     if way["precision"] == "float32":
@@ -201,7 +206,7 @@ def products(precision: str, device: torch.device) -> dict[str, tuple[float, Cal
     images = 256 if gpu else 8
     for channels, side, kernel in ((256, 14, 3), (512, 7, 3), (256, 56, 1), (64, 56, 3), (512, 28, 3)):
         conv = nn.Conv2d(channels, channels, kernel, padding="same", bias=False)
-        conv = conv.to(device, dtype=dtype, memory_format=torch.channels_last)
+        conv = conv.to(device, dtype=dtype).to(memory_format=torch.channels_last)
         x = torch.rand(images, channels, side, side, device=device, dtype=dtype).to(memory_format=torch.channels_last)
         timed(
             f"convolution {kernel}x{kernel}, {channels} at {side}",

@@ -25,15 +25,15 @@ orders = np.load(job["plan"])["orders"]
 
 
 class Batches(keras.utils.PyDataset):
-    def __init__(self, rows):
+    def __init__(self, rows: np.ndarray) -> None:
         super().__init__(workers=2)  # with one, the autotuner may hold the end of an epoch: docs/fairness.md
         self.rows = rows
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int:
         return -(-len(self.rows) // job["batch_size"])
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         rows = self.rows[i * job["batch_size"] : (i + 1) * job["batch_size"]]
         return pixels[rows], labels[rows].astype(np.float32)
 

@@ -84,10 +84,19 @@ assert (before["dropout"], tuned["dropout"]) == ("0.5 before layer4", "0.5 befor
 adapter.run_as(model, {}, None)
 assert adapter.facts(model) == before
 """
+SYNCHRONISED = """
+from torch import nn
+from frameworks.pytorch.models import Built, with_synchronised_norms
+
+built = Built(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), "head", ())
+assert isinstance(with_synchronised_norms(built).network[1], nn.SyncBatchNorm)
+"""
 
 
 @pytest.mark.usefixtures("not_quick")
-@pytest.mark.parametrize("script", [DROPOUT, HEAD, FOLDED, FACTS], ids=["dropout", "head", "folded", "facts"])
+@pytest.mark.parametrize(
+    "script", [DROPOUT, HEAD, FOLDED, FACTS, SYNCHRONISED], ids=["dropout", "head", "folded", "facts", "norms"]
+)
 def test_it_computes_what_the_librarys_own_does(script):
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
