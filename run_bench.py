@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The command line: parse, call, print, exit code. Heavy imports wait until the words are understood."""
+"""The command line: parse, call, print, exit code. Heavy imports wait until the arguments are understood."""
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -P` and PYTHONSAFEPATH leave it out
 
@@ -11,30 +11,35 @@ from common.core import encoding, registry
 from common.core.errors import InputError, unknown
 from common.core.signals import listen, uninterrupted
 
+if TYPE_CHECKING:
+    from common.core.results import Results, RunRecord
+    from common.core.specs import TrialSpec
+    from common.report.terminal import Console
+
 
 def trials(arguments: list[str]) -> int:
     """Folder -> plan -> trials -> logits -> rows -> tables."""
-    given = asked(arguments)
+    given = parse_args(arguments)
 
     from common.core.locks import lock_scope
     from common.report.terminal import Console
 
     console = Console()
     with lock_scope():
-        folder, run, specs = prepared(console, given, arguments)
-        stopped = carried_out(console, folder, run, specs, given)
-        results = reported(console, folder, run.settings.get("track"))
+        folder, run, specs = prepare_run(console, given, arguments)
+        stopped = run_trials(console, folder, run, specs, given)
+        results = write_report(console, folder, run.settings.get("track", ""))
     if stopped:
         return 130
     return 0 if all(row.record.status == "ok" for row in results.rows) else 1
 
 
-def asked(arguments: list[str]) -> dict[str, Any]:
+def parse_args(arguments: list[str]) -> dict[str, Any]:
     """The flags that were given, by name."""
     from common.cli.options import trials_parser
 
     parser = trials_parser({name: verb.ABOUT for name, verb in registry.verbs().items()})
-    given = parser.given(arguments)
+    given = parser.parse(arguments).given()
     flags = {action.dest: action.option_strings[-1] for action in parser._actions}
     others = ", ".join(flags[name] for name in given if name not in ("resume", "address"))  # another cluster may go on
     if "resume" in given and others:
@@ -42,7 +47,9 @@ def asked(arguments: list[str]) -> dict[str, Any]:
     return given
 
 
-def prepared(console: Any, given: dict[str, Any], arguments: list[str]) -> tuple:
+def prepare_run(
+    console: "Console", given: dict[str, Any], arguments: list[str]
+) -> tuple[Path, "RunRecord", list["TrialSpec"]]:
     """The run's folder, its record and its trials: planned now, or those of a run that was stopped."""
     from common.report.progress import filling
     from common.run import prepare, resume
@@ -58,7 +65,9 @@ def prepared(console: Any, given: dict[str, Any], arguments: list[str]) -> tuple
         raise KeyboardInterrupt("stopped before the first trial") from None
 
 
-def carried_out(console: Any, folder: Path, run: Any, specs: list, given: dict[str, Any]) -> bool:
+def run_trials(
+    console: "Console", folder: Path, run: "RunRecord", specs: list["TrialSpec"], given: dict[str, Any]
+) -> bool:
     """Run the trials; True where Ctrl-C stopped them. A full disk, most likely, is an InputError: what is done is kept."""
     from common.core.formatting import command
     from common.report.progress import Display, announce
@@ -69,14 +78,15 @@ def carried_out(console: Any, folder: Path, run: Any, specs: list, given: dict[s
     try:
         with go_on_with(command("--resume", folder), folder):
             gate.before(folder, specs, Display(console).say)
-            asked = run.settings | given
-            registry.launcher(asked["launcher"]).run_trials(folder, specs, console, "resume" in given, asked["address"])
+            settings = run.settings | given
+            launcher = registry.launcher(settings["launcher"])
+            launcher.run_trials(folder, specs, console, "resume" in given, settings["address"])
     except KeyboardInterrupt:
         return True
     return False
 
 
-def reported(console: Any, folder: Path, track: str = "") -> Any:
+def write_report(console: "Console", folder: Path, track: str = "") -> "Results":
     """The run's Results, read from its files, written as a report, shown, and sent where that was asked. track: the tracker's
     name, or ""."""
     from common.core.formatting import command
@@ -84,18 +94,16 @@ def reported(console: Any, folder: Path, track: str = "") -> Any:
 
     again = command("report", folder, *(("--track", track) if track else ()))
     with go_on_with(again, folder):
+        from common.report import write
         from common.report.terminal import show_results
-        from common.report.write import write_report
 
         with uninterrupted():
-            results = write_report(folder)
+            results = write.write_report(folder)
             show_results(console, results, folder)
     if track:  # a server may not answer for minutes: Ctrl-C ends it
         try:
             with go_on_with(again, folder):
-                console.print(
-                    f"sent to {registry.tracker(track).send(results, folder)}", highlight=False, soft_wrap=True
-                )
+                console.show_line(f"sent to {registry.tracker(track).send(results, folder)}")
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"the records were not sent; to send them, run: {again}") from None
     return results
@@ -110,26 +118,25 @@ def nothing_empty(arguments: list[str]) -> None:
 
 
 def main(arguments: list[str]) -> int:
+    """Exit code of a command line. It may be called several times in one process: signals and locks are left as they were."""
     encoding.show_what_fits()
-    listen()
     try:
         nothing_empty(arguments)
         if not arguments or arguments[0].startswith("-"):
             return trials(arguments)
         if arguments[0] not in registry.verbs():
             raise unknown("verb", arguments[0], registry.verbs(), "without a verb, trials run: see --help")
-        verb, words = registry.verbs()[arguments[0]].main, arguments[1:]
-        if "--json" not in words or {"-h", "--help"} & {*words}:
-            return verb(words)
-        from common.cli.json_output import printed
+        from common.cli import command
 
-        return printed(verb, [word for word in words if word != "--json"])
+        return command.main(registry.verbs()[arguments[0]], f"run_bench.py {arguments[0]}", arguments[1:])
     except (InputError, OSError, UnicodeError) as error:  # the last two: what cannot be read or written
         from common.core.files import os_error_text
 
         text = os_error_text(error) if isinstance(error, OSError) else error
         print(f"run_bench.py: error: {text}", file=sys.stderr)
         return 2
+    except SystemExit as done:  # argparse has printed the help
+        return int(done.code or 0)
     except KeyboardInterrupt as stop:
         print(*(f"\nrun_bench.py: {words}" for words in stop.args), file=sys.stderr)
         return 130
@@ -137,4 +144,5 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     encoding.use_utf8_names()
+    listen()
     sys.exit(main(sys.argv[1:]))

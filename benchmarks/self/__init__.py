@@ -1,21 +1,27 @@
-"""The harness measured by itself: `run_bench.py self WHAT`, one file each with ABOUT and main(arguments) -> exit code."""
+"""The harness measured by itself: `run_bench.py self WHAT`, a file for each WHAT, as common/cli/command.py says."""
 
 import argparse
 import importlib
 import pkgutil
+from types import ModuleType
 
-from common.cli.parser import Parser
+from common.cli.command import parse
+from common.cli.parser import Options, Parser
+from common.report.output import Output
 
 
-def main(arguments: list[str]) -> int:
-    """Exit code 0 where the measured figure keeps its limit, 1 where it does not."""
-    found = {m.name: importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)}
-    parser = Parser(
-        prog="run_bench.py self",
-        description="Measure the harness itself, on this machine, now.",
-        epilog="\n".join(f"  {name:10} {module.ABOUT}" for name, module in found.items()),
-    )
+def add_flags(parser: Parser) -> None:
+    found = _measurements()
+    parser.epilog = "\n".join(f"  {name:10} {module.ABOUT}" for name, module in found.items())
     parser.add_argument("what", choices=found)
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see self WHAT --help")
-    options = parser.parse_args(arguments)
-    return found[options.what].main(options.arguments)
+    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="arguments", help="see self WHAT --help")
+
+
+def run(options: Options, output: Output) -> int:
+    """Exit code 0 where the measured figure keeps its limit, 1 where it does not."""
+    measurement = _measurements()[options.what]
+    return measurement.run(parse(measurement, f"run_bench.py self {options.what}", options.rest), output)
+
+
+def _measurements() -> dict[str, ModuleType]:
+    return {m.name: importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)}

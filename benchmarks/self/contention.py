@@ -1,6 +1,5 @@
 """Training beside a busy process, by framework and OpenMP wait policy, over the same on a quiet machine: in turn."""
 
-import argparse
 import contextlib
 import json
 import os
@@ -9,14 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from common.cli.options import positive, positive_number
-from common.cli.parser import Parser
+from common.cli.parser import Options, Parser
 from common.core import registry
 from common.core.errors import InputError, unknown
 from common.core.files import PROJECT
@@ -27,6 +26,7 @@ from common.core.results import CONTENDED
 from common.core.specs import BuildSpec, ModelSpec, ProcessSpec
 from common.process.cpu_contention import Neighbours
 from common.process.spawn import end, log_tail, start
+from common.report.output import Output
 from frameworks.contract import UNCHANGED
 
 ABOUT = "training beside a busy process, by OpenMP wait policy, over a quiet machine (no limit)"
@@ -42,7 +42,7 @@ END_S = 5.0
 SETTLE_S = 0.3  # from the start of a busy process to the first pass beside it
 LEAST_ROUNDS = 3
 BURN = "import sys, os; from common.core.signals import die_with; die_with(int(sys.argv[1])); os.nice(int(sys.argv[2]))\nwhile 1: pass"
-EXAMPLE = """\
+EPILOG = """\
 example, 6 to 8 minutes on two cores; nothing else may run meanwhile:
   run_bench.py self contention --rounds 7
   run_bench.py self contention --policies default passive bound   thread affinity too
@@ -51,38 +51,34 @@ example, 6 to 8 minutes on two cores; nothing else may run meanwhile:
 Times = dict[tuple[str, str, str], list[float]]  # (framework, policy, condition) -> seconds of a pass, by round
 
 
-def main(arguments: list[str]) -> int:
-    options = _options(arguments)
+def run(options: Options, output: Output) -> int:
+    policies = _policies(options.policies)
     names = [registry.framework_info(name).NAME for name in options.frameworks]
     began = time.monotonic()
     seconds: Times = {}
     others: list[float | None] = []
     with contextlib.ExitStack() as stack:
-        kinds = [(name, policy) for name in names for policy in options.policies]
-        print(
-            f"{len(kinds)} processes are started: {len(names)} frameworks x {len(options.policies)} policies",
-            flush=True,
-        )
+        kinds = [(name, policy) for name in names for policy in policies]
+        output.show_line(f"{len(kinds)} processes are started: {len(names)} frameworks x {len(policies)} policies")
         workers = {kind: stack.enter_context(_worker(*kind, options)) for kind in kinds}
         for worker in workers.values():
             worker.answer()  # its first pass, which builds what the others use
-        print(f"they are ready after {time_text(time.monotonic() - began)}, first pass included", flush=True)
+        output.show_line(f"they are ready after {time_text(time.monotonic() - began)}, first pass included")
         for number in range(options.rounds):
             since = time.monotonic()
             _round(number, workers, options.busy, seconds, others)
             took_s, spent_s = time.monotonic() - since, time.monotonic() - began
-            print(f"round {number + 1} of {options.rounds}: {time_text(took_s)}", flush=True)
+            output.show_line(f"round {number + 1} of {options.rounds}: {time_text(took_s)}")
             if number + 1 >= LEAST_ROUNDS and spent_s + took_s > 60 * options.minutes:
-                print(f"another round would exceed --minutes {options.minutes:g}: it ends here", flush=True)
+                output.show_line(f"another round would exceed --minutes {options.minutes:g}: it ends here")
                 break
-    print(f"\n{table(seconds, names, options.policies)}")
-    print(f"\n{_context(options, len(next(iter(seconds.values()))))}")
-    print(disturbed(others) or recommendation(seconds, names, options.policies))
+    output.show_line(f"\n{table(seconds, names, policies)}")
+    output.show_line(f"\n{_context(options, len(next(iter(seconds.values()))))}")
+    output.show_line(disturbed(others) or recommendation(seconds, names, policies))
     return 0
 
 
-def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = Parser(prog="run_bench.py self contention", description=ABOUT, epilog=EXAMPLE)
+def add_flags(parser: Parser) -> None:
     parser.add_argument("--frameworks", nargs="+", default=registry.real(MODEL.name))
     parser.add_argument("--model", default=MODEL.name)
     parser.add_argument(
@@ -98,12 +94,14 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=positive, default=32)
     parser.add_argument("--image-size", type=positive, default=64)
     parser.add_argument("--steps", type=positive, default=20, help="batches of a pass, kept in memory")
-    options = parser.parse_args(arguments)
-    for policy in options.policies:
+
+
+def _policies(asked: Sequence[str]) -> list[str]:
+    """The policies to measure. InputError for one that is not known."""
+    for policy in asked:
         if policy not in POLICIES:
             raise unknown("policy", policy, POLICIES)
-    options.policies = list(dict.fromkeys([BASE, *options.policies]))
-    return options
+    return list(dict.fromkeys([BASE, *asked]))
 
 
 @dataclass
@@ -141,7 +139,7 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _worker(framework: str, policy: str, options: argparse.Namespace) -> Iterator[_Worker]:
+def _worker(framework: str, policy: str, options: Options) -> Iterator[_Worker]:
     """The process, started and not yet waited for: all import their libraries at the same time."""
     spec = BuildSpec(
         model=ModelSpec(name=options.model), classes=CLASSES, side=options.image_size, preprocessing=UNCHANGED, train="head",
@@ -282,7 +280,7 @@ def disturbed(others: list[float | None]) -> str:
     return ""
 
 
-def _context(options: argparse.Namespace, rounds: int) -> str:
+def _context(options: Options, rounds: int) -> str:
     return (
         f"Seconds of {options.steps} training steps of {options.batch_size} images in memory at {options.image_size} pixels, "
         f"{options.model}, {options.threads} threads on {cores()} cores, CPU. Medians of {rounds} rounds, each the mean over at least {MEASURE_S:g} s; ratios are taken "

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from common.cli.options import positive
-from common.cli.parser import Parser
+from common.cli.parser import Options, Parser
 from common.core import registry
 from common.core.errors import InputError
 from common.core.formatting import config_text
@@ -15,6 +15,7 @@ from common.core.results import Tried
 from common.core.settings import Settings
 from common.core.specs import BuildSpec, Job
 from common.process.question import ask
+from common.report.output import Output
 from common.run.jobs import list_jobs
 from frameworks.contract import UNCHANGED
 
@@ -31,14 +32,15 @@ HEAD = "| row | frozen | plain bfloat16, 64 at once | tuned | times | way | GFLO
 Answers = dict[tuple[str, str], list[dict[str, Any]]]  # (row, what is frozen) -> what each repeat found
 
 
-def main(arguments: list[str]) -> int:
-    parser = Parser(prog="run_bench.py self frozen", description=ABOUT)
+def add_flags(parser: Parser) -> None:
     parser.add_argument("--frameworks", nargs="+", default=registry.real())
     parser.add_argument("--jobs", nargs="+", default=JOBS, metavar="MODEL/TRAINED", help=f"default: {' '.join(JOBS)}")
     parser.add_argument("--image-size", type=positive, default=224)
     parser.add_argument("--images", type=positive, default=64, help="kept in memory")
     parser.add_argument("--repeats", type=positive, default=3)
-    options = parser.parse_args(arguments)
+
+
+def run(options: Options, output: Output) -> int:
     found: Answers = {}
     jobs = jobs_of(options.frameworks, options.jobs)
     for _ in range(options.repeats):
@@ -48,10 +50,13 @@ def main(arguments: list[str]) -> int:
                              train=trained, learning_rate=1e-3)  # fmt: skip
             answer = ask(job.framework, "frozen_pass", cores(), spec=spec.model_dump(), images=options.images)
             found.setdefault(row, []).append(answer)
-            print(*(f"{row[0]}: {Tried.model_validate(tried)}" for tried in answer["tried"]), sep="\n", flush=True)
-    print(f"\nmedians of {options.repeats} (lowest to highest); images/s of the fastest call, as the peak is")
+            for tried in answer["tried"]:
+                output.show_line(f"{row[0]}: {Tried.model_validate(tried)}")
+    output.show_line(
+        f"\nmedians of {options.repeats} (lowest to highest); images/s of the fastest call, as the peak is"
+    )
     text, kept = judged(found)
-    print(text)
+    output.show_line(text)
     return int(not kept)
 
 

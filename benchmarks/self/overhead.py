@@ -1,6 +1,5 @@
 """The harness against a bare loop that imports nothing of it: the same model, batches and order, in turn."""
 
-import argparse
 import json
 import subprocess
 import sys
@@ -11,13 +10,14 @@ import numpy as np
 
 from common.analysis.records import read_trial
 from common.cli.options import positive, several
-from common.cli.parser import Parser
+from common.cli.parser import Options, Parser
 from common.core import registry
 from common.core.errors import InputError
 from common.core.files import PROJECT
 from common.core.settings import Settings
 from common.core.specs import TrialSpec
 from common.process.spawn import environment
+from common.report.output import Output
 from common.report.progress import Silent
 from common.run.prepare import make_run
 from common.run.runner import run_trial
@@ -44,7 +44,7 @@ def bare_seconds(spec: TrialSpec, run: Path, folder: str) -> list[float]:
     return json.loads(answer.stdout.splitlines()[-1])["seconds"]
 
 
-def compare(framework: str, options: argparse.Namespace) -> float:
+def compare(framework: str, options: Options, output: Output) -> float:
     """Median over the repeats of harness / bare, each the fastest epoch after the first of its process.
 
     Other work on the machine only adds time, and epochs of one process differed by 20 % and more: the fastest is the
@@ -68,17 +68,17 @@ def compare(framework: str, options: argparse.Namespace) -> float:
             ours = min(epoch.train_s for epoch in record.epochs[1:])
             bare = min(bare_seconds(spec, run, card.__name__)[1:])
             ratios.append(ours / bare)
-            print(
-                f"{framework} {card.BARE}: {ours:.2f} s an epoch in the harness, {bare:.2f} s bare: {ratios[-1]:.3f}",
-                flush=True,
+            output.show_line(
+                f"{framework} {card.BARE}: {ours:.2f} s an epoch in the harness, {bare:.2f} s bare: {ratios[-1]:.3f}"
             )
     middle = float(np.median(ratios))
-    print(f"{framework}: median ratio {middle:.3f} ({min(ratios):.3f} to {max(ratios):.3f}); limit {LIMIT:g}")
+    output.show_line(
+        f"{framework}: median ratio {middle:.3f} ({min(ratios):.3f} to {max(ratios):.3f}); limit {LIMIT:g}"
+    )
     return middle
 
 
-def main(arguments: list[str]) -> int:
-    parser = Parser(prog="run_bench.py self overhead", description=ABOUT)
+def add_flags(parser: Parser) -> None:
     parser.add_argument(
         "--frameworks", nargs="+", default=[c.NAME for c in registry.framework_infos().values() if c.BARE]
     )
@@ -87,6 +87,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--limit", type=positive, default=None)
     parser.add_argument("--epochs", type=several, default=8, help="the first is left out")
     parser.add_argument("--repeats", type=positive, default=5, help="pairs, in turn")
-    options = parser.parse_args(arguments)
-    medians = [compare(registry.framework_info(name).NAME, options) for name in options.frameworks]
+
+
+def run(options: Options, output: Output) -> int:
+    medians = [compare(registry.framework_info(name).NAME, options, output) for name in options.frameworks]
     return int(max(medians) > LIMIT)

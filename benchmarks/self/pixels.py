@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from common.cli.options import positive
-from common.cli.parser import Parser
+from common.cli.parser import Options, Parser
 from common.core.errors import InputError
 from common.core.machine import cores
 from common.core.registry import format_of
 from common.data.decode import ImageError, decode
 from common.data.pixel_store import PixelStore, fill
+from common.report.output import Output
 
 ABOUT = "filling the pixel store: at least 90 % of cores x single-core Pillow; reading it: 3,000 images/s"
 LIMIT, READ = 0.9, 3000.0
@@ -38,8 +39,7 @@ def read_back(folder: Path, order: np.ndarray) -> float:
     return len(order) / (time.perf_counter() - start)
 
 
-def main(arguments: list[str]) -> int:
-    parser = Parser(prog="run_bench.py self pixels", description=ABOUT)
+def add_flags(parser: Parser) -> None:
     parser.add_argument("--data", default="demo", help="a folder, or demo")
     parser.add_argument("--image-size", type=positive, default=None)
     parser.add_argument(
@@ -50,7 +50,9 @@ def main(arguments: list[str]) -> int:
         "writes to disk (Linux: 10 %% of the memory), the disk is measured too",
     )
     parser.add_argument("--repeats", type=positive, default=3)
-    options = parser.parse_args(arguments)
+
+
+def run(options: Options, output: Output) -> int:
     path = Path(options.data)
     data = format_of(path).read(path)
     side = options.image_size or data.default_side
@@ -68,10 +70,10 @@ def main(arguments: list[str]) -> int:
             reads.append(read_back(Path(folder), np.random.default_rng(0).permutation(options.images)))
         alone = (alone + single_core(sample, side)) / 2
         shares.append(rate / (cores() * alone))
-        print(
+        output.show_line(
             f"{rate:,.0f} images/s filled, {alone:,.0f} a core decoded: {shares[-1]:.0%} of {cores()} cores; {reads[-1]:,.0f} read back"
         )
     middle = float(np.median(shares))
-    print(f"median {middle:.0%} ({min(shares):.0%} to {max(shares):.0%}); limit {LIMIT:.0%}")
-    print(f"read back: median {np.median(reads):,.0f} images/s; limit {READ:,.0f}")
+    output.show_line(f"median {middle:.0%} ({min(shares):.0%} to {max(shares):.0%}); limit {LIMIT:.0%}")
+    output.show_line(f"read back: median {np.median(reads):,.0f} images/s; limit {READ:,.0f}")
     return int(middle < LIMIT or np.median(reads) < READ)

@@ -1,6 +1,5 @@
 """What the receipts cost: seconds of a batch's receipt over seconds of a training step."""
 
-import argparse
 import tempfile
 from pathlib import Path
 
@@ -8,12 +7,13 @@ import numpy as np
 
 from common.analysis.records import read_trial
 from common.cli.options import positive, several
-from common.cli.parser import Parser
+from common.cli.parser import Options, Parser
 from common.core import registry
 from common.core.errors import InputError
 from common.core.settings import Settings
 from common.core.specs import BuildSpec
 from common.process.question import ask
+from common.report.output import Output
 from common.report.progress import Silent
 from common.run.prepare import make_run
 from common.run.runner import run_trial
@@ -23,7 +23,7 @@ LIMIT = 0.01
 MODEL = "efficientnet_lite0"  # its head trains 15 to 40 times as many images a second as a ResNet's last block
 
 
-def share(framework: str, options: argparse.Namespace) -> float:
+def share(framework: str, options: Options, output: Output) -> float:
     """Median step of the later epochs; the receipt as a call of its own, its way to the device and back included."""
     with tempfile.TemporaryDirectory() as parent:
         settings = Settings(
@@ -43,20 +43,20 @@ def share(framework: str, options: argparse.Namespace) -> float:
         preprocessing=spec.weights.preprocessing, learning_rate=spec.recipe.learning_rate,
     )  # fmt: skip
     seconds = ask(framework, "receipt_seconds", spec.process.threads, spec=build.model_dump(), images=batch)
-    print(
+    output.show_line(
         f"{framework} {spec.model}, {batch} images at {spec.feed.image_side} pixels: receipt {1000 * seconds:.2f} ms, "
-        f"step {1000 * step:.1f} ms: {seconds / step:.2%}; limit {LIMIT:.0%}",
-        flush=True,
+        f"step {1000 * step:.1f} ms: {seconds / step:.2%}; limit {LIMIT:.0%}"
     )
     return seconds / step
 
 
-def main(arguments: list[str]) -> int:
-    parser = Parser(prog="run_bench.py self receipts", description=ABOUT)
+def add_flags(parser: Parser) -> None:
     parser.add_argument("--frameworks", nargs="+", default=registry.real(MODEL))
     parser.add_argument("--data", default="demo")
     parser.add_argument("--image-size", type=positive, default=None)
     parser.add_argument("--epochs", type=several, default=4, help="the first is left out")
-    options = parser.parse_args(arguments)
-    shares = [share(registry.framework_info(name).NAME, options) for name in options.frameworks]
+
+
+def run(options: Options, output: Output) -> int:
+    shares = [share(registry.framework_info(name).NAME, options, output) for name in options.frameworks]
     return int(max(shares) > LIMIT)

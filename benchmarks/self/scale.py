@@ -5,17 +5,20 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from common.analysis.scores import at_percentile
 from common.cli.options import positive
-from common.cli.parser import Parser
+from common.cli.parser import Options, Parser
+from common.core.errors import InputError
 from common.core.formatting import size_text
-from common.core.specs import PlanSpec
+from common.core.specs import Plan, PlanSpec
 from common.data.array_file import Rows
 from common.data.balance import audit
 from common.data.plan import make_plan
+from common.report.output import Output
 
 ABOUT = "plan, balance, scores and store reading from 1,000 to 1,000,000 images: time and memory grow at most as n^1.1"
 LIMIT = 1.1  # an exponent; n log n is 1.07 between a thousand and a million
@@ -38,7 +41,7 @@ def tasks(n: int, folder: Path) -> dict[str, Callable[[], object]]:
         stream.truncate(n * SIDE * SIDE * 3)
     store, order = Rows(pixels, "uint8", (SIDE, SIDE, 3)), rng.permutation(n)
 
-    def planned(**how: str) -> object:
+    def planned(**how: Any) -> Plan:
         return make_plan(labels, PlanSpec(seed=0, **how), 2, everything, everything[:0])
 
     plan = planned(balance="oversample")
@@ -58,14 +61,15 @@ def tasks(n: int, folder: Path) -> dict[str, Callable[[], object]]:
     }
 
 
-def main(arguments: list[str]) -> int:
-    parser = Parser(prog="run_bench.py self scale", description=ABOUT)
+def add_flags(parser: Parser) -> None:
     parser.add_argument("--sizes", nargs="+", type=positive, default=SIZES, help="at least two, growing")
     parser.add_argument("--repeats", type=positive, default=3, help="the fastest counts: other work only adds time")
-    options = parser.parse_args(arguments)
+
+
+def run(options: Options, output: Output) -> int:
     sizes = sorted(set(options.sizes))
     if len(sizes) < 2 or sizes[0] < 100:
-        parser.error("--sizes are at least two, of 100 and more")
+        raise InputError("--sizes are at least two, of 100 and more; see run_bench.py self scale --help")
     seconds: dict[str, list[float]] = {}
     peaks: dict[str, list[int]] = {}
     for n in sizes:
@@ -81,11 +85,11 @@ def main(arguments: list[str]) -> int:
                 peaks.setdefault(name, []).append(tracemalloc.get_traced_memory()[1])
                 tracemalloc.stop()
                 seconds.setdefault(name, []).append(min(took))
-        print(f"{n:,} images done", flush=True)
-    print(
+        output.show_line(f"{n:,} images done")
+    output.show_line(
         "\n| what | " + " | ".join(f"s at {n:,}" for n in sizes) + f" | exponent | memory at {sizes[-1]:,} | exponent |"
     )
-    print("| --- |" + " --- |" * (len(sizes) + 3))
+    output.show_line("| --- |" + " --- |" * (len(sizes) + 3))
     worst, kept = 0.0, True
     for name, took in seconds.items():
         # Of the two largest: below, what does not grow with n counts.
@@ -93,7 +97,7 @@ def main(arguments: list[str]) -> int:
         limit = FLAT.get(name, LIMIT)
         worst, kept = max(worst, times, memory if limit == LIMIT else 0.0), kept and times <= LIMIT and memory <= limit
         cells = " | ".join(f"{s:.4f}" for s in took)
-        print(f"| {name} | {cells} | {times:.2f} | {size_text(peaks[name][-1])} | {memory:.2f} |")
+        output.show_line(f"| {name} | {cells} | {times:.2f} | {size_text(peaks[name][-1])} | {memory:.2f} |")
     flat = ", ".join(f"of the memory of {name} {limit:g}" for name, limit in FLAT.items())
-    print(f"\nlargest exponent {worst:.2f}; limit {LIMIT:g}, {flat}")
+    output.show_line(f"\nlargest exponent {worst:.2f}; limit {LIMIT:g}, {flat}")
     return int(not kept)

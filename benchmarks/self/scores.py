@@ -6,17 +6,19 @@ import numpy as np
 
 from common.analysis.scores import at_percentile
 from common.cli.options import positive
-from common.cli.parser import Parser
+from common.cli.parser import Options, Parser
+from common.report.output import Output
 
 ABOUT = "1,000,000 x 20 scores to one percentile table: at most 5 s"
 LIMIT_S = 5.0
 
 
-def main(arguments: list[str]) -> int:
-    parser = Parser(prog="run_bench.py self scores", description=ABOUT)
+def add_flags(parser: Parser) -> None:
     parser.add_argument("--rows", type=positive, default=1_000_000)
     parser.add_argument("--repeats", type=positive, default=5)
-    options = parser.parse_args(arguments)
+
+
+def run(options: Options, output: Output) -> int:
     rng = np.random.default_rng(0)
     scores = rng.random((options.rows, 20), np.float32)
     labels = (rng.random((options.rows, 20), np.float32) < 0.08).astype(np.uint8)
@@ -26,7 +28,7 @@ def main(arguments: list[str]) -> int:
         at_percentile(scores, labels, 95.0)
         seconds.append(time.perf_counter() - start)
     middle = float(np.median(seconds))
-    print(
+    output.show_line(
         f"{options.rows:,} x 20: {middle:.2f} s (median of {len(seconds)}, {min(seconds):.2f} to {max(seconds):.2f}); limit {LIMIT_S:g} s"
     )
     return int(middle > LIMIT_S)

@@ -1,4 +1,4 @@
-"""The command line's parser: what is wrong in one line, as everywhere; examples as they are written."""
+"""The command line's parser: errors in one line, examples as they are written, and what was given."""
 
 import argparse
 import difflib
@@ -10,24 +10,28 @@ from common.core.errors import InputError
 WIDTH = 80
 
 
+class Options(argparse.Namespace):
+    """The values of a command line's flags, and its own text."""
+
+    arguments: list[str]  # the command line that was parsed
+
+    def given(self) -> dict[str, Any]:
+        """What was given, by the names of the flags; what was not is left out."""
+        return {name: v for name, v in vars(self).items() if v not in (None, []) and name != "arguments"}
+
+
 class Parser(argparse.ArgumentParser):
     """argparse's own prints its usage, dozens of lines of flags, before the line that says what is wrong."""
 
-    def __init__(self, description: str = "", **words: Any):
+    def __init__(self, description: str = "", **more: Any):
         form = argparse.RawDescriptionHelpFormatter
         about = textwrap.fill(description, WIDTH)
         # No abbreviations: what `--epoch` means would change with the next flag that begins so.
-        super().__init__(description=about, formatter_class=form, allow_abbrev=False, **words)
-        if " " in self.prog:  # a verb's: the front door takes it (common/cli/json_output.py)
-            self.add_argument("--json", action="store_true", help="print what is shown as JSON, for programs")
+        super().__init__(description=about, formatter_class=form, allow_abbrev=False, **more)
 
-    def given(self, arguments: list[str]) -> dict[str, Any]:
-        """What was given, by the flags' names; what was not is left out."""
-        return {
-            name: value
-            for name, value in vars(self.parse_args(arguments)).items()
-            if value not in (None, []) and name != "json"
-        }
+    def parse(self, arguments: list[str]) -> Options:
+        """The parsed command line. InputError where it is wrong."""
+        return self.parse_args(arguments, Options(arguments=arguments))
 
     def error(self, message: str) -> NoReturn:
         lead, _, words = message.partition("unrecognized arguments: ")

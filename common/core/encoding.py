@@ -3,7 +3,7 @@
 import codecs
 import os
 import sys
-from typing import IO
+from typing import TextIO
 
 UTF8 = "utf-8"
 ERRORS = "framework-bench-plain"  # the name under which `_plain` is registered
@@ -39,13 +39,13 @@ def show_what_fits() -> None:
         encode(stream, stream.encoding)
 
 
-def encode(stream: IO[str], encoding: str) -> None:
+def encode(stream: TextIO, encoding: str) -> None:
     """Give a standard stream this encoding. A stream that a test put in its place may have none to change."""
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(encoding=encoding, errors=ERRORS)
 
 
-def is_unicode(stream: IO[str]) -> bool:
+def is_unicode(stream: TextIO) -> bool:
     """Whether the stream's encoding has every sign."""
     return (stream.encoding or UTF8).lower().startswith("utf")
 

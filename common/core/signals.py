@@ -18,7 +18,7 @@ def end_once(number: int, frame: object) -> None:
 
 
 def listen() -> None:
-    """Ctrl-C works in the background too, where shells have it ignored. A polite kill does what Ctrl-C does: the
+    """For the process of a command line. Ctrl-C works in the background too, where shells have it ignored. A polite kill does what Ctrl-C does: the
     children end and the run stays readable."""
     for number in ENDING:
         signal.signal(number, end_once)

@@ -1,11 +1,10 @@
 """Results -> the tables a person reads at the end of a run."""
 
-import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from rich import box
 from rich.console import Console as RichConsole
@@ -17,6 +16,7 @@ from common.analysis.grouping import groups
 from common.core.formatting import command
 from common.core.results import Results
 from common.report.ceilings import asked, ceilings_table
+from common.report.output import Output
 from common.report.table import Table, comparison_table, data_figures, failures, figures, scores_table
 from common.report.timing import by_part, sentences, shown
 
@@ -29,32 +29,26 @@ NUMBER = re.compile(r"[-\d.,±– ]+( [KMG]iB)?")
 
 
 class Console(RichConsole):
-    """Goes on, in silence, where nobody reads any more (`| head`): rich's own would end a run of hours without a word."""
+    """The terminal. It goes on, in silence, where nobody reads any more (`| head`): rich's own would end a run of hours without
+    a word."""
+
+    @property
+    def progress(self) -> RichConsole:
+        return self
+
+    def show_table(self, table: Table, notes: bool = True) -> None:
+        show(self, table, notes)
+
+    def show_line(self, text: str = "", style: str = "", wrap: bool = False) -> None:
+        self.print(text, style=style, highlight=False, soft_wrap=not wrap, markup=False)
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-_kept: list[Table] | None = None  # while tables are kept instead of shown
-
-
-@contextlib.contextmanager
-def keeping() -> Iterator[list[Table]]:
-    """Tables are kept, whole, instead of shown."""
-    global _kept
-    _kept = []
-    try:
-        yield _kept
-    finally:
-        _kept = None
-
-
 def show(console: RichConsole, t: Table, notes: bool = True) -> None:
     """The table, without its last columns where the terminal is too narrow for them: cut cells would be other numbers."""
-    if _kept is not None:
-        _kept.append(t)
-        return
     widths = [_width(t, i) for i in range(len(t.header))]
     shown = len(t.header)
     while shown > 2 and sum(widths[:shown]) + shown + 1 > console.width:  # a space before each column, one after
@@ -71,7 +65,7 @@ def show(console: RichConsole, t: Table, notes: bool = True) -> None:
         padding=(0, 0),
     )
     for i, name in enumerate(t.header):
-        justify = "right" if _numeric(t, i) else "left"
+        justify: Literal["right", "left"] = "right" if _numeric(t, i) else "left"
         rich.add_column(SHORT.get(name, name), justify=justify, width=widths[i])
     for row in t.rows:
         rich.add_row(*map(escape, row))
@@ -126,45 +120,41 @@ def scores_by_row(results: Results) -> Table:
     return Table("Scores (F1 averaged over images)", header, tuple(lines), t.notes)
 
 
-def show_results(console: RichConsole, results: Results, folder: Path) -> None:
+def show_results(output: Output, results: Results, folder: Path) -> None:
     """What ran, what it cost, what came out; what failed, with the way to repeat it; where the report lies."""
     comparison = comparison_table(results)
-    console.print()
-    show(console, comparison.only("What ran", WHAT), notes=False)
-    show(console, comparison.only("What it cost", COST))
-    console.print()
-    show(console, scores_by_row(results))
-
-    def say(text: str, style: str = "") -> None:
-        console.print(text, style=style, highlight=False, soft_wrap=True, markup=False)
-
+    output.show_line()
+    output.show_table(comparison.only("What ran", WHAT), notes=False)
+    output.show_table(comparison.only("What it cost", COST))
+    output.show_line()
+    output.show_table(scores_by_row(results))
     if asked(results):
-        show(console, ceilings_table(results))
+        output.show_table(ceilings_table(results))
     if shown(results):
-        console.print("\n[bold]Where the time went")
+        output.show_line("\nWhere the time went", "bold")
     for g in shown(results):
         for sentence in sentences(g, by_part(g)):
-            console.print(f"{escape(g.label)}: {escape(sentence)}", highlight=False)
+            output.show_line(f"{g.label}: {sentence}", wrap=True)
     for row in failures(results):
         record = row.record
         if record.status == "missing":
             continue
-        say(f"\n{record.spec.name}: {record.status}: {record.reason}", "red")
+        output.show_line(f"\n{record.spec.name}: {record.status}: {record.reason}", "red")
         log = folder / "trials" / record.spec.name / "log.txt"
-        say(f"  log: {log}")
+        output.show_line(f"  log: {log}")
         if record.status == "interrupted":
             continue
-        say(f"  repeat it alone, from the project's folder, then `report`: {record.repeat_command}")
+        output.show_line(f"  repeat it alone, from the project's folder, then `report`: {record.repeat_command}")
     if left := [row for row in results.rows if row.record.status in STOPPED]:
         words = command("--resume", folder)
-        say(f"\n{len(left)} of {len(results.rows)} trials were stopped or not begun; to go on: {words}")
+        output.show_line(f"\n{len(left)} of {len(results.rows)} trials were stopped or not begun; to go on: {words}")
     if found := pairs(groups(results), results):
         words = command("compare", folder)
         proven = any(p.ratio for p in found)
-        say(
+        output.show_line(
             f"\nwhich framework is faster: {words if proven else 'these rows do not say; run them with --recipe matched'}"
         )
-    say(f"\nreport: {folder / 'results.md'}")
-    say(f"page: {folder / 'index.html'} (the same, for a browser)")
+    output.show_line(f"\nreport: {folder / 'results.md'}")
+    output.show_line(f"page: {folder / 'index.html'} (the same, for a browser)")
     for name, about in (figures(results) | data_figures(results)).items():
-        say(f"figure: {folder / name} ({about})")
+        output.show_line(f"figure: {folder / name} ({about})")

@@ -1,13 +1,15 @@
 """The front door: help, lists, errors with the way out, exit codes."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
 
-from common.core import registry
+from common.core import locks, registry, signals
 from tests.helpers.project import PROJECT
 
 
@@ -141,14 +143,12 @@ def test_the_names_of_gpus_are_the_drivers_words(tmp_path, monkeypatch):
 def test_a_report_that_cannot_be_written_says_how_to_make_it(tmp_path, monkeypatch, capsys):
     """The disk fills up after the last trial: nothing is lost, and the line that makes the tables is named."""
     import run_bench
-    from common.core import signals
     from common.report import write
 
     def full(folder):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(write, "write_report", full)
-    monkeypatch.setattr(signals, "ENDING", ())  # pytest keeps its own Ctrl-C
     arguments = [*"--frameworks fake --limit 60 --image-size 16 --name r --results-dir".split(), str(tmp_path)]
     assert run_bench.main(arguments) == 2
     said = capsys.readouterr().err
@@ -209,3 +209,36 @@ def test_every_verb_prints_what_it_shows_as_json(bench, fake_run, verb):
         assert table["rows"] or verb == "check"  # which lists what changed: nothing
     else:
         assert said["lines"]
+
+
+def test_json_holds_results_and_progress_goes_to_the_standard_error(bench, tmp_path):
+    variables = os.environ | {"FRAMEWORK_BENCH_CACHE": str(tmp_path / "cache")}  # in which no image is decoded yet
+    done = bench("data", "--limit", "50", "--results-dir", tmp_path, "--json", env=variables)
+    first, *lines = json.loads(done.stdout)["lines"]
+    assert first == "all 50 images can be decoded" and [line.partition(":")[0] for line in lines] == [
+        "page",
+        "to train on it",
+    ]
+    assert "decoding 50 images" in done.stderr
+
+
+@pytest.mark.usefixtures("not_quick")
+def test_main_leaves_nothing_behind_in_its_process(tmp_path, capsys):
+    """Signals and locks are as they were, so that a process may carry out a run, go on with it and report it."""
+    import run_bench
+
+    handlers = [signal.getsignal(number) for number in signals.ENDING]
+    words = "--frameworks fake --limit 60 --image-size 16 --name r --results-dir".split()
+    run = str(tmp_path / "r")
+    assert run_bench.main([*words, str(tmp_path)]) == 0
+    assert run_bench.main(["--resume", run]) == 0  # a lock on the run, or on the cache, would refuse it
+    assert run_bench.main(["report", run]) == 0
+    assert run_bench.main(["nothing"]) == 2
+    assert run_bench.main(["--help"]) == run_bench.main(["list", "--help", "--json"]) == 0
+    capsys.readouterr()
+    assert run_bench.main(["compare", run, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["tables"]
+    assert run_bench.main(["compare", run]) == 0
+    assert "Speed" in capsys.readouterr().out
+    assert handlers == [signal.getsignal(number) for number in signals.ENDING]
+    assert locks._kept == []

@@ -28,7 +28,7 @@ def test_every_flag_gives_a_value_of_its_setting():
             flag = flags()[action.dest]
             value = action.choices[-1] if action.choices else "7" if flag.limit else "word"
             words = [action.option_strings[0], *([] if action.nargs == 0 else [value])]
-            given = parser.given(words)
+            given = parser.parse(words).given()
             assert Settings(**given) != Settings() and given.keys() == {action.dest}, words
 
 
@@ -44,10 +44,10 @@ def test_a_new_setting_has_a_flag_at_once():
     text = " ".join(parser.format_help().split())
     assert "--hue {red,blue} a new choice (default: red)" in text
     assert "--counts N [N ...] new numbers (default: 3 4)" in text
-    given = parser.given(["--hue", "blue", "--counts", "1", "2", "--part", "0.5", "--epochs", "3"])
+    given = parser.parse(["--hue", "blue", "--counts", "1", "2", "--part", "0.5", "--epochs", "3"]).given()
     assert given == {"hue": "blue", "counts": [1, 2], "share": 0.5, "epochs": 3}
     with pytest.raises(InputError, match="argument --counts: 0 is not 1 or more"):
-        parser.given(["--counts", "0"])
+        parser.parse(["--counts", "0"]).given()
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ def test_a_new_setting_has_a_flag_at_once():
 )
 def test_a_value_out_of_its_limit_names_the_flag(flag, value, text):
     with pytest.raises(InputError, match=f"argument {flag}: {text}"):
-        trials_parser({}).given([flag, value])
+        trials_parser({}).parse([flag, value])

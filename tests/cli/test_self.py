@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from benchmarks.self import contention, frozen, overhead, pixels, receipts, scale, scores, tracing
+from common.cli.command import parse
 from common.core.errors import InputError
+from common.report.terminal import Console
 from common.trial import microbench
+
+
+def measure(module, *arguments):
+    """The measurement's exit code."""
+    return module.run(parse(module, "run_bench.py self WHAT", [*arguments]), Console())
 
 
 def tuned(rate, bare, peak, precision="bfloat16"):
@@ -70,7 +77,7 @@ def test_overhead(monkeypatch, tmp_path, bare_s, code):
     monkeypatch.setattr(overhead, "bare_seconds", lambda *of: [9.0, bare_s, bare_s])
     monkeypatch.setattr(overhead.registry.framework_info("fake"), "BARE", "logistic")
     monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(tmp_path))
-    assert overhead.main(["--frameworks", "fake", "--epochs", "2", "--repeats", "1", "--limit", "200"]) == code
+    assert measure(overhead, "--frameworks", "fake", "--epochs", "2", "--repeats", "1", "--limit", "200") == code
 
 
 @pytest.mark.usefixtures("not_quick")
@@ -78,7 +85,7 @@ def test_overhead(monkeypatch, tmp_path, bare_s, code):
 def test_pixels(monkeypatch, tmp_path, rate, code):
     monkeypatch.setattr(pixels, "single_core", lambda *of: rate)
     monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(tmp_path))
-    assert pixels.main(["--images", "300", "--image-size", "32", "--repeats", "1"]) == code
+    assert measure(pixels, "--images", "300", "--image-size", "32", "--repeats", "1") == code
 
 
 @pytest.mark.usefixtures("not_quick")
@@ -86,7 +93,7 @@ def test_pixels_read_back_too_slowly(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(pixels, "single_core", lambda *of: 1e-3)
     monkeypatch.setattr(pixels, "READ", 1e12)
     monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(tmp_path))
-    assert pixels.main(["--images", "300", "--image-size", "32", "--repeats", "1"]) == 1
+    assert measure(pixels, "--images", "300", "--image-size", "32", "--repeats", "1") == 1
     assert "read back: median" in capsys.readouterr().out
 
 
@@ -94,7 +101,7 @@ def test_pixels_read_back_too_slowly(monkeypatch, tmp_path, capsys):
 def test_tracing(monkeypatch, apart_s, code):
     answers = {"tracing_seconds": {"apart": apart_s, "whole": 0.002}, "step_seconds": {"step": 0.01}}
     monkeypatch.setattr(tracing, "ask", lambda framework, question, threads, **values: answers[question])
-    assert tracing.main(["--frameworks", "torch"]) == code
+    assert measure(tracing, "--frameworks", "torch") == code
 
 
 @pytest.mark.usefixtures("not_quick")
@@ -103,13 +110,13 @@ def test_receipts(monkeypatch, tmp_path, receipt_s, code):
     monkeypatch.setattr(receipts, "MODEL", "logistic")
     monkeypatch.setattr(receipts, "ask", lambda *of, **values: receipt_s)
     monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(tmp_path))
-    assert receipts.main(["--frameworks", "fake", "--epochs", "2", "--image-size", "32"]) == code
+    assert measure(receipts, "--frameworks", "fake", "--epochs", "2", "--image-size", "32") == code
 
 
 @pytest.mark.parametrize(("limit_s", "code"), [(1e-9, 1), (60.0, 0)])
 def test_scores(monkeypatch, limit_s, code):
     monkeypatch.setattr(scores, "LIMIT_S", limit_s)
-    assert scores.main(["--rows", "1000", "--repeats", "1"]) == code
+    assert measure(scores, "--rows", "1000", "--repeats", "1") == code
 
 
 @pytest.mark.parametrize(
@@ -132,13 +139,13 @@ def test_scale(monkeypatch, name, seconds, memory, code):
 
     monkeypatch.setattr(scale, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     monkeypatch.setattr(scale, "tasks", lambda n, folder: {name: lambda: task(n)})
-    assert scale.main(["--sizes", "316", "1264", "--repeats", "3"]) == code
+    assert measure(scale, "--sizes", "316", "1264", "--repeats", "3") == code
 
 
 def test_a_limit_is_of_the_worst_framework(monkeypatch):
-    monkeypatch.setattr(overhead, "compare", lambda name, options: {"torch": 1.001, "tf": 1.5}[name])
-    assert overhead.main(["--frameworks", "torch", "tf"]) == 1
-    assert overhead.main(["--frameworks", "torch"]) == 0
+    monkeypatch.setattr(overhead, "compare", lambda name, *of: {"torch": 1.001, "tf": 1.5}[name])
+    assert measure(overhead, "--frameworks", "torch", "tf") == 1
+    assert measure(overhead, "--frameworks", "torch") == 0
 
 
 WHEN = {"quiet": 1.0, "busy": 1.0, "nice 19": 1.0}
@@ -193,7 +200,7 @@ def test_contention_measures_every_policy_in_every_condition(monkeypatch, capsys
     """Real processes, kept from round to round, in turn."""
     monkeypatch.setattr(contention, "MEASURE_S", 0.01)
     monkeypatch.setattr(contention, "disturbed", lambda others: "" if len(others) == 3 else "rounds are missing")
-    assert contention.main([*SMALL, "--model", "logistic", "--rounds", "5", "--minutes", "0.0001"]) == 0
+    assert measure(contention, *SMALL, "--model", "logistic", "--rounds", "5", "--minutes", "0.0001") == 0
     shown = capsys.readouterr().out
     assert "2 processes are started" in shown and "round 3 of 5" in shown and "round 4" not in shown
     assert "another round would exceed --minutes 0.0001" in shown
@@ -208,9 +215,9 @@ def test_contention_measures_every_policy_in_every_condition(monkeypatch, capsys
 def test_contention_says_which_process_was_lost(monkeypatch, model, words):
     monkeypatch.setattr(contention, "ANSWER_S", 20.0 if model == "crash" else 3.0)
     with pytest.raises(InputError, match=rf"(?s)fake \((default|passive)\) .*{words}"):
-        contention.main([*SMALL, "--model", model])
+        measure(contention, *SMALL, "--model", model)
 
 
 def test_contention_names_the_policies_that_there_are():
     with pytest.raises(InputError, match="no policy 'pasive'"):
-        contention.main(["--policies", "pasive"])
+        measure(contention, "--policies", "pasive")

@@ -119,11 +119,11 @@ def test_the_display_tells_who_uses_the_machine_and_how_long_is_left():
 
 def test_the_flag_and_its_limits():
     parser = trials_parser({})
-    assert parser.given(["--wait-for-quiet"]) == {"wait_for_quiet_s": WAIT_FOR_QUIET_S}
-    assert parser.given(["--wait-for-quiet", "30"]) == {"wait_for_quiet_s": 30.0}
+    assert parser.parse(["--wait-for-quiet"]).given() == {"wait_for_quiet_s": WAIT_FOR_QUIET_S}
+    assert parser.parse(["--wait-for-quiet", "30"]).given() == {"wait_for_quiet_s": 30.0}
     for wrong in ("4", "0", "-1", "inf", "nan", "soon"):
         with pytest.raises(InputError, match="--wait-for-quiet"):
-            parser.given([f"--wait-for-quiet={wrong}"])
+            parser.parse([f"--wait-for-quiet={wrong}"]).given()
     with pytest.raises(InputError, match=r"does not work with --launcher ray.*--launcher local"):
         make_settings({"launcher": "ray", "wait_for_quiet_s": 600.0})
     assert make_settings({"launcher": "ray"}).wait_for_quiet_s == 0

@@ -3,17 +3,15 @@
 import sys
 from pathlib import Path
 
-from common.cli.parser import Parser
+from common.cli.parser import Options, Parser
+from common.report.output import Output
 
 ABOUT = "hold a run's metrics against a baseline's"
+DESCRIPTION = "Hold a run's metrics against a baseline's. Only a worsening fails."
+EPILOG = "exit codes: 0 fine, 1 worse, 2 could not run, 3 not comparable, 4 nothing compared"
 
 
-def main(arguments: list[str]) -> int:
-    parser = Parser(
-        prog="run_bench.py check",
-        description="Hold a run's metrics against a baseline's. Only a worsening fails.",
-        epilog="exit codes: 0 fine, 1 worse, 2 could not run, 3 not comparable, 4 nothing compared",
-    )
+def add_flags(parser: Parser) -> None:
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument(
         "--baseline", type=Path, required=True, metavar="FILE", help="e.g. results/baselines/smoke.json"
@@ -29,8 +27,9 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--fail-on-times", action="store_true", help="seconds and memory fail the check too")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for a pull request")
-    options = parser.parse_args(arguments)
 
+
+def run(options: Options, output: Output) -> int:
     from common.analysis import baselines
     from common.analysis.check import NOT_COMPARABLE, WORSE, compare, summarise
     from common.analysis.grouping import busy, groups
@@ -38,7 +37,6 @@ def main(arguments: list[str]) -> int:
     from common.core.errors import OtherSchema
     from common.core.files import write_text
     from common.report.markdown import table as markdown
-    from common.report.terminal import Console, show
     from common.report.verdict import verdict_table
 
     try:
@@ -53,15 +51,15 @@ def main(arguments: list[str]) -> int:
         report = compare(now, before, options.fail_on_times)
         table, code = verdict_table(report, options.fail_on_times, busy(groups(results))), report.exit_code
         if report.lines or not options.append:  # seeds that are new to the baseline have nothing to be held against
-            show(Console(), table)
+            output.show_table(table)
         if options.markdown:
             write_text(options.markdown, markdown(table) + "\n")
     if options.update_baseline:
         baselines.write(options.baseline, now)
-        print(f"baseline written: {options.baseline} ({len(now.rows)} rows)")
+        output.show_line(f"baseline written: {options.baseline} ({len(now.rows)} rows)")
         return 0
     if options.append and before is not None and code != WORSE:
         baselines.write(options.baseline, baselines.appended(before, now))
-        print(f"seeds appended: {options.baseline}")
+        output.show_line(f"seeds appended: {options.baseline}")
         return 0
     return code

@@ -2,25 +2,25 @@
 
 from pathlib import Path
 
-from common.cli.parser import Parser
+from common.cli.parser import Options, Parser
+from common.report.output import Output
 
 ABOUT = "all runs of a results folder against time: F1, seconds, memory, and where they stepped"
+DESCRIPTION = (
+    "Every job's F1 at the last percentile, seconds of an epoch and memory, run by run, and the runs at which one of them "
+    "stepped. Writes history.md, history.html and a figure into the folder."
+)
+EPILOG = "example: run_bench.py history results --row efficientnet_lite0"
 
 
-def main(arguments: list[str]) -> int:
-    parser = Parser(
-        prog="run_bench.py history",
-        description="Every job's F1 at the last percentile, seconds of an epoch and memory, run by run, and the runs at which "
-        "one of them stepped. Writes history.md, history.html and a figure into the folder.",
-        epilog="example: run_bench.py history results --row efficientnet_lite0",
-    )
+def add_flags(parser: Parser) -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=Path("results"), help="of the runs (default: results)")
     parser.add_argument("--row", metavar="WORDS", default="", help="only rows whose name, or a run's, has these words")
-    options = parser.parse_args(arguments)
 
+
+def run(options: Options, output: Output) -> int:
     from common.core.errors import InputError
     from common.report.history import write_history
-    from common.report.terminal import Console, show
 
     if not options.folder.is_dir():
         raise InputError(f"there is no folder '{options.folder}'; give the one that the runs are in")
@@ -28,9 +28,8 @@ def main(arguments: list[str]) -> int:
     if not found.tables:
         words = f" with '{options.row}' in its name, or its run's," if options.row else ""
         raise InputError(f"no finished row{words} in the runs of '{options.folder}'; run some, or name another folder")
-    console = Console()
     for table in found.tables:
-        show(console, table)
+        output.show_table(table)
     for file in found.files:
-        console.print(f"written: {file}", highlight=False, soft_wrap=True)
+        output.show_line(f"written: {file}")
     return 0

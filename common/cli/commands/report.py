@@ -2,29 +2,30 @@
 
 from pathlib import Path
 
-from common.cli.parser import Parser
+from common.cli.options import add_flag
+from common.cli.parser import Options, Parser
+from common.report.output import Output
 
 ABOUT = "make a run's tables and figures again from its files"
+DESCRIPTION = "Make a run's tables and figures again from its files; nothing runs."
 
 
-def main(arguments: list[str]) -> int:
-    parser = Parser(
-        prog="run_bench.py report", description="Make a run's tables and figures again from its files; nothing runs."
-    )
+def add_flags(parser: Parser) -> None:
     parser.add_argument("run", type=Path, help="the run's folder, e.g. results/2026-11-23-120000-torch-tf-demo")
-    parser.add_argument("--track", metavar="NAME", help="send its records elsewhere too, e.g. mlflow (see list)")
-    options = parser.parse_args(arguments)
+    add_flag(parser, "track", help="send its records elsewhere too, e.g. mlflow (see list)")
 
+
+def run(options: Options, output: Output) -> int:
     from common.analysis.records import read_run
     from common.core import registry
-    from common.report.terminal import Console, show_results
+    from common.report.terminal import show_results
     from common.report.write import write_report
     from common.run.runner import prove_alone
 
     prove_alone(options.run, read_run(options.run).trials)
     tracker = registry.tracker(options.track) if options.track else None
-    console, results = Console(), write_report(options.run)
-    show_results(console, results, options.run)
+    results = write_report(options.run)
+    show_results(output, results, options.run)
     if tracker:
-        console.print(f"sent to {tracker.send(results, options.run)}", highlight=False, soft_wrap=True)
+        output.show_line(f"sent to {tracker.send(results, options.run)}")
     return 0
