@@ -16,6 +16,7 @@ from common.core.errors import InputError
 from common.core.files import PROJECT
 from common.core.settings import Settings
 from common.core.specs import TrialSpec
+from common.data.chunk_store import FILE, ChunkStore
 from common.process.spawn import environment
 from common.report.output import Output
 from common.report.progress import Silent
@@ -28,9 +29,9 @@ LIMIT = 1.02
 
 def bare_seconds(spec: TrialSpec, run: Path, folder: str) -> list[float]:
     """Seconds of each epoch of the folder's bare.py on the trial's own files."""
-    meta = json.loads((run / spec.feed.pixels / "store.json").read_text(encoding="utf-8"))
+    store = ChunkStore(run / spec.feed.pixels)
     job = {
-        "pixels": str((run / spec.feed.pixels / "pixels.u8").resolve()), "images": meta["images"], "side": meta["side"],
+        "pixels": str((store.folder / FILE).resolve()), "images": store.record.rows, "side": spec.feed.image_side,
         "classes": spec.feed.classes, "labels": str(run / spec.feed.labels), "plan": str(run / spec.feed.plan),
         "weights": str((run / spec.weights.path).resolve()), "batch_size": spec.recipe.batch_size,
         "learning_rate": spec.recipe.learning_rate, "threads": spec.process.threads,

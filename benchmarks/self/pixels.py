@@ -11,8 +11,9 @@ from common.cli.parser import Options, Parser
 from common.core.errors import InputError
 from common.core.machine import cores
 from common.core.registry import format_of
+from common.data.chunk_store import ChunkStore
 from common.data.decode import ImageError, decode
-from common.data.pixel_store import PixelStore, fill
+from common.data.pixel_store import fill, hash_contents
 from common.report.output import Output
 
 ABOUT = "filling the pixel store: at least 90 % of cores x single-core Pillow; reading it: 3,000 images/s"
@@ -33,7 +34,7 @@ def single_core(paths: list[str], side: int) -> float:
 
 def read_back(folder: Path, order: np.ndarray) -> float:
     """Images/s of a pass over the store in that order, a batch at a time; the system has the file in its memory."""
-    store, start = PixelStore(folder), time.perf_counter()
+    store, start = ChunkStore(folder), time.perf_counter()
     for at in range(0, len(order), BATCH):
         store.read(order[at : at + BATCH])
     return len(order) / (time.perf_counter() - start)
@@ -65,7 +66,7 @@ def run(options: Options, output: Output) -> int:
         alone = single_core(sample, side)
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
-            fill(data.name, many, side, Path(folder), lambda text: None, lambda done, total: None)
+            fill(Path(folder), many, hash_contents(many), side)
             rate = options.images / (time.perf_counter() - start)
             reads.append(read_back(Path(folder), np.random.default_rng(0).permutation(options.images)))
         alone = (alone + single_core(sample, side)) / 2

@@ -15,8 +15,8 @@ from common.cli.parser import Options, Parser
 from common.core.errors import InputError
 from common.core.formatting import size_text
 from common.core.specs import Plan, PlanSpec
-from common.data.array_file import Rows
 from common.data.balance import audit
+from common.data.chunk_store import Rows
 from common.data.plan import make_plan
 from common.report.output import Output
 

@@ -1,15 +1,18 @@
-"""The one decoder. Light to import, without NumPy even (0.25 s): the store's worker processes start with it alone."""
+"""The one decoder. Light to import, without NumPy even (0.25 s): the store's decoding processes start with it alone."""
 
 import contextlib
 import io
 import math
 import os
+import signal
 import stat
+import warnings
 from collections.abc import Sequence
 
 import xxhash
 from PIL import Image, UnidentifiedImageError
 
+from common.core.signals import die_with
 from common.data import not_images
 from common.data.colours import ImageError, rgb
 
@@ -77,9 +80,9 @@ def decode(path: str, side: int, draws: Sequence[float] = (), content: bytes = b
                 raise ImageError(f"{image.width} x {image.height} pixels, more than {LARGEST_PIXELS:,}")
             whole = rgb(image)
         part = whole.crop(crop_box(*whole.size, draws)) if len(draws) else whole
-        small = part.resize((side, side), Image.BILINEAR)
+        small = part.resize((side, side), Image.Resampling.BILINEAR)
         if len(draws) and draws[-1] < 0.5:
-            small = small.transpose(Image.FLIP_LEFT_RIGHT)
+            small = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return small.tobytes()
     except (ImageError, MemoryError):
         raise
@@ -97,11 +100,12 @@ def _read(path: str, content: bytes) -> bytes | str:
         if not stat.S_ISREG(status.st_mode):  # a pipe would wait for ever
             raise ImageError("a folder, not an image file" if stat.S_ISDIR(status.st_mode) else "not a regular file")
         if status.st_size > AT_ONCE:
-            source, found = path, content_of(path) if content else b""
+            source: bytes | str = path
+            found = content_of(path) if content else b""
         else:
             with open(path, "rb", buffering=0) as stream:
-                source = stream.read()
-            found = xxhash.xxh3_128_digest(source) if content else b""
+                source = data = stream.read()
+            found = xxhash.xxh3_128_digest(data) if content else b""
     except FileNotFoundError:
         to = os.readlink(path) if os.path.islink(path) else ""
         raise ImageError(f"a link to '{to}', which does not exist" if to else "no such file") from None
@@ -123,14 +127,22 @@ def _begin_and_size(source: bytes | str) -> tuple[bytes, int]:
         return stream.read(not_images.HEAD), os.fstat(stream.fileno()).st_size
 
 
+def begin_worker(parent: int) -> None:
+    """Set up a decoding process. Ctrl-C is its parent's; after a hard kill of that it would wait for work for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with(parent)
+    # Of damage that Pillow can ignore; other damage is an ImageError.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
 def fill_chunk(
     file: str, side: int, start: int, paths: list[str], contents: Sequence[bytes] = ()
-) -> tuple[str, list[tuple[int, str]]]:  # fmt: skip
+) -> tuple[str, list[tuple[int, str]]]:
     """Decode `paths` into rows `start`.. of the store's file (none: only to see whether they can be). Returns the
     XXH3 hash of their pixels, and the rows that cannot be decoded with the reason; their pixels are 0. contents: the
     hashes of the files; ImageChanged, with the path, where one is another.
 
-    Each image is hashed and written while it lies in the processor's cache: to write 10,000 of 224 pixels takes .4 s of
+    Each image is hashed and written while it is in the processor's cache: to write 10,000 of 224 pixels takes .4 s of
     the system so, and 2 s by chunks of 16; to decode them takes 9. XXH3 costs a thousandth of decoding, SHA-256 9 %.
     """
     digest, bad = xxhash.xxh3_128(), []
@@ -145,7 +157,13 @@ def fill_chunk(
                 bad.append((row, str(error)))
                 image = bytes(image_bytes)
             digest.update(image)
-            written = 0 if stream else image_bytes
-            while written < image_bytes:  # a disk that fills up writes a part, and says why at the next try
-                written += os.pwrite(stream.fileno(), image[written:], row * image_bytes + written)
+            if stream:
+                _write(stream.fileno(), image, row * image_bytes)
     return digest.hexdigest(), bad
+
+
+def _write(handle: int, data: bytes, offset: int) -> None:
+    """A disk that fills up writes a part, and says why at the next try."""
+    written = 0
+    while written < len(data):
+        written += os.pwrite(handle, data[written:], offset + written)

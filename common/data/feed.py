@@ -1,7 +1,6 @@
 """A plan's rows as batches: uint8 RGB pixels and, for training alone, float32 labels."""
 
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +9,6 @@ import numpy as np
 from common.core.errors import InputError, listed
 from common.core.specs import Plan
 from common.data.decode import ImageChanged, ImageError, content_of, decode
-from common.data.pixel_store import PixelStore
 from common.data.plan import plan_hash
 
 
@@ -54,29 +52,10 @@ def changed_images(file: Path) -> str:
 
 
 class Source(Protocol):
-    """Where a feed's pixels come from."""
+    """Where a feed's pixels come from, such as a `ChunkStore`."""
 
     def read(self, rows: np.ndarray, crops: np.ndarray | None) -> np.ndarray:
         """uint8 [len(rows), side, side, 3], in the order of `rows`; crops: float32 [len(rows), 23]."""
-
-
-class Stored:
-    """The pixel store. It may be pickled into loader workers: the store is opened anew where it is first used."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    @cached_property
-    def _pixels(self) -> PixelStore:
-        return PixelStore(self.folder)
-
-    def __getstate__(self) -> dict:
-        return {"folder": self.folder}
-
-    def read(self, rows: np.ndarray, crops: np.ndarray | None) -> np.ndarray:
-        if crops is not None:
-            raise ValueError("the store holds whole images; crops are decoded from the files")
-        return self._pixels.read(rows)
 
 
 class Decoded:

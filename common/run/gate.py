@@ -27,8 +27,9 @@ from common.core.specs import (
     WeightsSpec,
     trained_part,
 )
+from common.data.chunk_store import ChunkStore
 from common.data.decode import ImageError
-from common.data.feed import Decoded, Stored, image_paths
+from common.data.feed import Decoded, image_paths
 from common.process.question import ask
 from common.run import device, prepare
 from common.run.jobs import list_jobs
@@ -188,7 +189,7 @@ def _first_images(folder: Path, spec: TrialSpec) -> tuple[np.ndarray, np.ndarray
         rows = np.resize(plan["orders"][0], STEPS * IMAGES)  # a tiny data set: from its beginning again
         labels = arrays["labels"][rows]
     if feed.pixels:
-        return batch(Stored(folder / feed.pixels).read(rows, None)), labels
+        return batch(ChunkStore(folder / feed.pixels).read(rows)), labels
     return _decoded(image_paths(folder / feed.files), rows), labels
 
 

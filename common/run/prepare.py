@@ -134,9 +134,9 @@ def decode_all(
     stored = settings.pixels == "store" and settings.augment != "everywhere"  # nothing would be read from it
     paths = np.concatenate([dataset.paths, dataset.test_paths]) if len(dataset.test_paths) else dataset.paths
     began = time.perf_counter()
-    folder, meta, decoded = store(dataset.name, paths, side, say, progress, keep=stored)
+    folder, found, decoded = store(dataset.name, paths, side, say, progress, keep=stored)
     seconds = time.perf_counter() - began
-    return Pixels(folder, meta["hash"], side, stored, {row: why for row, why in meta["bad"]}, decoded, seconds)
+    return Pixels(folder, found.hash, side, stored, found.missing, decoded, seconds)
 
 
 def draw_plans(

@@ -10,10 +10,9 @@ import numpy as np
 from common.core.events import last
 from common.core.specs import Plan, TrialSpec
 from common.data import receipts
+from common.data.chunk_store import ChunkStore
 from common.data.decode import decode
-from common.data.feature_store import FeatureStore
 from common.data.feed import image_paths, read_plan
-from common.data.pixel_store import PixelStore
 from common.process.trial_files import RECEIPTS
 
 BLOCK_BYTES = 2**25  # of pixels hashed at once
@@ -46,7 +45,7 @@ def tuning(trial: Path) -> dict[str, Any]:
 
 def _features(folder: Path, rows: np.ndarray) -> np.ndarray:
     """int64: the hash of each visit's features, as they lie in the store."""
-    store = FeatureStore(folder)
+    store = ChunkStore(folder)
     used = np.unique(rows)
     step = max(1, BLOCK_BYTES // store.read(used[:1]).nbytes)
     blocks = [receipts.of_pixels(store.read(used[at : at + step])) for at in range(0, len(used), step)]
@@ -80,7 +79,7 @@ def _whole(store: str, files: str, side: int, rows_bytes: bytes) -> np.ndarray:
     if not store:
         paths = image_paths(Path(files)).tolist()
         return np.array([_decoded(paths[row], side, np.empty(0)) for row in rows])
-    pixels, step = PixelStore(Path(store)), max(1, BLOCK_BYTES // (side * side * 3))
+    pixels, step = ChunkStore(Path(store)), max(1, BLOCK_BYTES // (side * side * 3))
     blocks = [receipts.of_pixels(pixels.read(rows[at : at + step])) for at in range(0, len(rows), step)]
     return np.concatenate(blocks)
 

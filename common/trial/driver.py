@@ -16,9 +16,8 @@ from common.core.hashing import hash_arrays
 from common.core.results import Tried
 from common.core.specs import BuildSpec, ExecutionConfig, TrialSpec
 from common.data.balance import positive_weights
-from common.data.feature_store import FeatureStore
-from common.data.feed import Decoded, Feed, Source, Stored, image_contents, image_paths, read_plan
-from common.data.pixel_store import PixelStore
+from common.data.chunk_store import ChunkStore
+from common.data.feed import Decoded, Feed, Source, image_contents, image_paths, read_plan
 from common.process import ranks
 from common.process.cpu_contention import Neighbours
 from common.process.trial_files import RECEIPTS
@@ -35,7 +34,7 @@ class Trial:
     def __init__(self, folder: Path, spec: TrialSpec, events: Events):
         self.folder, self.spec, self.events = folder, spec, events
         self._read_inputs(folder.parent.parent)
-        self.features: FeatureStore | None = None  # read in place of pixels, in the tuned lane
+        self.features: ChunkStore | None = None  # read in place of pixels, in the tuned lane
         self.adapter: Adapter = load_adapter(spec.framework)(spec.process, spec.seed)
         self.positive_weights: np.ndarray | None = None
         if spec.feed.balance == "weighted":
@@ -57,11 +56,11 @@ class Trial:
         with np.load(run / feed.labels) as arrays:
             self.labels = arrays["labels"]
         self._check("labels", feed.labels_hash, hash_arrays(self.labels))
-        self.stored: Stored | None = None
+        self.stored: ChunkStore | None = None
         self.decoded: Decoded | None = None
         if feed.pixels:
-            self._check("pixels", feed.pixels_hash, PixelStore(run / feed.pixels).hash)
-            self.stored = Stored(run / feed.pixels)
+            self.stored = ChunkStore(run / feed.pixels)
+            self._check("pixels", feed.pixels_hash, self.stored.record.hash)
         if feed.files:
             files = run / feed.files
             self.decoded = Decoded(image_paths(files), feed.image_side, image_contents(files))

@@ -14,8 +14,8 @@ from common.core.formatting import size_text
 from common.core.hashing import hash_arrays
 from common.core.results import Tuning
 from common.core.specs import ExecutionConfig, SearchSpace, TrialSpec
-from common.data import feature_store
-from common.data.feature_store import FeatureStore
+from common.data import chunk_store, feature_store
+from common.data.chunk_store import ChunkStore
 from common.data.feed import Source
 from common.trial.contract import Adapter, Optimizable
 from common.trial.driver import Trial
@@ -43,7 +43,7 @@ class Extractors:
         self._built.clear()
 
 
-def keep_features(trial: Trial, adapter: Optimizable, earlier: ExecutionConfig) -> tuple[FeatureStore, Tuning]:
+def keep_features(trial: Trial, adapter: Optimizable, earlier: ExecutionConfig) -> tuple[ChunkStore, Tuning]:
     """The store with the features of every image of the trial, and how they came there. earlier: the config that the trial
     chose before a kill; empty: none. A complete store leaves nothing to choose, whatever its precision."""
     plan, space, config = trial.plan, adapter.frozen_ways(trial.model), earlier
@@ -58,9 +58,9 @@ def keep_features(trial: Trial, adapter: Optimizable, earlier: ExecutionConfig) 
         made = _compute(trial, adapter, rows, space, config, folders)
     else:
         made = Tuning(frozen=config or {"precision": found}, filled=0, fill_s=time.perf_counter() - began)
-    store = FeatureStore(folders[made.frozen.get("precision", "")])
+    store = ChunkStore(folders[made.frozen.get("precision", "")])
     where = os.path.relpath(store.folder, trial.folder.parent.parent.resolve())
-    form = {"shape": tuple(store.meta["shape"]), "dtype": store.meta["dtype"]}
+    form = {"shape": store.record.shape, "dtype": store.record.dtype}
     return store, made.model_copy(update={"store": where, "images": len(rows), **form})
 
 
@@ -71,7 +71,7 @@ def _compute(
     """Search for a config where none is given, and fill the store of its precision. A store that a kill left is filled on."""
     extractors, found = Extractors(adapter, trial.model, trial.spec.features), Tuning()
     if not config:
-        if begun := tuple(p for p, folder in folders.items() if feature_store.begun(folder)):
+        if begun := tuple(p for p, folder in folders.items() if chunk_store.is_begun(folder)):
             space = space | {"precision": begun}
         sizes = map(int, space.get("micro batch", ()))
         measure = rate_of_frozen(extractors, trial.pixels.read(np.resize(rows, max([TIMED, *sizes])), None))
@@ -103,8 +103,7 @@ def _fill(folder: Path, trial: Trial, rows: np.ndarray, extract: Extractor, conf
 
     with ThreadPoolExecutor(1) as reader:  # the next images are read while these are computed
         compute = _ahead(trial.pixels, extract, size, reader)
-        total = int(rows.max()) + 1
-        return feature_store.fill(folder, rows, total, compute, shape, trial.spec.features, progress, waiting)
+        return feature_store.fill(folder, rows, compute, shape, trial.spec.features, progress, waiting)
 
 
 def store_folders(

@@ -11,11 +11,11 @@ import numpy as np
 
 from common.core.errors import InputError
 from common.core.events import Events
-from common.core.files import write_json
 from common.core.framework_info import FrameworkInfo
 from common.core.registry import framework_info
 from common.core.specs import BuildSpec, ModelSpec, ProcessSpec, WeightsSpec
-from common.data.feed import Feed, Held, Stored
+from common.data.chunk_store import ChunkStore, is_finished, save
+from common.data.feed import Feed, Held
 from common.data.receipts import fault, receipt
 from common.trial.contract import Adapter, load_adapter
 from common.trial.initial_weights import initialise
@@ -62,10 +62,9 @@ class Context:
 
     def feed(self, train: bool, rows: np.ndarray = ROWS, workers: int = 0) -> Feed:
         """The rows of PIXELS from a store on disk; with labels to train, without them to predict."""
-        if not (self.folder / "store.json").exists():
-            PIXELS.tofile(self.folder / "pixels.u8")
-            write_json(self.folder / "store.json", {"images": IMAGES, "side": SIDE, "hash": "", "chunks": []})
-        return Feed(Stored(self.folder), rows, LABELS[rows] if train else None, BATCH, workers)
+        if not is_finished(self.folder):
+            save(self.folder, PIXELS)
+        return Feed(ChunkStore(self.folder), rows, LABELS[rows] if train else None, BATCH, workers)
 
     def redrawn_norms(self, model: Any) -> dict[str, np.ndarray]:
         """The model's tensors with norms that are not the identity: wrong folding of an identity would change nothing, and

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from common.core.errors import InputError
-from common.data import pixel_store
-from common.data.feed import Feed, Stored
+from common.data import chunk_store, pixel_store
+from common.data.chunk_store import FILE, ChunkStore
+from common.data.feed import Feed
 from common.process.memory import in_use
 from tests.helpers.project import PROJECT
 
@@ -34,11 +35,18 @@ def data(not_quick, tmp_path):
 
 def store(data, side, *arguments, **options):
     folder, *_ = pixel_store.store(data.name, data.paths, side, *arguments, **options)
-    return pixel_store.PixelStore(folder)
+    return ChunkStore(folder)
 
 
 def everything(filled):
-    return filled.read(np.arange(filled.meta["images"]))
+    return filled.read(np.arange(filled.record.rows))
+
+
+def verify(filled):
+    """Whether every chunk is as it was written."""
+    record = filled.record
+    layout = chunk_store.Layout(record.dtype, record.shape, np.arange(record.rows), pixel_store.CHUNK)
+    return tuple(chunk_store.intact(filled.folder, layout).values()) == record.chunks
 
 
 def test_pixels_are_pillows(data):
@@ -60,12 +68,12 @@ def test_a_first_call_announces_the_size_and_a_second_decodes_nothing(data):
 def test_a_changed_byte_is_seen_and_mended(data):
     filled = store(data, 24)
     clean = everything(filled)
-    with open(filled.folder / "pixels.u8", "r+b") as stream:
+    with open(filled.folder / FILE, "r+b") as stream:
         stream.seek(12_345)
         byte = stream.read(1)
         stream.seek(12_345)
         stream.write(bytes([byte[0] ^ 1]))
-    assert not filled.verify()
+    assert not verify(filled)
     said = []
     again = store(data, 24, said.append)
     assert "is not what its images give now" in said[0]
@@ -74,16 +82,16 @@ def test_a_changed_byte_is_seen_and_mended(data):
 
 def test_it_goes_on_where_a_kill_stopped_it(data):
     filled = store(data, 24)
-    clean, journal = everything(filled), filled.folder / "journal.jsonl"
-    lines = journal.read_text().splitlines()
-    (filled.folder / "store.json").unlink()
+    clean, journal = everything(filled), filled.folder / chunk_store.JOURNAL
+    lines = [json.dumps([index, *chunk]) for index, chunk in enumerate(filled.record.chunks)]
+    (filled.folder / chunk_store.RECORD).unlink()
     journal.write_text(lines[0] + "\n" + lines[1][: len(lines[1]) // 2])  # one chunk, and half a line
     done = []
     again = store(data, 24, progress=lambda n, total: done.append(n))
     assert done == [32, 40]  # the first 16 were not decoded again
     assert pixel_store.store(data.name, data.paths, 24)[2] == 0
     assert (everything(again) == clean).all()
-    assert again.verify()
+    assert verify(again)
 
 
 KILLED = """
@@ -123,10 +131,10 @@ def test_too_small_a_disk_is_refused_before_anything_is_written(data, monkeypatc
 def test_every_bad_image_is_noted_with_its_reason_and_has_no_pixels(data, tmp_path):
     (tmp_path / "7.jpg").unlink()
     (tmp_path / "39.jpg").write_bytes((tmp_path / "39.jpg").read_bytes()[:300])
-    folder, meta, _ = pixel_store.store(data.name, data.paths, 24)
-    assert [row for row, _ in meta["bad"]] == [7, 39]
-    assert meta["bad"][0][1] == "no such file" and "truncated" in meta["bad"][1][1].lower()
-    block = everything(pixel_store.PixelStore(folder))
+    folder, record, _ = pixel_store.store(data.name, data.paths, 24)
+    assert [*record.missing] == [7, 39]
+    assert record.missing[7] == "no such file" and "truncated" in record.missing[39].lower()
+    block = everything(ChunkStore(folder))
     assert not block[[7, 39]].any() and block[8].any()
 
 
@@ -135,8 +143,8 @@ def test_a_mended_image_makes_another_store(data, tmp_path):
     (tmp_path / "7.jpg").unlink()
     first, *_ = pixel_store.store(data.name, data.paths, 24)
     (tmp_path / "7.jpg").write_bytes(kept)
-    second, meta, _ = pixel_store.store(data.name, data.paths, 24)
-    assert first != second and meta["bad"] == []
+    second, record, _ = pixel_store.store(data.name, data.paths, 24)
+    assert first != second and record.missing == {}
 
 
 def solid(path, colour):
@@ -151,10 +159,10 @@ def test_a_file_replaced_with_the_same_size_and_time_is_decoded_anew(data, tmp_p
     found = []
     for colour in ((250, 0, 0), (0, 0, 250)):
         solid(tmp_path / "7.jpg", colour)
-        folder, meta, decoded = pixel_store.store(data.name, data.paths, 24, keep=keep)
-        found.append((folder, meta["hash"]))
+        folder, record, decoded = pixel_store.store(data.name, data.paths, 24, keep=keep)
+        found.append((folder, record.hash))
         assert decoded == 40
-        assert not keep or (everything(pixel_store.PixelStore(folder))[7] == colour).all()
+        assert not keep or (everything(ChunkStore(folder))[7] == colour).all()
     assert len({folder for folder, _ in found}) == len({pixels_hash for _, pixels_hash in found}) == 2
 
 
@@ -197,21 +205,23 @@ def test_a_file_that_cannot_be_read_is_not_remembered_as_broken(data, tmp_path, 
     kept = (tmp_path / "7.jpg").read_bytes()
     (tmp_path / "7.jpg").unlink()
     (tmp_path / "7.jpg").symlink_to("/proc/self/mem")  # reading it is an input/output error
-    meta = pixel_store.store(data.name, data.paths, 24, keep=keep)[1]
-    assert meta["bad"] == [[7, "it cannot be read: Input/output error"]]
+    record = pixel_store.store(data.name, data.paths, 24, keep=keep)[1]
+    assert record.missing == {7: "it cannot be read: Input/output error"}
     (tmp_path / "7.jpg").unlink()
     (tmp_path / "7.jpg").write_bytes(kept)
-    assert pixel_store.store(data.name, data.paths, 24, keep=keep)[1]["bad"] == []
+    assert pixel_store.store(data.name, data.paths, 24, keep=keep)[1].missing == {}
 
 
 def test_an_image_that_could_not_be_decoded_is_tried_again(data):
     """It could be read, and still something was missing: memory, a part of Pillow."""
     filled = store(data, 24)
     clean = everything(filled)
-    (filled.folder / "store.json").write_text(json.dumps(filled.meta | {"bad": [[7, "no memory"]]}))
+    first, *others = filled.record.chunks
+    missing = filled.record.model_copy(update={"chunks": (first._replace(missing=((7, "no memory"),)), *others)})
+    (filled.folder / chunk_store.RECORD).write_text(missing.model_dump_json())
     said = []
     again = store(data, 24, said.append)
-    assert "is not what its images give now" in said[0] and again.meta["bad"] == []
+    assert "is not what its images give now" in said[0] and again.record.missing == {}
     assert (everything(again) == clean).all()
 
 
@@ -227,9 +237,9 @@ def test_reading_and_checking_that_take_long_are_announced(data, monkeypatch):
 def test_decoding_without_keeping_knows_what_is_bad_and_leaves_no_pixels(data, tmp_path):
     (tmp_path / "7.jpg").write_text("no")
     said = []
-    folder, meta, _ = pixel_store.store(data.name, data.paths, 24, said.append, keep=False)
-    assert [row for row, _ in meta["bad"]] == [7]
-    assert not (folder / "pixels.u8").exists() and "once, to see" in said[0]
+    folder, record, _ = pixel_store.store(data.name, data.paths, 24, said.append, keep=False)
+    assert [*record.missing] == [7]
+    assert not (folder / FILE).exists() and "once, to see" in said[0]
     pixel_store.store(data.name, data.paths, 24, said.append, keep=False)
     assert len(said) == 1  # known from then on
 
@@ -237,7 +247,7 @@ def test_decoding_without_keeping_knows_what_is_bad_and_leaves_no_pixels(data, t
 def test_the_feed_gives_the_plans_rows_in_order(data):
     filled = store(data, 24)
     rows = np.array([5, 39, 0, 0, 7], np.int32)
-    feed = Feed(Stored(filled.folder), rows, data.labels[rows], batch_size=2, workers=0)
+    feed = Feed(ChunkStore(filled.folder), rows, data.labels[rows], batch_size=2, workers=0)
     assert (feed.images, feed.batches) == (5, 3)
     images, labels, ids = feed.batch(2)  # the short last one
     assert images.shape == (1, 24, 24, 3) and images.dtype == np.uint8
@@ -245,26 +255,24 @@ def test_the_feed_gives_the_plans_rows_in_order(data):
     assert labels.dtype == np.float32 and (labels[0] == data.labels[7]).all()
     assert ids.dtype == np.int64 and ids.tolist() == [7]
     assert (feed.item(1)[0] == everything(filled)[39]).all()
-    assert len(Feed(Stored(filled.folder), rows, None, 2, 0).batch(0)) == 1  # no label of the validation split
+    assert len(Feed(ChunkStore(filled.folder), rows, None, 2, 0).batch(0)) == 1  # no label of the validation split
 
 
 def test_a_training_feed_holds_no_label_of_another_row(data):
     filled = store(data, 24)
     rows = np.array([1, 2], np.int32)
-    feed = Feed(Stored(filled.folder), rows, data.labels[rows], 2, 0)
+    feed = Feed(ChunkStore(filled.folder), rows, data.labels[rows], 2, 0)
     assert len(feed.labels) == 2
     with pytest.raises(ValueError, match="40 labels for 2 rows"):
-        Feed(Stored(filled.folder), rows, data.labels, 2, 0)
+        Feed(ChunkStore(filled.folder), rows, data.labels, 2, 0)
 
 
 @pytest.mark.usefixtures("not_quick")
 def test_reading_the_store_takes_no_memory_of_its_own(tmp_path):
     """Mapped pages would count as the reader's: 300 MB here, 4.5 GB for 30,000 images at 224 pixels."""
     folder = tmp_path / "large"
-    folder.mkdir()
-    np.ones(300_000_000, np.uint8).tofile(folder / "pixels.u8")
-    (folder / "store.json").write_text(json.dumps({"images": 1000, "side": 316, "hash": "", "chunks": []}))
-    feed = Feed(Stored(folder), np.arange(1000, dtype=np.int32), None, 10, 0)
+    chunk_store.save(folder, np.ones((1000, 316, 316, 3), np.uint8))
+    feed = Feed(ChunkStore(folder), np.arange(1000, dtype=np.int32), None, 10, 0)
     before = in_use(os.getpid())
     for i in range(feed.batches):
         assert feed.batch(i)[0].all()
@@ -274,34 +282,35 @@ def test_reading_the_store_takes_no_memory_of_its_own(tmp_path):
 def test_a_full_disk_while_writing_is_not_the_images_fault(data, small_disk, monkeypatch):
     """A disk that fills up after its space was looked at: what is missing is filled once there is room."""
     monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(small_disk / "cache"))
-    monkeypatch.setattr(pixel_store, "need_space", lambda *arguments: None)
+    monkeypatch.setattr(chunk_store, "need_space", lambda *arguments: None)
     (small_disk / "ballast").write_bytes(bytes(3 * 2**20))
     with pytest.raises(InputError, match=r"the pixel store in .* cannot be written: .*No space left"):
         store(data, 112)  # 40 images of 37 kB
     (small_disk / "ballast").unlink()
     filled = store(data, 112)
-    assert filled.verify() and everything(filled).any(axis=(1, 2, 3)).all()
+    assert verify(filled) and everything(filled).any(axis=(1, 2, 3)).all()
 
 
 def test_a_small_disk_is_refused_and_nothing_is_left(data, small_disk, monkeypatch):
     monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(small_disk / "cache"))
     with pytest.raises(InputError, match=r"needs 5\.7 MiB in .* where .* are free"):
         store(data, 224)
-    assert not list(small_disk.rglob("pixels.u8"))
+    assert not list(small_disk.rglob(FILE))
 
 
 def test_two_fills_at_once_give_one_whole_store(data):
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: store(data, 24), range(2))
     assert first.folder == second.folder
-    assert first.verify()
+    assert verify(first)
 
 
 def test_a_feed_is_pickled_without_its_pixels(data):
     import pickle
 
     filled = store(data, 24)
-    feed = Feed(Stored(filled.folder), np.arange(40, dtype=np.int32), None, 2, 0)
+    feed = Feed(ChunkStore(filled.folder), np.arange(40, dtype=np.int32), None, 2, 0)
     feed.batch(0)
     assert len(pickle.dumps(feed)) < 2000
-    assert json.loads((filled.folder / "store.json").read_text())["images"] == 40
+    assert (pickle.loads(pickle.dumps(feed)).batch(3)[0] == everything(filled)[6:8]).all()
+    assert json.loads((filled.folder / chunk_store.RECORD).read_text())["rows"] == 40

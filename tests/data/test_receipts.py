@@ -11,7 +11,7 @@ import pytest
 
 from common.analysis.records import read_results
 from common.analysis.scores import picks
-from common.core.files import write_json
+from common.data.chunk_store import save
 from common.data.receipts import WORD, fault, of_pixels, receipt, weights, words
 from common.process.trial_files import RECEIPTS
 from common.run.verify_receipts import proven
@@ -67,9 +67,7 @@ def received(not_quick, request, tmp_path_factory):
     if request.param == "keras-jax" and importlib.util.find_spec("jax") is None:
         pytest.skip("needs jax, which is optional")
     folder = tmp_path_factory.mktemp("received")
-    (folder / "store").mkdir()
-    PIXELS.tofile(folder / "store" / "pixels.u8")
-    write_json(folder / "store" / "store.json", {"images": len(PIXELS), "side": SIDE, "hash": "", "chunks": []})
+    save(folder / "store", PIXELS)
     np.save(folder / "labels.npy", LABELS)
     words = {
         "framework": request.param, "labels": str(folder / "labels.npy"), "store": str(folder / "store"), "side": SIDE,

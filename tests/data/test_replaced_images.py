@@ -11,8 +11,8 @@ from PIL import Image
 from common.core.events import read_events
 from common.core.files import read_json
 from common.core.results import RunRecord
+from common.data.chunk_store import ChunkStore
 from common.data.feed import image_contents
-from common.data.pixel_store import PixelStore
 from tests.helpers.project import PROJECT
 
 RED, BLUE = (250, 0, 0), (0, 0, 250)
@@ -48,7 +48,7 @@ def test_the_next_run_trains_on_the_new_images(run, tmp_path):
     for colour in (RED, BLUE):
         draw(tmp_path / "data", colour)
         folder = run("blue" if colour == BLUE else "red")
-        stored = PixelStore(folder / trial_of(folder)[1]["pixels"]).read(np.arange(10))
+        stored = ChunkStore(folder / trial_of(folder)[1]["pixels"]).read(np.arange(10))
         assert (stored == colour).all()
         found.append(RunRecord.model_validate(read_json(folder / "run.json")).pixels_hash)
     assert found[0] != found[1]

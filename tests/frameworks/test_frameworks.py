@@ -12,8 +12,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from common.analysis.records import read_results
-from common.core.files import write_json
 from common.core.specs import Job, ModelSpec
+from common.data.chunk_store import save
 from common.data.decode import decode
 from common.data.formats import comp5329, demo
 from common.run import weight_files
@@ -27,20 +27,12 @@ def decoded(paths, side):
     return np.frombuffer(b"".join(decode(path, side) for path in paths), np.uint8).reshape(-1, side, side, 3)
 
 
-def make_store(folder, block):
-    """A pixel store from an array."""
-    folder.mkdir(parents=True)
-    block.tofile(folder / "pixels.u8")
-    write_json(folder / "store.json", {"images": len(block), "side": block.shape[1], "hash": "", "chunks": []})
-    return folder
-
-
 @pytest.fixture(scope="module")
 def probe(not_quick, tmp_path_factory):
     """Drive an adapter in a process of its own; the answer is remembered for the module."""
     folder = tmp_path_factory.mktemp("probe")
     block = decoded(demo.read(demo.Path("demo")).paths[:IMAGES], SIDE)
-    make_store(folder / "store", block)
+    save(folder / "store", block)
     labels = np.zeros((IMAGES, 20), np.uint8)
     labels[np.arange(IMAGES), np.arange(IMAGES)] = 1
     np.save(folder / "labels.npy", labels)
@@ -119,7 +111,7 @@ def resnet_file(not_quick, probe, tmp_path_factory):
 def small_store(tmp_path_factory):
     """32 pixels, the smallest side that the libraries' networks take."""
     block = decoded(demo.read(demo.Path("demo")).paths[:IMAGES], 32)
-    return make_store(tmp_path_factory.mktemp("small") / "store", block)
+    return save(tmp_path_factory.mktemp("small") / "store", block)
 
 
 def apart(a, b):
@@ -155,7 +147,7 @@ def test_the_variant_matters(probe, resnet_file):
 def test_real_photographs_have_the_same_logits_on_both(probe, lite_file, tmp_path_factory, model, variant):
     data = comp5329.read(shared("data/comp5329"))
     block = decoded(data.paths[:IMAGES], 112)
-    store = make_store(tmp_path_factory.mktemp("real") / "store", block)
+    store = save(tmp_path_factory.mktemp("real") / "store", block)
     path = lite_file if not variant else shared("weights/resnet50_v1_pruned.safetensors")
     preprocessing = TORCHVISION.model_dump() if variant else None
     a, b = (

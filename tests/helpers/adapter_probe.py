@@ -11,7 +11,8 @@ from common.core.events import Events
 from common.core.hashing import hash_weights
 from common.core.registry import framework_info
 from common.core.specs import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, WeightsSpec
-from common.data.feed import Feed, Stored
+from common.data.chunk_store import ChunkStore
+from common.data.feed import Feed
 from common.trial.contract import load_adapter
 from common.trial.initial_weights import initialise, smoothed_odds
 from common.trial.stopwatch import Watch
@@ -55,7 +56,7 @@ if "keras" in sys.modules:
 
 def feed(with_labels):
     return Feed(
-        Stored(Path(request["store"])),
+        ChunkStore(Path(request["store"])),
         np.arange(n, dtype=np.int32),
         labels if with_labels else None,
         4,

@@ -10,7 +10,8 @@ import numpy as np
 
 from common.core.events import Events
 from common.core.specs import BuildSpec, ModelSpec, ProcessSpec
-from common.data.feed import Feed, Stored
+from common.data.chunk_store import ChunkStore
+from common.data.feed import Feed
 from common.trial.contract import load_adapter
 from common.trial.stopwatch import Watch
 from frameworks.contract import HALF
@@ -30,7 +31,7 @@ loader_pids = Path(request["out"] + ".pids")
 
 def feed(workers, with_labels=True):
     rows = np.array(request["rows"], np.int32)
-    return Feed(Stored(Path(request["store"])), rows, labels[rows] if with_labels else None, batch, workers)
+    return Feed(ChunkStore(Path(request["store"])), rows, labels[rows] if with_labels else None, batch, workers)
 
 
 def epoch(workers):

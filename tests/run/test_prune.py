@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.core.locks import cache_to_itself, locked
+from common.data.chunk_store import FILE
 from common.data.formats import demo
 from common.run import prune
 from tests.helpers.project import PROJECT
@@ -96,7 +97,7 @@ def test_tensors_of_gates_that_were_killed_go(bench, run):
 
 def test_what_is_in_use_stays(run):
     (pixels,) = next(each for each in prune.left(run.parent) if each.kind == "pixels").free
-    with open(pixels / "pixels.u8", "rb"):
+    with open(pixels / FILE, "rb"):
         assert kinds(run.parent)["pixels"] == (0, 1)
     with locked(pixels):
         assert kinds(run.parent)["pixels"] == (0, 1)
@@ -136,4 +137,4 @@ def test_a_store_half_removed_is_not_taken_for_whole(run, monkeypatch):
     monkeypatch.setattr(prune.shutil, "rmtree", killed)
     with pytest.raises(KeyboardInterrupt):
         prune.remove(pixels)
-    assert not (pixels / "store.json").exists() and (pixels / "pixels.u8").exists()
+    assert not (pixels / "store.json").exists() and (pixels / FILE).exists()

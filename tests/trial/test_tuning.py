@@ -20,6 +20,7 @@ from common.core.events import read_events
 from common.core.files import cache_folder
 from common.core.results import EqualityGate, Tuning
 from common.data import feature_store
+from common.data.chunk_store import FILE, ChunkStore
 from common.data.receipts import receipt
 from common.report.lanes import lanes, lanes_table
 from common.report.table import NONE
@@ -42,13 +43,13 @@ def computed(rows, calls=None):
 
 def filled(folder, compute=computed, dtype="float16", **how):
     return feature_store.fill(
-        folder, ROWS, 900, lambda rows: [compute(rows).astype(dtype)], SHAPE, dtype, lambda done, total: None, **how
+        folder, ROWS, lambda rows: [compute(rows).astype(dtype)], SHAPE, dtype, lambda done, total: None, **how
     )
 
 
 def test_a_store_gives_each_row_its_features_and_is_filled_once(tmp_path):
     assert filled(tmp_path) == len(ROWS)
-    store, rows = feature_store.FeatureStore(tmp_path), np.array([899, 0, 8, 8])
+    store, rows = ChunkStore(tmp_path), np.array([899, 0, 8, 8])
     assert np.array_equal(store.read(rows), computed(rows).astype(np.float16)) and store.read(rows).dtype == np.float16
     assert filled(tmp_path, compute=None) == 0
 
@@ -68,12 +69,12 @@ def test_a_store_goes_on_where_it_was_stopped(tmp_path):
 
 def test_a_damaged_store_is_filled_again(tmp_path):
     filled(tmp_path)
-    with open(tmp_path / feature_store.FILE, "r+b") as stream:
+    with open(tmp_path / FILE, "r+b") as stream:
         stream.seek(300 * 2 * 15)
         stream.write(b"\xff")
     assert not feature_store.complete(tmp_path, ROWS)
     filled(tmp_path)
-    assert np.array_equal(feature_store.FeatureStore(tmp_path).read(ROWS), computed(ROWS).astype(np.float16))
+    assert np.array_equal(ChunkStore(tmp_path).read(ROWS), computed(ROWS).astype(np.float16))
 
 
 def test_who_waits_for_a_store_says_so(tmp_path, monkeypatch):
@@ -98,7 +99,7 @@ def test_values_that_float16_cannot_hold_are_refused(tmp_path):
 
 def test_a_store_that_the_disk_cannot_hold_is_refused(small_disk):
     with pytest.raises(InputError, match=r"feature store of 898 images needs .* free"):
-        feature_store.fill(small_disk / "s", ROWS, 900, computed, (3000,), "float32", lambda done, total: None)
+        feature_store.fill(small_disk / "s", ROWS, computed, (3000,), "float32", lambda done, total: None)
 
 
 def rates(table, failing=()):
@@ -240,7 +241,7 @@ def test_the_parts_add_up_to_the_whole(run):
 def test_features_that_were_not_the_stores_are_a_fault(run):
     record = next(row.record for row in read_results(run).rows if row.record.spec.lane == "tuned")
     trial = run / "trials" / record.spec.name
-    store = (run / record.tuning.store) / feature_store.FILE
+    store = (run / record.tuning.store) / FILE
     whole = store.read_bytes()
     try:
         store.write_bytes(bytes(len(whole)))
@@ -384,7 +385,7 @@ def test_killed_while_it_fills_the_store_it_goes_on_from_there(bench, tmp_path):
 
 
 def _journals():
-    return [path for path in (cache_folder() / "features").glob("*/journal.json") if os.path.getsize(path)]
+    return [path for path in (cache_folder() / "features").glob("*/journal.jsonl") if os.path.getsize(path)]
 
 
 def test_a_receipt_covers_features_as_it_covers_pixels():
