@@ -19,6 +19,7 @@ from common.core.results import (
     EpochRecord,
     Gate,
     Paired,
+    ParentRecord,
     Results,
     Row,
     RunRecord,
@@ -63,51 +64,52 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
 def _read_trial(folder: Path, spec: TrialSpec, again: str) -> TrialRecord:
     events = read_events(folder / "events.jsonl")
     by_kind: dict[str, dict[str, Any]] = {event["event"]: event for event in events}
-    parent = read_json(folder / "parent.json") if (folder / "parent.json").exists() else {}
-    if parent:
-        status, reason = parent["status"], parent["reason"]
-    elif "done" in by_kind:  # repeated alone, without a parent
-        status, reason = "ok", ""
-    elif "failed" in by_kind:
-        status, reason = "failed", by_kind["failed"]["reason"]
-    else:
-        status, reason = "missing", "not run" if not events else "ended without a word"
+    seen = _seen(folder / "parent.json", events)
     received = next((e for e in events if e["event"] == "received" and e["phase"] == "train"), {})
     built, tuned = by_kind.get("built", {}), _tuning(events)
     policies = [e["facts"][openmp.FACT] for e in events if e["event"] == "built" and openmp.FACT in e["facts"]]
     waited = {openmp.FACT: ", then ".join(dict.fromkeys(policies))} if policies else {}  # of a trial that was taken up
-    ok = status == "ok"
+    ok = seen.status == "ok"
     epochs = [e["epoch"] for e in events if e["event"] == "epoch"]
     if ok and epochs != list(range(1, spec.recipe.epochs + 1)):
         raise InputError(
             f"'{folder / 'events.jsonl'}' is damaged: it tells of the epochs {listed([*map(str, epochs)]) or 'none'}"
         )
     return TrialRecord(
-        spec=spec, status=status, reason=reason,
-        log_tail=parent.get("log_tail", ""),
+        spec=spec, status=seen.status, reason=seen.reason, log_tail=seen.log_tail,
         repeat_command="" if ok else again,
         facts=built.get("facts", {}) | tuned.facts | waited, tuning=tuned, environment=built.get("environment", {}),
         weights_report=built.get("weights_report", {}), weights_names=built.get("weights_names", {}),
         received={key: received[key] for key in ("images", "labels") if key in received},
-        ceilings=_ceilings(spec, by_kind, parent) if ok else UpperBounds(),
+        ceilings=_ceilings(spec, by_kind, seen) if ok else UpperBounds(),
         start_s=sum(e["start_s"] for e in events if e["event"] == "ready"),
         epochs=tuple(EpochRecord(**_values(e)) for e in events if e["event"] == "epoch"),
         **_values(by_kind.get("done", {})),
-        wall_s=parent.get("wall_s", 0.0), peak_memory_bytes=parent.get("peak_memory_bytes", 0),
-        memory_method=parent.get("memory_method", ""), resumed_after=parent.get("resumed_after", ()),
-        node=parent.get("node", ""), machines=parent.get("machines", ()),
-        contention=parent.get("contention", ()), quiet_wait=parent.get("quiet_wait"),
-        receipts=parent.get("receipts", ()), receipt_fault=parent.get("receipt_fault"),
+        wall_s=seen.wall_s, peak_memory_bytes=seen.peak_memory_bytes, memory_method=seen.memory_method,
+        resumed_after=seen.resumed_after, node=seen.node, machines=seen.machines, contention=seen.contention,
+        quiet_wait=seen.quiet_wait, receipts=seen.receipts, receipt_fault=seen.receipt_fault,
     )  # fmt: skip
 
 
-def _ceilings(spec: TrialSpec, by_kind: dict[str, Any], parent: dict[str, Any]) -> UpperBounds:
+def _seen(file: Path, events: list[dict[str, Any]]) -> ParentRecord:
+    """What the trial's parent wrote; without one, as of a trial that was repeated alone, what its events show."""
+    if file.exists():
+        return ParentRecord.model_validate(read_json(file))
+    by_kind = {event["event"]: event for event in events}
+    if "done" in by_kind:
+        return ParentRecord(status="ok")
+    if "failed" in by_kind:
+        return ParentRecord(status="failed", reason=by_kind["failed"]["reason"])
+    return ParentRecord(status="missing", reason="ended without a word" if events else "not run")
+
+
+def _ceilings(spec: TrialSpec, by_kind: dict[str, Any], seen: ParentRecord) -> UpperBounds:
     """What was measured after the trial. Where that never ended: the reason, and the seconds that it took."""
     if "ceilings" in by_kind:
         return UpperBounds.model_validate(_values(by_kind["ceilings"]))
     if not spec.ceilings or "done" not in by_kind:
         return UpperBounds()
-    lost_s = 0.0 if parent.get("resumed_after") else parent.get("wall_s", 0.0) - by_kind["done"]["lived_s"]
+    lost_s = 0.0 if seen.resumed_after else seen.wall_s - by_kind["done"]["lived_s"]
     return UpperBounds(
         skip_reason="measuring them came to no end; the trial's log.txt has its last words", seconds=max(lost_s, 0.0)
     )

@@ -136,6 +136,25 @@ class UpperBounds(Payload):
     seconds: float = 0.0  # that measuring took, after the trial
 
 
+class ParentRecord(Value):
+    """What the parent saw of a trial, however it ended: parent.json."""
+
+    status: Status
+    reason: str = ""
+    spec: str = ""  # TrialSpec.identity(); "": never to be resumed
+    log_tail: str = ""  # of a trial that did not end well
+    wall_s: float = 0.0  # this and the next over all times that the trial was resumed
+    peak_memory_bytes: int = 0
+    memory_method: str = ""
+    resumed_after: tuple[int, ...] = ()
+    receipts: tuple[str, ...] = ()
+    receipt_fault: str | None = None
+    node: str = ""
+    machines: tuple[dict[str, str], ...] = ()
+    contention: tuple[Contention, ...] = ()
+    quiet_wait: QuietWait | None = None
+
+
 class TrialRecord(Value):
     """A finished or failed trial, read back from its folder."""
 

@@ -19,7 +19,7 @@ from common.core.settings import Settings
 from common.core.specs import TrialSpec
 from common.data.feed import read_plan
 from common.run import prepare
-from common.run.runner import disown, finished
+from common.run.parent_record import disown, finished
 from common.trial import checkpoint
 
 

@@ -13,9 +13,10 @@ from PIL import Image
 from common.analysis.records import read_results
 from common.core import encoding
 from common.core.files import read_json
-from common.run.runner import outcome
+from common.run.trial_state import TrialState
 from common.trial.failures import reason
 from tests.helpers.project import PROJECT
+from tests.helpers.records import row
 
 WORDS = ("--frameworks", "fake", "--limit", "60", "--image-size", "32", "--epochs", "1")
 # Windows' editors and shells write the first two; each is read.
@@ -266,7 +267,8 @@ def test_other_failures_keep_their_words():
     assert reason(MemoryError()).startswith("out of memory; a smaller --batch-size")
     worker = SHARED_ERRORS[0].rpartition("RuntimeError: ")[0] + "KeyError: 'x'"
     assert reason(RuntimeError(worker)) == "in a loader worker: KeyError: 'x'"
-    assert "--workers 0 needs none" in outcome(-7, {})[1]
+    state = TrialState(row("a", 0.1).record.spec, 0.0, 0.0)
+    assert "--workers 0 needs none" in state.ending(-7, 0.0).reason
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 from common.analysis.records import read_results
 from common.core import machine
 from common.report.table import further_scores_table, scores_table
-from common.run import runner
+from common.run import parent_record
 from common.trial import checkpoint
 from tests.helpers.project import PROJECT
 from tests.helpers.runs import FAST, TRIAL, begin, command, in_epoch, logits, stop, wait_until
@@ -269,9 +269,9 @@ def test_results_stand_until_there_are_new_ones(bench, undisturbed, tmp_path):
     """Other code, and a stop before the trial that is run anew has ended: the earlier result can still be read."""
     run = tmp_path / "run"
     shutil.copytree(undisturbed, run)
-    runner.disown(run / "trials" / TRIAL)
+    parent_record.disown(run / "trials" / TRIAL)
     assert read_results(run).rows[0].record.status == "ok"
-    assert not runner.finished(run / "trials" / TRIAL, read_results(run).rows[0].record.spec)
+    assert not parent_record.finished(run / "trials" / TRIAL, read_results(run).rows[0].record.spec)
 
 
 def test_changed_data_is_refused(bench, tmp_path):

@@ -20,7 +20,7 @@ def run(options: Options, output: Output) -> int:
     from common.core import registry
     from common.report.terminal import show_results
     from common.report.write import write_report
-    from common.run.runner import prove_alone
+    from common.run.parent_record import prove_alone
 
     prove_alone(options.run, read_run(options.run).trials)
     tracker = registry.tracker(options.track) if options.track else None

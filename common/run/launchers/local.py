@@ -8,7 +8,8 @@ from common.core.results import QuietWait
 from common.core.specs import ProcessSpec, TrialSpec
 from common.process.quiet import wait_for_quiet
 from common.report.progress import Display
-from common.run.runner import finished, run_trial
+from common.run.parent_record import finished
+from common.run.runner import run_trial
 
 ABOUT = "on this machine, one trial at a time"
 NO_WAIT = ""

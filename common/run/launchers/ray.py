@@ -15,8 +15,10 @@ from common.core.locks import lock_scope, locked, use_cache
 from common.core.signals import listen
 from common.core.specs import ProcessSpec, TrialSpec
 from common.report.progress import Display, Silent, bars
+from common.run.parent_record import finished, read_parent
 from common.run.resume import on_this_node
-from common.run.runner import Tail, finished, run_trial, said_before
+from common.run.runner import run_trial
+from common.run.tail import Tail
 
 ABOUT = "on a Ray cluster (--address); all its nodes see the project, the data and the results at the same place"
 NO_WAIT = (
@@ -123,6 +125,16 @@ def _check_room(nodes: list[dict[str, Any]], processes: list[ProcessSpec]) -> No
             )
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """How a trial of the cluster ended."""
+
+    status: str
+    reason: str
+    wall_s: float
+    node: str  # on which it ran; "": its task failed before
+
+
 @dataclass
 class _Running:
     """A trial that was handed to the cluster, and how the driver hears of it."""
@@ -151,7 +163,8 @@ def _carry_out_all(ray: Any, folder: Path, specs: list[TrialSpec], console: Any)
                 if not finished(trial, spec):
                     break
                 display.reused(spec)
-                node = said_before(trial).get("node", "")  # its bundle goes on where it was begun
+                record = read_parent(trial)
+                node = record.node if record else ""  # its bundle goes on where it was begun
             else:
                 return
             tail = Tail(trial / "events.jsonl")
@@ -166,10 +179,10 @@ def _carry_out_all(ray: Any, folder: Path, specs: list[TrialSpec], console: Any)
                 for trial in running.values():
                     trial.follow()
                 for task in done:
-                    trial, said = running.pop(task), _said(ray, task)
-                    trial.display.finish(said["status"], said["reason"], said["wall_s"])
-                    failures += [f"{trial.spec.name}: {said['reason']}"] if "node" not in said else []
-                    begin(trial.rest, said.get("node", ""))
+                    trial, outcome = running.pop(task), _outcome(ray, task)
+                    trial.display.finish(outcome.status, outcome.reason, outcome.wall_s)
+                    failures += [] if outcome.node else [f"{trial.spec.name}: {outcome.reason}"]
+                    begin(trial.rest, outcome.node)
         except KeyboardInterrupt:
             for task in running:
                 ray.cancel(task)
@@ -178,19 +191,19 @@ def _carry_out_all(ray: Any, folder: Path, specs: list[TrialSpec], console: Any)
     return failures
 
 
-def _said(ray: Any, task: Any) -> dict[str, Any]:
-    """What the node says of the trial; without "node" where the task itself failed."""
+def _outcome(ray: Any, task: Any) -> _Outcome:
+    """What the node returns; of a task that failed itself, the error."""
     try:
         return ray.get(task)
     except ray.exceptions.RayTaskError as error:
         cause = error.cause
-        return {
-            "status": "not run",
-            "wall_s": 0.0,
-            "reason": str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}",
-        }
+        return _not_run(str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}")
     except ray.exceptions.RayError as error:  # its node or worker died once too often
-        return {"status": "not run", "wall_s": 0.0, "reason": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
+        return _not_run(f"{type(error).__name__}: {str(error).splitlines()[0]}")
+
+
+def _not_run(reason: str) -> _Outcome:
+    return _Outcome("not run", reason, 0.0, "")
 
 
 def _on(node: str) -> dict[str, Any]:
@@ -202,7 +215,7 @@ def _on(node: str) -> dict[str, Any]:
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=True)}
 
 
-def carry_out(folder: str, name: str, cwd: str) -> dict[str, Any]:
+def carry_out(folder: str, name: str, cwd: str) -> _Outcome:
     """On a node: find or make what the trial needs there, and run it, or go on with it where another node had begun it."""
     import ray
 
@@ -214,4 +227,6 @@ def carry_out(folder: str, name: str, cwd: str) -> dict[str, Any]:
         spec = on_this_node(run, name)
         if not finished(trial, spec):
             run_trial(trial, spec, Silent(), resume=True, node=node)
-        return said_before(trial) | {"node": node}
+        record = read_parent(trial)
+        assert record is not None  # run_trial wrote it, or it is a finished trial's
+        return _Outcome(record.status, record.reason, record.wall_s, node)
