@@ -51,7 +51,9 @@ class Candidate(Value):
 
 def batch(pixels: np.ndarray) -> np.ndarray:
     """uint8 [n, SIDE, SIDE, 3] of larger or smaller images."""
-    small = [np.asarray(Image.fromarray(p).resize((SIDE, SIDE), Image.BILINEAR)) for p in pixels[: STEPS * IMAGES]]
+    small = [
+        np.asarray(Image.fromarray(p).resize((SIDE, SIDE), Image.Resampling.BILINEAR)) for p in pixels[: STEPS * IMAGES]
+    ]
     return np.stack(small)
 
 
@@ -70,12 +72,16 @@ def gate(
     need_space(cache, TRACE_BYTES, "the parity gate")
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         write_arrays(Path(folder) / "batch.npz", pixels=pixels, labels=labels)
-        asked = {"spec": spec.model_dump(), "weights": candidate.weights.model_dump(), "batch": f"{folder}/batch.npz"}
+        given: dict[str, Any] = {
+            "spec": spec.model_dump(),
+            "weights": candidate.weights.model_dump(),
+            "batch": f"{folder}/batch.npz",
+        }
 
         def trace(framework: str, recorded: str = "") -> Traced:
             file = f"{folder}/{framework}.npz"
             how = process.threads, process.device, process.deterministic
-            said = ask(framework, "trace", *how, recorded=recorded, target=file, **asked)
+            said = ask(framework, "trace", *how, recorded=recorded, target=file, **given)
             return Traced(framework=framework, file=file, facts=said["facts"], step_s=said["step_s"])
 
         reference, *others = candidate.frameworks

@@ -236,5 +236,4 @@ def _packaged(job: Job, package: str, file: str) -> WeightsSpec:
 def _export(card: FrameworkInfo, model: ModelSpec, source: str, target: Path, named: bool = True) -> None:
     """named: the file is the library's, so that its preprocessing is known."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    words = {"model": model.name, "variant": model.variant, "source": source, "target": str(target)}
-    ask(card.NAME, "export", **words, named=named)
+    ask(card.NAME, "export", model=model.name, variant=model.variant, source=source, target=str(target), named=named)
