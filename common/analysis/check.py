@@ -1,5 +1,6 @@
 """PURE: a run's results against a baseline's -> what got worse, what cannot be compared, and an exit code."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -139,22 +140,22 @@ def _metrics(rows: list[Row]) -> dict[str, Metric]:
     found: dict[str, Metric] = {}
     seeds = [str(row.record.spec.seed) for row in rows]
 
-    def add(name: str, values: list[Any], tolerance: float, **more: Any) -> None:
+    def add(name: str, values: Sequence[float | None], tolerance: float, **more: Any) -> None:
         known = {seed: value for seed, value in zip(seeds, values) if value is not None}
         if known:
             found[name] = Metric(values=known, tolerance=tolerance, **more)
 
-    scores = [row.scores for row in rows]
-    add("images scored", [s["images"] for s in scores], 0, exact=True)
+    scores = [row.scores for row in rows if row.scores]
+    add("images scored", [s.images for s in scores], 0, exact=True)
     add("images trained", [sum(e.images for e in row.record.epochs) for row in rows], 0, exact=True)
-    for percentile in scores[0]["percentiles"]:
+    for percentile in scores[0].percentiles:
         for name in ("precision", "recall", "f1", "macro_f1", "micro_f1"):
-            add(f"{name} at {percentile}", [s["percentiles"][percentile][name] for s in scores], SHARE)
-    add("mAP", [s["mAP"] for s in scores], SHARE)
-    for c in range(len(scores[0]["AP"])):
-        few = min(s["positives"][c] for s in scores) < FEW
-        add(f"AP of class {c}", [s["AP"][c] for s in scores], FEW_AP if few else AP)
-    losses = [s["validation_loss"] for s in scores]
+            add(f"{name} at {percentile}", [getattr(s.percentiles[percentile], name) for s in scores], SHARE)
+    add("mAP", [s.mAP for s in scores], SHARE)
+    for c in range(len(scores[0].AP)):
+        few = min(s.positives[c] for s in scores) < FEW
+        add(f"AP of class {c}", [s.AP[c] for s in scores], FEW_AP if few else AP)
+    losses = [s.validation_loss for s in scores]
     add("validation loss", losses, LOSS * float(np.mean(losses)), lower_is_worse=False)
     later = [[e.train_s for e in row.record.epochs[1:] or row.record.epochs] for row in rows]
     for name, values in (

@@ -8,6 +8,7 @@ import numpy as np
 
 from common.core.formatting import time_text
 from common.core.results import CONTENDED, Paired, Results, Row, TrialRecord
+from common.core.scores import TrialScores
 from common.core.specs import JobKey, TrialSpec
 
 MARK = "†"  # behind a row that enters no ratio
@@ -50,6 +51,21 @@ class Group:
     def spec(self) -> TrialSpec:
         """Of the first repeat."""
         return self.first.record.spec
+
+    @property
+    def record(self) -> TrialRecord:
+        """Of the first repeat that finished; where none did, of the first."""
+        return (self.rows[0] if self.rows else self.first).record
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """Of the repeats that finished."""
+        return [row.record for row in self.rows]
+
+    @property
+    def scores(self) -> list[TrialScores]:
+        """Of the repeats that finished."""
+        return [row.scores for row in self.rows if row.scores]
 
     def mean(self, values: Iterable[float]) -> float | None:
         values = list(values)
@@ -105,9 +121,9 @@ def fault(group: Group, paired: tuple[Paired, ...]) -> str:
             return f"its logits could not be held against the default lane's ({broken[0].failed})"
         worst = max(failed, key=lambda gate: gate.error or 0.0)
         return f"its logits are {worst.error:.1%} of their spread from the default lane's (allowed {worst.allowed:.0%})"
-    worst, corrected = smallest_p(lane_tests(group, paired))
-    if worst and corrected < REAL:
-        return f"its F1 at {worst.percentile} is not the default lane's ({worst.difference:+.4f}, p {corrected:.2g})"
+    test, corrected = smallest_p(lane_tests(group, paired))
+    if test and corrected < REAL:
+        return f"its F1 at {test.percentile} is not the default lane's ({test.difference:+.4f}, p {corrected:.2g})"
     return ""
 
 

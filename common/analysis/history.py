@@ -110,8 +110,10 @@ def _series(label: str, machine: str, found: list[tuple[str, Baseline, Summary]]
         for metric in metrics_of(row):
             values = np.array(list(row.metrics[metric].values.values()))
             interval = over_seeds(values)
-            bounds = (max(interval.low, 0.0), interval.high) if interval else (None, None)  # none of them is negative
-            point = Point(run.run, started, float(values.mean()), *bounds, context)
+            low, high = (
+                (max(interval.low, 0.0), interval.high) if interval else (None, None)
+            )  # none of them is negative
+            point = Point(run.run, started, float(values.mean()), low, high, context)
             points.setdefault(metric, []).append(point)
     return Series(
         label, machine, {metric: tuple(p) for metric, p in points.items()},

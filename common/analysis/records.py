@@ -3,6 +3,7 @@
 import itertools
 import math
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from common.core.results import (
     Tuning,
     UpperBounds,
 )
+from common.core.scores import REFERENCES, References, TrialPercentileScores, TrialScores
 from common.core.specs import SCHEMA_VERSION, JobKey, TrialSpec
 
 LISTED = 5  # runs named where the asked one is not there
@@ -147,35 +149,31 @@ def read_results(folder: Path) -> Results:
 def _read_results(folder: Path, run: RunRecord) -> Results:
     with np.load(folder / run.labels) as arrays:
         labels = arrays["labels"]
-    references: dict[str, dict[str, Any]] = {}
+    references: dict[str, References] = {}
     rows = []
     finished: list[tuple[TrialSpec, np.ndarray, dict[str, np.ndarray]]] = []  # with its images' rows, and their F1
     for name in run.trials:
-        record = read_trial(folder / "trials" / name, run.folder)
+        trial = folder / "trials" / name
+        record = read_trial(trial, run.folder)
         with np.load(folder / record.spec.feed.plan) as arrays:
             train, validation = arrays["train_rows"], arrays["validation_rows"]
         truth = labels[validation]
         seed = str(record.spec.seed)
         if seed not in references:
             references[seed] = reference_scores(labels[train], truth, run.percentiles)
-        rows.append(Row(record=record, scores=_scores(folder / "trials" / name, record, truth, run, references[seed])))
-        if record.status == "ok":
-            each = _image_f1(folder / "trials" / name, truth, run.percentiles)
-            finished.append((record.spec, validation, each))
-            for percentile, values in each.items():
-                interval = bootstrap_mean(values)
-                rows[-1].scores["percentiles"][percentile] |= {"f1_low": interval.low, "f1_high": interval.high}
+        if record.status != "ok":
+            rows.append(Row(record=record, scores=None))
+            continue
+        with np.load(trial / "logits.npz") as logits:
+            each = {f"{p:g}": f1_by_image(logits["prediction"], truth, p) for p in run.percentiles}
+            rows.append(
+                Row(record=record, scores=_scores(logits, record, truth, run.percentiles, each, references[seed]))
+            )
+        finished.append((record.spec, validation, each))
     return Results(
         run=run, rows=tuple(rows), gates=_gates(folder), paired=paired(finished), references=references,
         sample_rows=_sample_rows(folder, run),
     )  # fmt: skip
-
-
-def _image_f1(trial: Path, truth: np.ndarray, percentiles: tuple[float, ...]) -> dict[str, np.ndarray]:
-    """F1 of each validation image, by percentile."""
-    with np.load(trial / "logits.npz") as arrays:
-        logits = arrays["prediction"]
-    return {f"{p:g}": f1_by_image(logits, truth, p) for p in percentiles}
 
 
 def paired(finished: list[tuple[TrialSpec, np.ndarray, dict[str, np.ndarray]]]) -> tuple[Paired, ...]:
@@ -215,10 +213,10 @@ def _gates(folder: Path) -> tuple[Gate, ...]:
     return tuple(Gate.model_validate(found) for found in read_json(file)) if file.exists() else ()
 
 
-def reference_scores(train: np.ndarray, truth: np.ndarray, percentiles: tuple[float, ...]) -> dict[str, Any]:
+def reference_scores(train: np.ndarray, truth: np.ndarray, percentiles: tuple[float, ...]) -> References:
     """Of the scorers that never look and always know. train, truth: 0/1 [n, classes], of the two splits."""
     prior = prior_scores(train.sum(axis=0, dtype=np.int64), len(truth))
-    return {name: score(s, truth, percentiles) for name, s in (("prior", prior), ("oracle", oracle_scores(truth)))}
+    return {"prior": score(prior, truth, percentiles), "oracle": score(oracle_scores(truth), truth, percentiles)}
 
 
 def image_words(image: str, labels: np.ndarray, class_names: tuple[str, ...]) -> str:
@@ -236,18 +234,24 @@ def _sample_rows(folder: Path, run: RunRecord) -> tuple[str, ...]:
 
 
 def _scores(
-    folder: Path, record: TrialRecord, truth: np.ndarray, run: RunRecord, reference: dict[str, Any]
-) -> dict[str, Any]:
-    """The row's scores and its share of the way from prior to oracle; empty for a failed trial."""
-    if record.status != "ok":
-        return {}
-    with np.load(folder / "logits.npz") as arrays:
-        result = score(arrays["prediction"], truth, run.percentiles)
-        top = run.percentiles[-1]
-        by_epoch = [at_percentile(arrays[f"epoch{e.epoch}"], truth, top)["f1"] for e in record.epochs]
-    for percentile, values in result["percentiles"].items():
-        low = reference["prior"]["percentiles"][percentile]["f1"]
-        high = reference["oracle"]["percentiles"][percentile]["f1"]
-        values["share"] = share_of_way(values["f1"], low, high)
-    best = min((epoch.validation_loss for epoch in record.epochs), default=math.nan)
-    return result | {"validation_loss": best, "f1_by_epoch": by_epoch}
+    logits: Mapping[str, np.ndarray],
+    record: TrialRecord,
+    truth: np.ndarray,
+    percentiles: tuple[float, ...],
+    image_f1: dict[str, np.ndarray],
+    references: References,
+) -> TrialScores:
+    """Of a finished trial. image_f1: of each image, by percentile."""
+    found = score(logits["prediction"], truth, percentiles)
+    by_percentile = {}
+    for percentile, values in found.percentiles.items():
+        prior, oracle = (references[which].percentiles[percentile].f1 for which in REFERENCES)
+        interval = bootstrap_mean(image_f1[percentile])
+        by_percentile[percentile] = TrialPercentileScores(
+            **dict(values), share=share_of_way(values.f1, prior, oracle), f1_low=interval.low, f1_high=interval.high
+        )
+    return TrialScores(
+        **dict(found) | {"percentiles": by_percentile},
+        validation_loss=min((epoch.validation_loss for epoch in record.epochs), default=math.nan),
+        f1_by_epoch=tuple(at_percentile(logits[f"epoch{e.epoch}"], truth, percentiles[-1]).f1 for e in record.epochs),
+    )

@@ -1,8 +1,8 @@
 """PURE NumPy: logits and 0/1 labels -> the paper's percentile table, and what it leaves out."""
 
-from typing import Any
-
 import numpy as np
+
+from common.core.scores import PercentileScores, Scores, ThresholdScores
 
 BLOCK = 100_000  # rows scored at once, so that memory does not grow with the data set
 
@@ -30,7 +30,7 @@ def _ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
     return np.divide(over, under, out=np.zeros(np.shape(over)), where=np.asarray(under) > 0)
 
 
-def at_percentile(scores: np.ndarray, labels: np.ndarray, percentile: float) -> dict[str, float]:
+def at_percentile(scores: np.ndarray, labels: np.ndarray, percentile: float) -> PercentileScores:
     """Precision, recall and F1 averaged over images, over classes (macro) and over all labels (micro).
 
     scores: [n, classes]; labels: 0/1 [n, classes]. Classes without positives are left out of macro.
@@ -55,7 +55,7 @@ def at_percentile(scores: np.ndarray, labels: np.ndarray, percentile: float) -> 
     result = {name: float(value) for name, value in zip(names, sample_sums / max(n, 1))}
     result |= {f"macro_{name}": float(v[seen].mean()) if seen.any() else 0.0 for name, v in zip(names, macro)}
     result |= {f"micro_{name}": float(v) for name, v in zip(names, micro)}
-    return result | {"labels_per_image": float(took / max(n, 1))}
+    return PercentileScores(**result, labels_per_image=float(took / max(n, 1)))
 
 
 def image_f1(chosen: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -97,7 +97,7 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
     return float(middle if middle < flat[best] else below)
 
 
-def single_threshold(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def single_threshold(scores: np.ndarray, labels: np.ndarray) -> ThresholdScores:
     """F1 over images at the best single threshold, cross-fitted: chosen on one half, scored on the other.
 
     Choosing and scoring on the same images would flatter every row (by how much depends on n), so the halves (even
@@ -105,11 +105,11 @@ def single_threshold(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """
     halves = [slice(0, None, 2), slice(1, None, 2)]
     if len(scores) < 2:
-        return {"f1": 0.0, "thresholds": []}
+        return ThresholdScores(f1=0.0, thresholds=())
     thresholds = [best_threshold(scores[half], labels[half]) for half in halves]
     f1s = [sample_f1(scores[half] > t, labels[half]) for half, t in zip(halves[::-1], thresholds)]
     sizes = [len(scores[half]) for half in halves[::-1]]
-    return {"f1": float(np.average(f1s, weights=sizes)), "thresholds": thresholds}
+    return ThresholdScores(f1=float(np.average(f1s, weights=sizes)), thresholds=tuple(thresholds))
 
 
 def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> tuple[float, list[float | None]]:
@@ -124,18 +124,18 @@ def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> tuple[floa
     return (float(np.mean(known)) if known else 0.0), each
 
 
-def score(scores: np.ndarray, labels: np.ndarray, percentiles: tuple[float, ...]) -> dict[str, Any]:
-    """All scores of one row of a table. Percentiles are keyed by their text ('95')."""
+def score(scores: np.ndarray, labels: np.ndarray, percentiles: tuple[float, ...]) -> Scores:
+    """All scores of one row of a table. scores: [n, classes]; labels: 0/1 [n, classes]."""
     mean_ap, each = mean_average_precision(scores, labels)
-    return {
-        "percentiles": {f"{p:g}": at_percentile(scores, labels, p) for p in percentiles},
-        "mAP": mean_ap,
-        "AP": each,
-        "threshold": single_threshold(scores, labels),
-        "images": len(labels),
-        "positives": labels.sum(axis=0, dtype=np.int64).tolist(),
-        "classes_without_positives": [c for c in range(labels.shape[1]) if not labels[:, c].any()],
-    }
+    return Scores(
+        percentiles={f"{p:g}": at_percentile(scores, labels, p) for p in percentiles},
+        mAP=mean_ap,
+        AP=tuple(each),
+        threshold=single_threshold(scores, labels),
+        images=len(labels),
+        positives=tuple(labels.sum(axis=0, dtype=np.int64).tolist()),
+        classes_without_positives=tuple(c for c in range(labels.shape[1]) if not labels[:, c].any()),
+    )
 
 
 def prior_scores(train_counts: np.ndarray, n: int) -> np.ndarray:

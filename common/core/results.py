@@ -3,10 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    field_validator,
+    model_serializer,
+)
 
 from common.core.dataset import Reading
 from common.core.formatting import config_text
+from common.core.scores import References, TrialScores
 from common.core.specs import SCHEMA_VERSION, ExecutionConfig, ModelSpec, Part, Status, Train, TrialSpec, Value
 
 # Cores that others kept busy, over the trial's own threads: with nothing beside them trials on two cores saw .1 at most.
@@ -272,7 +280,16 @@ class Row(Value):
     """A trial's record with its scores: one line of a table."""
 
     record: TrialRecord
-    scores: dict[str, Any]
+    scores: TrialScores | None  # None, in JSON {}: the trial did not finish
+
+    @field_validator("scores", mode="before")
+    @classmethod
+    def _read(cls, scores: Any) -> Any:
+        return scores or None
+
+    @field_serializer("scores")
+    def _written(self, scores: TrialScores | None) -> dict[str, Any]:
+        return scores.model_dump() if scores else {}
 
 
 class Results(Value):
@@ -283,7 +300,7 @@ class Results(Value):
     rows: tuple[Row, ...]
     gates: tuple[Gate, ...] = ()
     paired: tuple[Paired, ...] = ()  # of one model and feed on two frameworks, or in both lanes
-    references: dict[str, dict[str, Any]]  # "prior" and "oracle", by seed
+    references: dict[str, References]  # by seed
     sample_rows: tuple[str, ...] = ()  # id and labels of each image in samples.npz; empty where that file was left out
 
 

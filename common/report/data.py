@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from common.core.scores import REFERENCES, References
 from common.report.table import NONE, Table, count, number
 
 BAR = 24  # characters of the longest bar
@@ -58,7 +59,7 @@ def labels_table(class_names: tuple[str, ...], audits: dict[str, Any]) -> Table:
     return Table(f"Labels of the training split ({first})", tuple(header), tuple(rows))
 
 
-def rows_table(ids: list[str], rows: list[list[int]], class_names: tuple[str, ...]) -> Table:
+def rows_table(ids: Sequence[str], rows: Sequence[Sequence[int]], class_names: tuple[str, ...]) -> Table:
     """The first images as 0/1 rows (the paper's figure 3)."""
     columns = range(min(len(class_names), MOST_COLUMNS))
     cells = tuple((image, *(str(row[c]) for c in columns)) for image, row in zip(ids, rows))
@@ -82,12 +83,12 @@ def label_sets_table(labels: np.ndarray, class_names: tuple[str, ...]) -> Table:
     return Table(f"The {len(rows)} most frequent label sets", ("label set", "images", "share"), rows, notes)
 
 
-def reference_table(references: dict[str, Any], percentiles: tuple[float, ...]) -> Table:
+def reference_table(references: dict[str, References], percentiles: tuple[float, ...]) -> Table:
     """F1 of the scorers that never look and always know: what a model's F1 lies between."""
     names = [f"{p:g}" for p in percentiles]
     rows = tuple(
-        (f"{which} ({seed})", *(f"{scores[which]['percentiles'][p]['f1']:.3f}" for p in names))
+        (f"{which} ({seed})", *(f"{scores[which].percentiles[p].f1:.3f}" for p in names))
         for seed, scores in references.items()
-        for which in ("prior", "oracle")
+        for which in REFERENCES
     )
     return Table("F1 of those who never look and always know", ("row", *(f"F1 at {p}" for p in names)), rows)

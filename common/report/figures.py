@@ -1,6 +1,8 @@
 """Results -> PNG figures, the same bytes for the same results."""
 
+import math
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,13 @@ from common.analysis.grouping import Group, groups
 from common.analysis.timing import PARTS
 from common.core.files import replacing
 from common.core.results import Results
+from common.core.scores import Reference
 from common.report.canvas import plt
 from common.report.table import figures, percentile_names
 from common.report.timing import by_part, shown
 
 LINES = ("-", "--", "-.", ":")
+REFERENCE_LINES: dict[Reference, str] = {"oracle": "-", "prior": ":"}
 MARKS = "osD^vP*X"
 MOST_LABELS = 80  # bars of the distribution that can still be read
 
@@ -39,15 +43,15 @@ def save(figure: plt.Figure, path: Path) -> None:
     plt.close(figure)
 
 
-def _mean_by_epoch(lists: list[list[float]]) -> np.ndarray:
+def _mean_by_epoch(lists: Sequence[Sequence[float]]) -> np.ndarray:
     return np.mean([values for values in lists if len(values) == len(lists[0])], axis=0)
 
 
 def _reference_lines(axes: plt.Axes, results: Results) -> None:
     """Prior and oracle at the last percentile."""
     name = percentile_names(results)[-1]
-    for which, style in (("oracle", "-"), ("prior", ":")):
-        f1 = np.mean([ref[which]["percentiles"][name]["f1"] for ref in results.references.values()])
+    for which, style in REFERENCE_LINES.items():
+        f1 = float(np.mean([ref[which].percentiles[name].f1 for ref in results.references.values()]))
         axes.axhline(f1, color="0.6", linewidth=4, alpha=0.5, linestyle=style, label=which, zorder=0)
 
 
@@ -59,7 +63,7 @@ def by_epoch(results: Results, path: Path) -> None:
         style = _style(shown, group)
         losses = _mean_by_epoch([[e.validation_loss for e in row.record.epochs] for row in group.rows])
         left.plot(range(1, len(losses) + 1), losses, **style)
-        f1 = _mean_by_epoch([row.scores["f1_by_epoch"] for row in group.rows])
+        f1 = _mean_by_epoch([scores.f1_by_epoch for scores in group.scores])
         right.plot(range(1, len(f1) + 1), f1, **style)
     _reference_lines(right, results)
     for axes, what in ((left, "validation loss"), (right, f"F1 at the {results.run.percentiles[-1]:g}th percentile")):
@@ -79,17 +83,15 @@ def by_percentile(results: Results, path: Path) -> None:
     shown = [g for g in groups(results) if g.rows]
     names = percentile_names(results)
     figure, axes = plt.subplots(figsize=(8, 4.6))
-    for which in ("oracle", "prior"):
-        values = [np.mean([ref[which]["percentiles"][p]["f1"] for ref in results.references.values()]) for p in names]
-        axes.plot(
-            names, values, color="0.6", linewidth=4, alpha=0.5, label=which, linestyle="-" if which == "oracle" else ":"
-        )
+    for which, line in REFERENCE_LINES.items():
+        values = [np.mean([ref[which].percentiles[p].f1 for ref in results.references.values()]) for p in names]
+        axes.plot(names, values, color="0.6", linewidth=4, alpha=0.5, label=which, linestyle=line)
     for group in shown:
-        values = [np.mean([row.scores["percentiles"][p]["f1"] for row in group.rows]) for p in names]
+        values = [np.mean([scores.percentiles[p].f1 for scores in group.scores]) for p in names]
         axes.plot(names, values, **_style(shown, group))
     for name, published in results.run.published.items():
-        values = [published.get(p, {}).get("f1", np.nan) for p in names]
-        axes.plot(names, values, color="black", marker="x", linewidth=1, label=name.replace(": ", ":\n"))
+        theirs = [published.get(p, {}).get("f1", math.nan) for p in names]
+        axes.plot(names, theirs, color="black", marker="x", linewidth=1, label=name.replace(": ", ":\n"))
     axes.set(xlabel="percentile of the image's own scores", ylabel="F1, averaged over images")
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
@@ -104,7 +106,7 @@ def time_against_f1(results: Results, path: Path) -> None:
     for group in shown:
         style = _style(shown, group) | {"linestyle": "none"}
         seconds = [sum(e.train_s + e.validation_s for e in row.record.epochs) for row in group.rows]
-        axes.plot(seconds, [row.scores["percentiles"][name]["f1"] for row in group.rows], **style)
+        axes.plot(seconds, [scores.percentiles[name].f1 for scores in group.scores], **style)
     _reference_lines(axes, results)
     axes.set(
         xlabel="seconds of training and validation, all epochs (log scale)",

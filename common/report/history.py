@@ -12,7 +12,7 @@ from common.core.files import write_text
 from common.report.canvas import plt
 from common.report.figures import save
 from common.report.html import html_page
-from common.report.markdown import linked, table
+from common.report.markdown import Section, joined, linked, table
 from common.report.table import NONE, Table
 
 FIGURE = "figures/history.png"
@@ -42,10 +42,10 @@ def write_history(folder: Path, row: str = "") -> Written:
     tables = [steps_table(found), runs_table(found, unread)]
     draw(found, folder / FIGURE)
     words = "F1 at the last percentile, seconds of an epoch and memory, run by run; dotted: a step"
-    text = "\n\n".join(["# History", table(tables[0]), linked({FIGURE: words}), table(tables[1])]) + "\n"
+    sections = [Section(part) for part in ("# History", table(tables[0]), linked({FIGURE: words}), table(tables[1]))]
     files = [folder / name for name in ("history.md", "history.html", FIGURE)]
-    write_text(files[0], text)
-    write_text(files[1], html_page("History", text, {FIGURE: (folder / FIGURE).read_bytes()}))
+    write_text(files[0], joined(sections))
+    write_text(files[1], html_page("History", sections, {FIGURE: (folder / FIGURE).read_bytes()}))
     return Written(tables, files)
 
 

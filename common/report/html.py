@@ -1,12 +1,12 @@
-"""PURE: the text of results.md -> index.html, one file that needs no network: tables that sort, figures within."""
+"""PURE: the sections of a page -> index.html, one file that needs no network: tables that sort, figures within."""
 
 import base64
 import html
+from collections.abc import Iterable
 
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
-FOLDED = ("Epochs", "Labels of the training split", "Images as 0/1 rows", "Environment")
+from common.report.markdown import Section
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --mark: #f5c54233; }
@@ -66,36 +66,26 @@ addEventListener("beforeprint", () => document.querySelectorAll("details").forEa
 """
 
 
-def html_page(title: str, text: str, figures: dict[str, bytes]) -> str:
-    """title: of the window. text: Markdown, its headings `#` and `##`. figures: PNGs by their names in the text."""
+def html_page(title: str, sections: Iterable[Section], figures: dict[str, bytes]) -> str:
+    """title: of the window. figures: PNGs by their names in the sections."""
     md = MarkdownIt("commonmark", {"html": False}).enable("table")
     md.add_render_rule("table_open", lambda *_: '<div class="scroll"><table>\n')
     md.add_render_rule("table_close", lambda *_: "</table></div>\n")
-    tokens = md.parse(text)
-    for token in (child for block in tokens for child in block.children or ()):
-        if token.type == "image":
-            data = figures[str(token.attrs["src"])]
-            token.attrs["src"] = f"data:image/png;base64,{base64.b64encode(data).decode()}"
-    body = md.renderer.render(_folded(tokens), md.options, {})
+    body = "".join(_rendered(md, section, figures) for section in sections)
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n'
         f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n<body>\n{body}\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
 
 
-def _folded(tokens: list[Token]) -> list[Token]:
-    """The sections that few read, closed: <details> from their heading to the next."""
-    starts = [i for i, t in enumerate(tokens) if t.type == "heading_open" and t.tag in ("h1", "h2")]
-    found = tokens[: starts[0]] if starts else tokens
-    for start, end in zip(starts, [*starts[1:], len(tokens)]):
-        name = tokens[start + 1].content  # of the heading's three tokens the second
-        if tokens[start].tag == "h2" and name.startswith(FOLDED):
-            opened = _raw(f"<details><summary>{html.escape(name)}</summary>\n")
-            found += [opened, *tokens[start + 3 : end], _raw("</details>\n")]
-        else:
-            found += tokens[start:end]
-    return found
-
-
-def _raw(text: str) -> Token:
-    return Token("html_block", "", 0, content=text)
+def _rendered(md: MarkdownIt, section: Section, figures: dict[str, bytes]) -> str:
+    tokens = md.parse(section.text)
+    for token in (child for block in tokens for child in block.children or ()):
+        if token.type == "image":
+            data = figures[str(token.attrs["src"])]
+            token.attrs["src"] = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    if not section.folded:
+        return md.renderer.render(tokens, md.options, {})
+    heading, rest = tokens[1], tokens[3:]  # the second of the heading's three tokens holds its text
+    inside = md.renderer.render(rest, md.options, {})
+    return f"<details><summary>{html.escape(heading.content)}</summary>\n{inside}</details>\n"

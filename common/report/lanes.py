@@ -32,9 +32,9 @@ def lanes_table(results: Results, both: list[tuple[Group, Group]]) -> Table:
         known = {row.record.spec.seed for row in watched(plain.rows)} & set(seeds)
         paying = counted(tuple(row for row in watched(tuned.rows) if row.record.spec.seed in known))
         paid = [row.record.spec.seed for row in paying]
-        whole = _gain([[found[seed] for seed in paid] for found in lived])
+        whole = _gain(*([found[seed] for seed in paid] for found in lived))
         whole += "" if all(made_all(row.record) for row in paying) else " without all of the features"
-        gains = whole, _gain([[found[seed] for seed in seeds] for found in took])
+        gains = whole, _gain(*([found[seed] for seed in seeds] for found in took))
         if fault(plain, results.paired) or fault(tuned, results.paired) or len(machines([plain, tuned])) > 1:
             gains = NONE, NONE
         errors = [gate.error for row in tuned.rows for gate in row.record.tuning.gate if gate.error is not None]
@@ -75,8 +75,8 @@ def f1_words(tests: Iterable[Paired]) -> str:
     return f"{worst.difference:+.4f}, p {corrected:.2g}" + (" (real)" if corrected < REAL else "")
 
 
-def _gain(lanes: list[list[float]]) -> str:
-    if not lanes[0]:
+def _gain(plain_s: list[float], tuned_s: list[float]) -> str:
+    if not plain_s:
         return NONE
-    ratio = ratio_interval(*map(np.array, lanes))
-    return f"{ratio.estimate:.2f}" + (f" [{ratio.low:.2f}, {ratio.high:.2f}]" if len(lanes[0]) > 1 else "")
+    ratio = ratio_interval(np.array(plain_s), np.array(tuned_s))
+    return f"{ratio.estimate:.2f}" + (f" [{ratio.low:.2f}, {ratio.high:.2f}]" if len(plain_s) > 1 else "")

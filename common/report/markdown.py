@@ -1,18 +1,20 @@
-"""PURE: Results -> the text of results.md."""
+"""PURE: Results -> the page of a run in Markdown, section by section."""
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from common.analysis.grouping import groups
 from common.core.clock import start_text
 from common.core.results import Results
 from common.report import compared
 from common.report.ceilings import asked, ceilings_table
+from common.report.comparison_table import comparison_table
 from common.report.data import labels_table, plans_table, reading_table, rows_table
 from common.report.differences import differences
 from common.report.reading import read_as
 from common.report.table import (
     Table,
-    comparison_table,
     data_figures,
     environment_table,
     epochs_table,
@@ -45,7 +47,7 @@ def table(t: Table, level: int = 2) -> str:
 
     lines = ["#" * level + f" {plain(t.title)}"]
     lines += ["", line(t.header), "|" + " --- |" * len(t.header), *map(line, t.rows)] if t.rows else []
-    return "\n".join(lines + [text for note in t.notes for text in ("", plain(note))])
+    return "\n".join(lines + [text for note in t.texts for text in ("", plain(note))])
 
 
 def plain(text: str) -> str:
@@ -53,38 +55,59 @@ def plain(text: str) -> str:
     return SPECIAL.sub(r"\\\1", " ".join(text.split("\n")))
 
 
-def page(results: Results) -> str:
-    """The whole page."""
+@dataclass(frozen=True)
+class Section:
+    """A part of a page, in Markdown. folded: closed at first in the HTML page, for few read it; then it begins with its
+    heading."""
+
+    text: str
+    folded: bool = False
+
+
+def joined(sections: Iterable[Section]) -> str:
+    """The page in Markdown."""
+    return "\n\n".join(section.text.strip("\n") for section in sections) + "\n"
+
+
+def page(results: Results) -> list[Section]:
+    """The whole page of a run."""
     run = results.run
-    head = [
+    matched = any(row.record.spec.recipe.formulas == "matched" for row in results.rows)
+    different = differences(groups(results))
+    parts = [_head(results), table(scores_table(results)), table(comparison_table(results))]
+    parts += [table(t) for t in compared.tables(results)] + ([] if matched else [NO_RANKING])
+    parts += [table(timing_table(results))] if shown(results) else []
+    parts += [table(ceilings_table(results))] if asked(results) else []
+    parts += [linked(figures(results))]
+    parts += [_failures(results)] if failures(results) else []
+    parts += [_different(different)] if different else []
+    parts += [table(further_scores_table(results))]
+    found = [*map(Section, parts), Section(table(epochs_table(results)), folded=True)]
+    if run.reading:
+        found.append(Section(table(reading_table(read_as(run.reading, run.class_names, run.percentiles)))))
+    found += [Section(table(plans_table(run.audits, run.splits))), Section(linked(data_figures(results)))]
+    found.append(Section(table(labels_table(run.class_names, run.audits)), folded=True))
+    if run.first_rows:
+        first = rows_table(list(run.first_rows), list(run.first_rows.values()), run.class_names)
+        found.append(Section(table(first), folded=True))
+    return [*found, Section(table(environment_table(results)), folded=True)]
+
+
+def _head(results: Results) -> str:
+    run = results.run
+    lines = [
         f"# {plain(run.name)}",
         "",
         f"{plain(run.dataset)}: {images_words(run)}. Started {start_text(run.started)} with",
         "",
         *(f"    {line}" for line in run.command.splitlines()),
     ]
-    parts = ["\n".join(head), table(scores_table(results)), table(comparison_table(results))]
-    matched = any(row.record.spec.recipe.formulas == "matched" for row in results.rows)
-    parts += [table(t) for t in compared.tables(results)] + ([] if matched else [NO_RANKING])
-    parts += [table(timing_table(results))] if shown(results) else []
-    parts += [table(ceilings_table(results))] if asked(results) else []
-    parts += [linked(figures(results))]
-    parts += [_failures(results)] if failures(results) else []
-    different = differences(groups(results))
-    if different:
-        parts.append(
-            "## What the rows do not have in common\n\n"
-            + "\n".join(f"- **{plain(what)}**: {plain(rest)}" for what, rest in different)
-        )
-    parts += [table(further_scores_table(results)), table(epochs_table(results))]
-    if run.reading:
-        parts.append(table(reading_table(read_as(run.reading, run.class_names, run.percentiles))))
-    parts += [table(plans_table(run.audits, run.splits)), linked(data_figures(results))]
-    parts += [table(labels_table(run.class_names, run.audits))]
-    if run.first_rows:
-        parts.append(table(rows_table(list(run.first_rows), list(run.first_rows.values()), run.class_names)))
-    parts += [table(environment_table(results))]
-    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+    return "\n".join(lines)
+
+
+def _different(found: list[tuple[str, str]]) -> str:
+    lines = (f"- **{plain(what)}**: {plain(rest)}" for what, rest in found)
+    return "## What the rows do not have in common\n\n" + "\n".join(lines)
 
 
 def linked(found: dict[str, str]) -> str:

@@ -116,9 +116,11 @@ class Display:
     def waiting(self, now: Waiting) -> None:
         """Progress of --wait-for-quiet while other processes use the machine."""
         if self._bar:
-            done = {"total": now.waited_s + now.left_s, "completed": now.waited_s}
             tail = f"{now.cores:.1f} cores used{now.process and f', {now.process}'}, {time_text(now.left_s)} left"
-            self._bar.update(self._task, description=f"{self._name}waiting for quiet", tail=tail, **done)
+            self._bar.update(
+                self._task, description=f"{self._name}waiting for quiet", tail=tail, total=now.waited_s + now.left_s,
+                completed=now.waited_s,
+            )  # fmt: skip
         elif self._wait_line_s is None or now.waited_s - self._wait_line_s > LINE_EVERY_S:
             self._wait_line_s = now.waited_s
             self.say(f"  {waiting_text(now)}")

@@ -16,8 +16,9 @@ from common.analysis.grouping import groups
 from common.core.formatting import command
 from common.core.results import Results
 from common.report.ceilings import asked, ceilings_table
+from common.report.comparison_table import comparison_table
 from common.report.output import Output
-from common.report.table import Table, comparison_table, data_figures, failures, figures, scores_table
+from common.report.table import Table, data_figures, failures, figures, scores_table
 from common.report.timing import by_part, sentences, shown
 
 WHAT = ("row", "weights", "recipe", "GMAC", "trainable")
@@ -70,7 +71,7 @@ def show(console: RichConsole, t: Table, notes: bool = True) -> None:
     for row in t.rows:
         rich.add_row(*map(escape, row))
     console.print(rich if t.rows else f"[bold]{escape(t.title)}")
-    for note in t.notes if notes else ():
+    for note in t.texts if notes else ():
         console.print(escape(note), style="dim", highlight=False)
     if hidden:
         words = ", ".join(hidden)

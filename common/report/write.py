@@ -13,26 +13,26 @@ from common.core.files import write_json, write_text
 from common.core.results import Results
 from common.report.figures import draw
 from common.report.html import html_page
-from common.report.markdown import page
+from common.report.markdown import Section, joined, page
 from common.report.table import data_figures, figures
 
 
 def write_report(folder: Path) -> Results:
     """Read the run's files, score them, and write every table and figure."""
     results = read_results(folder)
-    text = text_of(results)  # first: what cannot be told is not drawn either
+    sections = page_of(results)  # first: what cannot be told is not drawn either
     write_json(folder / "results.json", results.model_dump())
     write_text(folder / "results.csv", csv(results))
     draw(results, folder)
     write_predictions(folder, results)
-    write_text(folder / "results.md", text)
+    write_text(folder / "results.md", joined(sections))
     drawn = {name: (folder / name).read_bytes() for name in figures(results) | data_figures(results)}
-    write_text(folder / "index.html", html_page(results.run.name, text, drawn))
+    write_text(folder / "index.html", html_page(results.run.name, sections, drawn))
     return results
 
 
-def text_of(results: Results) -> str:
-    """The page in Markdown. InputError where what the run says of its data is damaged."""
+def page_of(results: Results) -> list[Section]:
+    """The page, section by section. InputError where what the run says of its data is damaged."""
     with readable(f"the run '{results.run.name}'"):
         return page(results)
 
@@ -71,8 +71,9 @@ def csv(results: Results) -> str:
         }  # fmt: skip
         for e in r.epochs:
             line |= {f"epoch{e.epoch}_{k}": v for k, v in e.model_dump().items() if k != "epoch"}
-        for p, values in row.scores.get("percentiles", {}).items():
-            line |= {f"{k}_at_{p}": v for k, v in values.items()}
-        line |= {"mAP": row.scores.get("mAP"), "validation_loss": row.scores.get("validation_loss")}
+        scores = row.scores
+        for p, values in (scores.percentiles if scores else {}).items():
+            line |= {f"{k}_at_{p}": v for k, v in values.model_dump().items()}
+        line |= {"mAP": scores and scores.mAP, "validation_loss": scores and scores.validation_loss}
         lines.append(line)
     return pd.DataFrame(lines).to_csv(index=False)

@@ -87,7 +87,7 @@ def test_a_dropped_image_is_worse(good):
     base = summarise(read_results(good / "good"))
     results = read_results(good / "good")
     row = results.rows[0]
-    fewer = row.model_copy(update={"scores": row.scores | {"images": row.scores["images"] - 1}})
+    fewer = row.model_copy(update={"scores": row.scores.model_copy(update={"images": row.scores.images - 1})})
     report = compare(summarise(results.model_copy(update={"rows": (fewer,)})), base)
     assert report.exit_code == WORSE and codes(report)["images scored"] == "worse"
     epochs = (

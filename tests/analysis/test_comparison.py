@@ -130,6 +130,11 @@ def test_a_row_that_nothing_proves_is_marked_in_every_table_and_enters_no_ratio(
     assert why in frame["enters_no_ratio"]["a-net-0"]
 
 
+def test_a_sign_in_a_models_name_marks_nothing():
+    (group,) = groups(results(row("a", 0.1, model=f"net {MARK}"), gates=(gate(f"net {MARK}"),)))
+    assert group.excluded is None and group.label == f"a net {MARK}"
+
+
 def test_a_gate_of_the_plain_loss_proves_nothing_of_the_weighted_one():
     found = repeated(0.8, n=2, balance="weighted")
     assert "no parity gate was run for it" in pair(*groups(found), found).excluded

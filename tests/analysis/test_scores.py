@@ -50,31 +50,33 @@ def test_equal_to_scikit_learn(percentile, average):
     expected = precision_recall_fscore_support(truth, chosen, average=average, zero_division=0)[:3]
     prefix = "" if average == "samples" else f"{average}_"
     found = at_percentile(SCORES, LABELS, percentile)
-    assert [found[f"{prefix}{m}"] for m in ("precision", "recall", "f1")] == pytest.approx(list(expected), abs=1e-12)
+    assert [getattr(found, f"{prefix}{m}") for m in ("precision", "recall", "f1")] == pytest.approx(
+        list(expected), abs=1e-12
+    )
 
 
 def test_blocks_change_nothing(monkeypatch):
-    whole = at_percentile(SCORES, LABELS, 90)
+    whole = dict(at_percentile(SCORES, LABELS, 90))
     monkeypatch.setattr("common.analysis.scores.BLOCK", 7)
-    assert at_percentile(SCORES, LABELS, 90) == pytest.approx(whole)
+    assert dict(at_percentile(SCORES, LABELS, 90)) == pytest.approx(whole)
 
 
 def test_by_hand():
     scores = np.array([[3.0, 2, 1, 0], [0, 1, 2, 3]])
     labels = np.array([[1, 0, 0, 0], [1, 0, 0, 1]])
     found = at_percentile(scores, labels, 70)  # one label each: class 0, class 3
-    assert found["precision"] == 1.0
-    assert found["recall"] == 0.75
-    assert found["f1"] == pytest.approx((1 + 2 / 3) / 2)
-    assert found["labels_per_image"] == 1
+    assert found.precision == 1.0
+    assert found.recall == 0.75
+    assert found.f1 == pytest.approx((1 + 2 / 3) / 2)
+    assert found.labels_per_image == 1
 
 
 def test_a_class_without_positives_is_reported_and_left_out():
     result = score(SCORES, LABELS, (95.0,))
-    assert result["classes_without_positives"] == [0, 12]
-    assert result["AP"][0] is None
-    known = [ap for ap in result["AP"] if ap is not None]
-    assert result["mAP"] == pytest.approx(np.mean(known))
+    assert result.classes_without_positives == (0, 12)
+    assert result.AP[0] is None
+    known = [ap for ap in result.AP if ap is not None]
+    assert result.mAP == pytest.approx(np.mean(known))
 
 
 def test_perfect_scores_have_map_1():
@@ -86,11 +88,11 @@ def test_the_single_threshold_is_cross_fitted():
     clean = np.where(LABELS, 2.0, -2.0) + RNG.normal(size=LABELS.shape) * 0.1
     with_labels = LABELS.any(axis=1)
     found = single_threshold(clean, LABELS)
-    assert all(-2 < t < 2 for t in found["thresholds"])
-    assert found["f1"] == pytest.approx(with_labels.mean(), abs=1e-9)
+    assert all(-2 < t < 2 for t in found.thresholds)
+    assert found.f1 == pytest.approx(with_labels.mean(), abs=1e-9)
     halves = np.arange(300) % 2 == 0
     shifted = np.where(halves[:, None], clean, clean + 10)  # a threshold of one half is useless in the other
-    assert single_threshold(shifted, LABELS)["f1"] < 0.3
+    assert single_threshold(shifted, LABELS).f1 < 0.3
 
 
 def test_share_of_the_way():
@@ -113,7 +115,7 @@ def test_no_choice_of_as_many_labels_beats_the_oracle():
         for truth in labels:
             hits = max(sum(truth[list(choice)]) for choice in combinations(range(6), k))
             best += 2 * hits / (k + truth.sum()) / len(labels)
-        assert at_percentile(oracle_scores(labels), labels, p)["f1"] == pytest.approx(best)
+        assert at_percentile(oracle_scores(labels), labels, p).f1 == pytest.approx(best)
 
 
 @pytest.mark.parametrize("levels", [1000, 4])
@@ -137,6 +139,6 @@ def test_known_answers_of_the_whole_table(real_labels):
     train, validation = split(data.labels, np.arange(len(data)), 0, "random")
     truth = data.labels[validation]
     prior = prior_scores(data.labels[train].sum(axis=0), len(truth))
-    f1 = [[at_percentile(s, truth, p)["f1"] for p in (80, 85, 90, 95)] for s in (prior, oracle_scores(truth))]
+    f1 = [[at_percentile(s, truth, p).f1 for p in (80, 85, 90, 95)] for s in (prior, oracle_scores(truth))]
     assert f1[0] == pytest.approx([0.362, 0.416, 0.504, 0.638], abs=0.004)
     assert f1[1] == pytest.approx([0.524, 0.624, 0.750, 0.855], abs=0.004)

@@ -145,7 +145,5 @@ def test_mean_colours_do_not_solve_the_demo(scenes):
         for c in np.flatnonzero(scenes.labels[train].any(axis=0)):
             model = LogisticRegression().fit(colours[train], scenes.labels[train, c])
             logits[:, c] = model.decision_function(colours[validation])
-        gains.append(
-            [at_percentile(logits, truth, p)["f1"] - at_percentile(prior, truth, p)["f1"] for p in (80, 85, 90, 95)]
-        )
+        gains.append([at_percentile(logits, truth, p).f1 - at_percentile(prior, truth, p).f1 for p in (80, 85, 90, 95)])
     assert np.mean(gains, axis=0).max() <= 0.02

@@ -17,7 +17,7 @@ from common.core.errors import InputError
 from common.core.files import write_json
 from common.data.decode import ImageError, decode
 from common.data.formats import coco, comp5329, csv
-from common.report.write import text_of
+from common.report.write import page_of
 from common.trial import checkpoint
 from tests.helpers.drawn import chunk, exif, png, saved, tiff, with_right_checksums
 from tests.helpers.mutants import many, mutants
@@ -150,7 +150,7 @@ def test_a_mutated_record_is_one_message_or_is_read(run, tmp_path, name, n):
         else:
             assert row.record.reason
         with contextlib.suppress(InputError):
-            assert text_of(results)
+            assert page_of(results)
 
 
 @pytest.mark.parametrize("n", many(1000))

@@ -35,7 +35,7 @@ def row(framework, seconds, repeat=0, model=NET, formulas="matched", **changes):
         receipt_fault=changes.get("receipt_fault", ""), environment={"threads": changes.get("said_threads", "2 intra-op")},
         facts={"gmac": 2.0, "precision": changes.get("precision", "float32"), "layout": f"{framework}'s"},
     )  # fmt: skip
-    return Row(record=record, scores={})
+    return Row(record=record, scores=None)
 
 
 def gate(model=NET, passed=True, **changes):

@@ -15,8 +15,9 @@ from common.core.results import Contention, Seen
 from common.core.settings import Settings
 from common.process import contention
 from common.process.contention import Watcher
+from common.report.comparison_table import comparison_table
 from common.report.notices import contention_text
-from common.report.table import comparison_table, epochs_table
+from common.report.table import epochs_table
 from common.run.launchers import local
 from common.run.prepare import make_run
 from tests.helpers.records import results, row

@@ -8,14 +8,15 @@ from html.parser import HTMLParser
 
 import pytest
 
-from common.report.html import FOLDED, html_page
-from common.report.markdown import table
+from common.report.html import html_page
+from common.report.markdown import Section, table
 from common.report.table import Table
 from tests.helpers.project import PROJECT
 
 FIGURES = {"figures/one.png": b"png"}
 NAMES = ("<script>alert(1)</script>", "a & b")
-TEXT = f"""# run
+SECTIONS = [
+    Section(f"""# run
 
 ## Scores
 
@@ -24,14 +25,12 @@ TEXT = f"""# run
 | b | random | 0.5 ± 0.1 | 4,000 at 224 px | 1.50 GiB |
 | a {NAMES[0]} | file | 1,000 | 4,000 at 224 px, oversample | 829.0 MiB |
 
-![what it shows](figures/one.png)
+![what it shows](figures/one.png)"""),
+    Section("""## Environment
 
-## Environment
-
-    uv run python
-
-## Rest
-"""
+    uv run python""", folded=True),
+    Section("## Rest"),
+]  # fmt: skip
 
 
 class Seen(HTMLParser):
@@ -63,7 +62,7 @@ def written(not_quick, tmp_path_factory):
 
 
 def test_what_the_data_say_is_text():
-    seen = Seen(html_page(NAMES[1], TEXT, FIGURES))
+    seen = Seen(html_page(NAMES[1], SECTIONS, FIGURES))
     assert NAMES[0] in seen.text and seen.opened.count("script") == 1
     assert "a & b" in seen.text
 
@@ -86,18 +85,22 @@ def test_what_the_data_say_is_text():
 )
 def test_names_in_the_data_are_no_markdown(name):
     shown = Table("Labels", ("label", "n"), ((name, "0.9 [0.8, 1.0]"),), (name,))
-    seen = Seen(html_page("t", table(shown), {}))
+    seen = Seen(html_page("t", [Section(table(shown))], {}))
     words = name.replace("\n", " ")
     assert seen.text.count(words) == 2 and "0.9 [0.8, 1.0]" in seen.text and seen.addresses == []
     assert {"img", "a", "em", "code", "h1"}.isdisjoint(seen.opened)
 
 
 def test_what_few_read_is_folded_from_its_heading_to_the_next():
-    page = html_page("t", TEXT, FIGURES)
+    page = html_page("t", SECTIONS, FIGURES)
     inside = re.search(r"<details><summary>Environment</summary>(.*?)</details>", page, re.S)[1]
     assert (
         "uv run python" in inside and "Rest" not in inside and page.count("<details>") == page.count("</details>") == 1
     )
+
+
+def test_a_heading_alone_folds_nothing():
+    assert "<details>" not in html_page("t", [Section("## Environment\n\nopen")], {})
 
 
 def test_the_page_of_a_run_has_every_table_and_figure_and_asks_for_nothing(written):
@@ -106,7 +109,7 @@ def test_the_page_of_a_run_has_every_table_and_figure_and_asks_for_nothing(writt
     assert seen.opened.count("table") == len(re.findall(r"^\|( --- \|)+$", text, re.M)) >= 8
     assert seen.opened.count("img") == len(re.findall(r"^!\[", text, re.M)) >= 5
     assert all(address.startswith("data:image/png;base64,iVBOR") for address in seen.addresses)
-    assert "http" not in page.replace("http-equiv", "") and seen.opened.count("details") == len(FOLDED)
+    assert "http" not in page.replace("http-equiv", "") and seen.opened.count("details") == 4
     for tag in ("table", "tr", "details", "div", "pre", "p"):
         assert seen.opened.count(tag) == seen.closed.count(tag), tag
 
@@ -131,7 +134,7 @@ def test_a_browser_shows_it_and_its_script_runs(written, tmp_path):
     assert dom.count("<table") == text.count("\n| --- |") and 'class="number"' in dom
     assert f'data-drawn="{len(re.findall(r"^!", text, re.M))}"' in dom
     sorts = "".join(f"document.querySelectorAll('th')[{column}].click();" for column in (2, 2))
-    small.write_text(html_page("t", TEXT, FIGURES).replace("</body>", f"<script>{sorts}</script></body>"))
+    small.write_text(html_page("t", SECTIONS, FIGURES).replace("</body>", f"<script>{sorts}</script></body>"))
     dom = shown(browser, small, tmp_path / "profile")
     # weights and feed differ; F1 and memory are numbers
     assert dom.count('class="differs"') == 4 and dom.count('class="number"') == 4

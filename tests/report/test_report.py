@@ -8,13 +8,15 @@ from rich.console import Console
 
 from common.analysis.scores import score
 from common.core.results import EpochRecord, Results, Row, RunRecord, TrialRecord
+from common.core.scores import TrialPercentileScores, TrialScores
 from common.core.settings import Settings
 from common.core.specs import FeedSpec, ModelSpec, ProcessSpec, Recipe, TrialSpec, WeightsSpec
+from common.report.comparison_table import comparison_table
 from common.report.data import label_sets_table, labels_table, plans_table, rows_table
 from common.report.differences import differences
-from common.report.markdown import page
+from common.report.markdown import joined, page
 from common.report.reading import percentile_notes
-from common.report.table import NONE, Table, comparison_table, further_scores_table, groups, scores_table
+from common.report.table import NONE, ColumnNote, Table, further_scores_table, groups, scores_table
 from common.report.terminal import scores_by_row, show
 
 RNG = np.random.default_rng(0)
@@ -32,14 +34,17 @@ def spec(framework, seed, **changes):
 
 def row(framework, seed, classes=20, status="ok", facts=None, **changes):
     labels = (RNG.random((20, classes)) < 0.2).astype(np.uint8)
-    scores = score(RNG.random((20, classes)), labels, (80.0, 95.0)) | {"validation_loss": 0.5, "f1_by_epoch": [0.5]}
-    for values in scores["percentiles"].values():
-        values |= {"share": 0.25, "f1_low": values["f1"] - 0.1, "f1_high": values["f1"] + 0.1}
+    found = score(RNG.random((20, classes)), labels, (80.0, 95.0))
+    percentiles = {
+        p: TrialPercentileScores(**dict(at), share=0.25, f1_low=at.f1 - 0.1, f1_high=at.f1 + 0.1)
+        for p, at in found.percentiles.items()
+    }
+    scores = TrialScores(**dict(found) | {"percentiles": percentiles}, validation_loss=0.5, f1_by_epoch=(0.5,))
     epoch = EpochRecord(epoch=1, train_s=2.0 + seed, first_step_s=1, wait_s=0, images=80, images_per_s=40, train_loss=1,
                         validation_s=1, validation_loss=0.5, improved=True, load_average=1)  # fmt: skip
     record = TrialRecord(spec=spec(framework, seed, **changes), status=status, reason="it broke", epochs=(epoch,),
                          facts={"gmac": 1.0, "parameters": 5, "trainable_parameters": 2, "layout": "x"} | (facts or {}))  # fmt: skip
-    return Row(record=record, scores=scores if status == "ok" else {})
+    return Row(record=record, scores=scores if status == "ok" else None)
 
 
 def results(*rows, classes=20):
@@ -55,7 +60,7 @@ def test_repeats_are_one_line_with_mean_and_spread():
     assert [g.label for g in groups(r)] == ["a net", "b net"]
     table = comparison_table(r)
     assert table.rows[0][table.header.index("epoch 1 s")] == "2.5"
-    f1 = [x.scores["percentiles"]["95"]["f1"] for x in (r.rows[0], r.rows[2])]
+    f1 = [x.scores.percentiles["95"].f1 for x in (r.rows[0], r.rows[2])]
     assert table.rows[0][table.header.index("F1 at 95")] == f"{np.mean(f1):.3f} ± {np.std(f1, ddof=1):.3f}"
 
 
@@ -68,7 +73,7 @@ def test_a_failed_row_has_no_numbers_and_says_why():
     table = comparison_table(results(row("a", 0), row("b", 0, status="failed")))
     assert "failed: it broke" in table.rows[1]
     assert table.rows[1][table.header.index("images/s")] == "–"
-    assert any("b net: 1 of 1 trials did not finish" in note for note in table.notes)
+    assert any("b net: 1 of 1 trials did not finish" in note for note in table.texts)
 
 
 def test_few_classes_make_percentiles_coincide_and_top_k_is_offered():
@@ -91,7 +96,7 @@ def test_prior_and_oracle_stand_in_every_table_of_scores():
     assert [cells[1] for cells in scores_table(r).rows] == ["a net", "prior", "oracle"] * 2
     for table in (comparison_table(r), further_scores_table(r), scores_by_row(r)):
         assert [cells[0] for cells in table.rows] == ["a net", "prior", "oracle"]
-    oracle = r.references["0"]["oracle"]["percentiles"]["95"]["f1"]
+    oracle = r.references["0"]["oracle"].percentiles["95"].f1
     assert comparison_table(r).rows[2][-2:] == (f"{oracle:.3f}", "1")
 
 
@@ -104,7 +109,15 @@ def test_repeats_show_the_facts_of_a_trial_that_finished():
 
 def test_notes_stay_with_their_columns():
     shown = comparison_table(results(row("a", 0))).only("t", ("row", "images/s"))
-    assert [note.split(":")[0] for note in shown.notes] == ["images/s", "a net"]  # a column's, and a row's
+    assert [note.split(":")[0] for note in shown.texts] == ["images/s", "a net"]  # a column's, and a row's
+
+
+def test_a_note_of_the_whole_table_stays_whatever_its_first_word():
+    notes = ("cost: of the whole table", ColumnNote("cost", "of the column"))
+    shown = Table("t", ("row", "cost"), (("a", "1"),), notes)
+    assert shown.texts == ("cost: of the whole table", "cost: of the column")
+    assert shown.only("t", ("row",)).texts == ("cost: of the whole table",)
+    assert shown.only("t", ("row", "cost")).texts == shown.texts
 
 
 def test_random_weights_with_a_frozen_part_say_what_trained():
@@ -113,7 +126,7 @@ def test_random_weights_with_a_frozen_part_say_what_trained():
 
 
 def test_no_framework_is_ranked():
-    text = page(results(row("a", 0), row("b", 0)))
+    text = joined(page(results(row("a", 0), row("b", 0))))
     assert "No ranking of frameworks is given" in text
     assert "faster" not in text and "slower" not in text
 
@@ -188,7 +201,7 @@ def test_what_a_recipe_does_not_do_stands_under_a_row_alone():
 
 
 def test_weighted_losses_are_said_to_be_on_another_scale():
-    noted = [any("on another scale" in n for n in comparison_table(results(row("one", 0, balance=b))).notes)
+    noted = [any("on another scale" in n for n in comparison_table(results(row("one", 0, balance=b))).texts)
              for b in ("weighted", "oversample")]  # fmt: skip
     assert noted == [True, False]
 

@@ -54,7 +54,7 @@ def test_mlflow_holds_what_the_run_does_once(bench, store, tmp_path):
     sent = found[good.record.spec.name]
     assert sent.info.status == "FINISHED" and sent.data.tags["mlflow.parentRunId"] == whole.info.run_id
     assert sent.data.params["framework"] == "fake" and sent.data.params["recipe.batch_size"] == "32"
-    assert sent.data.metrics["f1_at_95"] == good.scores["percentiles"]["95"]["f1"]
+    assert sent.data.metrics["f1_at_95"] == good.scores.percentiles["95"].f1
     losses = store.get_metric_history(sent.info.run_id, "train_loss")
     assert [(m.step, m.value) for m in losses] == [(e.epoch, e.train_loss) for e in good.record.epochs]
     assert found[bad.record.spec.name].info.status == "FAILED"

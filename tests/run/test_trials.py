@@ -88,7 +88,7 @@ def test_the_weights_of_the_lowest_validation_loss_are_kept(finished):
         assert np.array_equal(arrays["prediction"], arrays["epoch1"])
         assert not np.array_equal(arrays["epoch2"], arrays["epoch1"])
     results = next(r for r in read_results(run).rows if r.record.spec.model.name == "worse")
-    assert results.scores["validation_loss"] == losses[0]
+    assert results.scores.validation_loss == losses[0]
 
 
 def test_the_repeat_command_repeats_one_trial_alone(bench, tmp_path):
@@ -334,7 +334,7 @@ def test_the_demo_is_a_real_task_for_both_frameworks(bench, tmp_path):
     rows = read_results(tmp_path / "run").rows
     assert [r.record.spec.framework for r in rows] == ["torch", "tf"]
     for r in rows:
-        assert all(values["share"] >= 0.4 for values in r.scores["percentiles"].values())
+        assert all(values.share >= 0.4 for values in r.scores.percentiles.values())
         assert all(e.wait_s < e.train_s for e in r.record.epochs)
     assert done.stderr == "" and not re.search(
         "oneDNN|WARNING|warn", done.stdout

@@ -180,9 +180,7 @@ def test_both_lanes_come_to_the_same_scores_and_stand_in_a_table(run):
     assert (plain.label, tuned.label) == ("fake logistic default", "fake logistic tuned")
     for a, b in zip(plain.rows, tuned.rows):
         for p in found.run.percentiles:
-            assert b.scores["percentiles"][f"{p:g}"]["f1"] == pytest.approx(
-                a.scores["percentiles"][f"{p:g}"]["f1"], abs=0.01
-            )
+            assert b.scores.percentiles[f"{p:g}"].f1 == pytest.approx(a.scores.percentiles[f"{p:g}"].f1, abs=0.01)
         assert b.record.receipt_fault == "" and b.record.tuning.gate[0].passed
     page = (run / "results.md").read_text()
     assert "## The tuned lane against the default lane" in page and "## Where the time went" in page

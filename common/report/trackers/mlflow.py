@@ -168,14 +168,11 @@ def metrics(row: Row) -> list[tuple[str, int, float]]:
     last = len(record.epochs)
     whole = record.model_dump(include={"start_s", "prediction_s", "wall_s", "peak_memory_bytes", "peak_device_bytes"})
     found += [(name, last, float(value)) for name, value in whole.items()]
-    for percentile, values in row.scores.get("percentiles", {}).items():
-        found += [
-            (f"{name}_at_{percentile}", last, float(value))
-            for name, value in values.items()
-            if isinstance(value, int | float)
-        ]
-    if row.scores.get("mAP") is not None:
-        found.append(("mAP", last, float(row.scores["mAP"])))
+    if row.scores:
+        for percentile, scores in row.scores.percentiles.items():
+            values = scores.model_dump(exclude_none=True)
+            found += [(f"{name}_at_{percentile}", last, float(value)) for name, value in values.items()]
+        found.append(("mAP", last, row.scores.mAP))
     return found
 
 
