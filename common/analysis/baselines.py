@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from common.analysis.check import Baseline, not_the_same
+from common.analysis.check import not_the_same
+from common.analysis.summary import Baseline
 from common.core.errors import InputError, OtherSchema
 from common.core.files import read_json, write_json
 from common.core.specs import SCHEMA_VERSION, Recipe

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from common.analysis.check import FLOOR, MACHINE, Baseline, Summary
+from common.analysis.check import FLOOR
 from common.analysis.stats import WORTH, over_seeds
+from common.analysis.summary import MACHINE, Baseline, Summary
 from common.core.clock import in_order
 from common.core.openmp import FACT
 

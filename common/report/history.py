@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from common.analysis.check import summarise
 from common.analysis.history import LEAST, Point, Series, history
 from common.analysis.records import read_results
+from common.analysis.summary import summarise
 from common.core.clock import start_text
 from common.core.errors import InputError
 from common.core.files import write_text

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from common.analysis import scores
-from common.analysis.check import FINE, NOT_COMPARABLE, NOTHING, WORSE, Line, Report, compare, summarise
+from common.analysis.check import FINE, NOT_COMPARABLE, NOTHING, WORSE, Line, Report, compare
 from common.analysis.records import read_results
+from common.analysis.summary import summarise
 from common.core.errors import InputError
 from common.data.formats import demo
 from common.report.verdict import verdict_table

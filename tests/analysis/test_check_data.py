@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.analysis.check import FINE, NOT_COMPARABLE, compare, summarise
+from common.analysis.check import FINE, NOT_COMPARABLE, compare
 from common.analysis.records import read_results
+from common.analysis.summary import summarise
 
 TABLE = "image,labels\n" + "".join(f"{i}.png,{('cat', 'dog', 'cat dog')[i % 3]}\n" for i in range(12))
 

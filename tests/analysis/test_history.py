@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from common.analysis.check import summarise
 from common.analysis.history import Point, Series, history, steps
 from common.analysis.records import read_results
+from common.analysis.summary import summarise
 from common.core.clock import in_order, start_text
 from common.report.history import steps_table
 from common.report.table import NONE

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from common.analysis import baselines
-from common.analysis.check import summarise
 from common.analysis.records import read_results
+from common.analysis.summary import summarise
 from common.core.errors import InputError
 from common.core.files import write_json
 from common.data.decode import ImageError, decode

@@ -5,10 +5,11 @@ import os
 
 import pytest
 
-from common.analysis.check import compare, summarise
+from common.analysis.check import compare
 from common.analysis.grouping import groups
 from common.analysis.history import history
 from common.analysis.records import read_results
+from common.analysis.summary import summarise
 from common.core import openmp
 from common.core.openmp import FACT, OURS, POLICIES, POLICY, in_force, with_policy
 from common.process import spawn

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from common.analysis.check import summarise
 from common.analysis.grouping import MARK, fault, groups
 from common.analysis.records import read_results
+from common.analysis.summary import summarise
 from common.analysis.timing import ENDING, WRITING, parts, unaccounted, whole_s
 from common.core import locks
 from common.core.errors import InputError

@@ -31,9 +31,10 @@ def add_flags(parser: Parser) -> None:
 
 def run(options: Options, output: Output) -> int:
     from common.analysis import baselines
-    from common.analysis.check import NOT_COMPARABLE, WORSE, compare, summarise
+    from common.analysis.check import NOT_COMPARABLE, WORSE, compare
     from common.analysis.grouping import busy, groups
     from common.analysis.records import read_results
+    from common.analysis.summary import summarise
     from common.core.errors import OtherSchema
     from common.core.files import write_text
     from common.report.markdown import table as markdown
