@@ -25,6 +25,12 @@ class JsonOutput:
 
     def write(self, exit_code: int) -> None:
         """Print {"exit_code", "tables": [{"title", "header", "rows", "notes"}], "lines"}."""
-        text = to_json({"exit_code": exit_code, "tables": [vars(table) for table in self.tables], "lines": self.lines})
+        text = to_json(
+            {
+                "exit_code": exit_code,
+                "tables": [vars(table) | {"notes": table.texts} for table in self.tables],
+                "lines": self.lines,
+            }
+        )
         # JSON can name every character in ASCII, so that a program loses nothing to a Latin-1 locale.
         sys.stdout.write(text if is_unicode(sys.stdout) else json.dumps(json.loads(text), indent=1) + "\n")
