@@ -55,7 +55,7 @@ def _wait_unless_stalled(child: subprocess.Popen, stall_s: float) -> bool:
     Seen from outside, so that it holds for whatever library downloads: each has time limits of its own, or none, and
     retries (huggingface_hub five times). What arrives is written to a file, which counts.
     """
-    seen, cpu_s, since = -1, 0.0, time.monotonic()
+    seen, cpu_s, since = -1.0, 0.0, time.monotonic()
     while child.poll() is None:
         processes = tree(child.pid)
         io = total(processes, _io_bytes)

@@ -23,8 +23,8 @@ def make_settings(given: Mapping[str, Any], arguments: Sequence[str] = ()) -> Se
     if "init_from" in given and "weights" in given:
         raise InputError("--init-from brings its own weights; leave out --weights, or leave out --init-from")
     suite = registry.suite(given["suite"]).DEFAULTS if "suite" in given else {}
-    recipe = registry.recipe((suite | given).get("recipe", "default")).SETTINGS
-    found = valid_settings(recipe | suite | given | {"command": command(*arguments)})
+    recipe = registry.recipe({**suite, **given}.get("recipe", "default")).SETTINGS
+    found = valid_settings({**recipe, **suite, **given, "command": command(*arguments)})
     if found.wait_for_quiet_s and (why := registry.launcher(found.launcher).NO_WAIT):
         raise InputError(f"--wait-for-quiet does not work with --launcher {found.launcher}: {why}")
     registry.launcher(found.launcher)
