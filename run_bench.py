@@ -35,7 +35,7 @@ def trials(arguments: list[str]) -> int:
 
 
 def parse_args(arguments: list[str]) -> dict[str, Any]:
-    """The flags that were given, by name."""
+    """The values of the flags that were given, by setting."""
     from common.cli.options import trials_parser
 
     parser = trials_parser({name: verb.ABOUT for name, verb in registry.verbs().items()})
@@ -50,7 +50,7 @@ def parse_args(arguments: list[str]) -> dict[str, Any]:
 def prepare_run(
     console: "Console", given: dict[str, Any], arguments: list[str]
 ) -> tuple[Path, "RunRecord", list["TrialSpec"]]:
-    """The run's folder, its record and its trials: planned now, or those of a run that was stopped."""
+    """Plan a run, or reopen a stopped one. Return its folder, its record and its trials."""
     from common.report.progress import filling
     from common.run import prepare, resume
     from common.run.jobs import make_settings
@@ -68,7 +68,7 @@ def prepare_run(
 def run_trials(
     console: "Console", folder: Path, run: "RunRecord", specs: list["TrialSpec"], given: dict[str, Any]
 ) -> bool:
-    """Run the trials; True where Ctrl-C stopped them. A full disk, most likely, is an InputError: what is done is kept."""
+    """Run the trials and return whether Ctrl-C stopped them. Any failure is an InputError: finished trials are kept."""
     from common.core.formatting import command
     from common.report.progress import Display, announce
     from common.run import gate
@@ -87,8 +87,7 @@ def run_trials(
 
 
 def write_report(console: "Console", folder: Path, track: str = "") -> "Results":
-    """The run's Results, read from its files, written as a report, shown, and sent where that was asked. track: the tracker's
-    name, or ""."""
+    """Read the run's results from its files, write and show the report, and send the records to the tracker, if any."""
     from common.core.formatting import command
     from common.run.rescue import go_on_with
 
@@ -118,7 +117,7 @@ def nothing_empty(arguments: list[str]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code of a command line. It may be called several times in one process: signals and locks are left as they were."""
+    """Run a command line and return its exit code. It leaves signal handlers and locks as they were."""
     encoding.show_what_fits()
     try:
         nothing_empty(arguments)

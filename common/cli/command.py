@@ -8,7 +8,7 @@ JSON = "--json"
 
 
 def parse(command: ModuleType, prog: str, arguments: list[str]) -> Options:
-    """The options of a command. Its module has ABOUT, where need be DESCRIPTION and EPILOG, and `add_flags(parser)`."""
+    """The options of a command. Its module has ABOUT and `add_flags(parser)`, and may have DESCRIPTION and EPILOG."""
     about, epilog = getattr(command, "DESCRIPTION", command.ABOUT), getattr(command, "EPILOG", None)
     parser = Parser(about, prog=prog, epilog=epilog)
     parser.add_argument(JSON, action="store_true", default=None, help="print what is shown as JSON, for programs")
@@ -17,8 +17,11 @@ def parse(command: ModuleType, prog: str, arguments: list[str]) -> Options:
 
 
 def main(command: ModuleType, prog: str, arguments: list[str]) -> int:
-    """Run a command and return its exit code. `run(options, output)` of its module shows tables and lines on the terminal,
-    or, where --json is among the arguments, in one JSON document."""
+    """Run a command and return its exit code.
+
+    `run(options, output)` of its module shows tables and lines on the terminal. With --json among the arguments they
+    become one JSON document on standard output, and progress goes to standard error.
+    """
     as_json = JSON in arguments  # wherever it stands: the arguments of `self WHAT` are parsed later
     options = parse(command, prog, [word for word in arguments if word != JSON])
 

@@ -37,10 +37,14 @@ def write_survey(settings: Settings, dataset: Dataset) -> tuple[Path, list[Table
     references = {f"seed {settings.seed}": reference_scores(train, truth, settings.percentiles)}
     rows = [[int(v) for v in row] for row in dataset.labels[: prepare.FIRST]]
     tables = [
-        reading_table(described(dataset, settings.percentiles)), _size_table(dataset), label_sets_table(dataset.labels, dataset.class_names),
-        labels_table(dataset.class_names, audits), plans_table(audits, splits, few_notes(plans.values())),
-        reference_table(references, settings.percentiles), rows_table(dataset.ids[: prepare.FIRST].tolist(), rows, dataset.class_names),
-    ]  # fmt: skip
+        reading_table(described(dataset, settings.percentiles)),
+        _size_table(dataset),
+        label_sets_table(dataset.labels, dataset.class_names),
+        labels_table(dataset.class_names, audits),
+        plans_table(audits, splits, few_notes(plans.values())),
+        reference_table(references, settings.percentiles),
+        rows_table(dataset.ids[: prepare.FIRST].tolist(), rows, dataset.class_names),
+    ]
     drawn_figures = {"figures/distribution.png": "positives of each label in the training split"}
     distribution(dataset.class_names, audits, folder / "figures/distribution.png")
     words, images = _sample_images(dataset, drawn.train_rows)
@@ -58,10 +62,13 @@ def _size_table(dataset: Dataset) -> Table:
     counts = dataset.labels.sum(axis=0, dtype=np.int64)
     never = tuple(name for name, n in zip(dataset.class_names, counts) if not n)
     rows = (
-        ("images", f"{len(dataset):,}"), ("test images, without labels", f"{len(dataset.test_ids):,}"),
-        ("labels", str(len(dataset.class_names))), ("labels that never occur", f"{len(never)}: {classes_text(never)}" if never else "0"),
-        ("positives", f"{int(counts.sum()):,}"), ("positives by label", " ".join(map(str, counts))),
-    )  # fmt: skip
+        ("images", f"{len(dataset):,}"),
+        ("test images, without labels", f"{len(dataset.test_ids):,}"),
+        ("labels", str(len(dataset.class_names))),
+        ("labels that never occur", f"{len(never)}: {classes_text(never)}" if never else "0"),
+        ("positives", f"{int(counts.sum()):,}"),
+        ("positives by label", " ".join(map(str, counts))),
+    )
     return Table(dataset.name, ("what", "value"), rows)
 
 
@@ -79,8 +86,10 @@ def _sample_images(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, ...],
 
 
 def check_images(settings: Settings, dataset: Dataset, say: Say, progress: Progress) -> list[str]:
-    """What a run on the same input would leave out, in words. InputError that lists every image which it would refuse; all are
-    decoded once, to see it."""
+    """Decode every image once and return notes on those that a run would leave out.
+
+    InputError that lists every image that a run would refuse.
+    """
     check_missing(settings, dataset)
     pixels = prepare.decode_all(settings.model_copy(update={"pixels": "decode"}), dataset, say, progress)
     return without_bad(settings, dataset, pixels.bad)[2]

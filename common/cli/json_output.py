@@ -1,4 +1,4 @@
-"""What a command shows -> one JSON document on the standard output: tables with their cells, and the lines between them."""
+"""The results of a command as one JSON document: tables with their cells, and the lines between them."""
 
 import json
 import sys

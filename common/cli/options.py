@@ -107,10 +107,11 @@ def trials_parser(verbs: Mapping[str, str]) -> Parser:
     """The parser of a run. verbs: what else the command line can do, for the help: name -> what it does."""
     others = "\n".join(f"  {name:14} {about}" for name, about in verbs.items())
     parser = Parser(
-        prog="run_bench.py", epilog=f"verbs (run_bench.py VERB --help):\n{others}\n\n{EXAMPLES}",
+        prog="run_bench.py",
+        epilog=f"verbs (run_bench.py VERB --help):\n{others}\n\n{EXAMPLES}",
         description="Compare deep-learning frameworks on multi-label image classification: the same split, order and "
         "pixels for each. Without a verb, trials run.",
-    )  # fmt: skip
+    )
     add_groups(parser)[WHAT].add_argument(
         "--resume", metavar="RUN", help="go on with a run: finished trials stand, others go on after their last epoch"
     )

@@ -246,7 +246,7 @@ class TrialSpec(Value):
 
     def identity(self) -> str:
         """Equal where two trials are to do the same: everything but where their files lie and how long they may take."""
-        places = {
+        places: dict[str, set[str] | bool] = {
             "feed": {"pixels"},
             "weights": {"path"},
             "process": {"timeout_s", "stall_s", "wait_for_quiet_s"},

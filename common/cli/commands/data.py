@@ -7,9 +7,9 @@ from common.report.output import Output
 
 ABOUT = "look at a data set without training"
 DESCRIPTION = (
-    "Look at a data set without training: how it is read, counts, label sets, distribution, samples, and what a model's F1 "
-    "will lie between. Every image is decoded once; bad ones end it with exit code 2, as they would a run, unless "
-    "--on-bad-image skip leaves them out."
+    "Look at a data set without training: how it is read, counts, label sets, distribution, samples, and what a "
+    "model's F1 will lie between. Every image is decoded once; bad ones end it with exit code 2, as they would a run, "
+    "unless --on-bad-image skip leaves them out."
 )
 
 

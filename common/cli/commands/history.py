@@ -7,8 +7,8 @@ from common.report.output import Output
 
 ABOUT = "all runs of a results folder against time: F1, seconds, memory, and where they stepped"
 DESCRIPTION = (
-    "Every job's F1 at the last percentile, seconds of an epoch and memory, run by run, and the runs at which one of them "
-    "stepped. Writes history.md, history.html and a figure into the folder."
+    "Every job's F1 at the last percentile, seconds of an epoch and memory, run by run, and the runs at which one of "
+    "them stepped. Writes history.md, history.html and a figure into the folder."
 )
 EPILOG = "example: run_bench.py history results --row efficientnet_lite0"
 

@@ -6,8 +6,8 @@ from common.report.output import Output
 
 ABOUT = "prove that frameworks do the same arithmetic"
 DESCRIPTION = (
-    "Prove that frameworks do the same arithmetic: every layer's output, the loss, every gradient, batch norm's statistics, "
-    "the optimiser and five training steps of one model from the same weights, compared tensor by tensor."
+    "Prove that frameworks do the same arithmetic: every layer's output, the loss, every gradient, batch norm's "
+    "statistics, the optimiser and five training steps of one model from the same weights, compared tensor by tensor."
 )
 EPILOG = """\
 example: run_bench.py parity resnet50:v1.5 vgg19

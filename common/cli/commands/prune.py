@@ -20,9 +20,13 @@ def add_flags(parser: Parser) -> None:
         "--results-dir", type=Path, default=Path("results"), metavar="DIR", help="of the runs (default: results)"
     )
     parser.add_argument(
-        "--kinds", nargs="+", choices=prune.KINDS, metavar="KIND", default=prune.DEFAULT,
+        "--kinds",
+        nargs="+",
+        choices=prune.KINDS,
+        metavar="KIND",
+        default=prune.DEFAULT,
         help=f"{', '.join(prune.KINDS)} (default: all but checkpoints, in which stopped trials go on)",
-    )  # fmt: skip
+    )
     parser.add_argument("--yes", action="store_true", help="remove it; without, nothing is removed")
 
 
@@ -35,12 +39,12 @@ def run(options: Options, output: Output) -> int:
 
     with cache_to_itself() as alone:
         found = prune.left(options.results_dir, cache_used=not alone)
-        rows = tuple(
-            (each.kind, prune.KINDS[each.kind].what, str(len(each.free)), size_text(each.size_bytes), str(len(each.used)), prune.KINDS[each.kind].again)
-            for each in found
-        )  # fmt: skip
+        rows = []
+        for each in found:
+            kind, free, used = prune.KINDS[each.kind], str(len(each.free)), str(len(each.used))
+            rows.append((each.kind, kind.what, free, size_text(each.size_bytes), used, kind.again))
         header = ("kind", "what", "places", "size", "in use", "to have it again")
-        output.show_table(Table(f"In {cache_folder()} and the runs of {options.results_dir}", header, rows))
+        output.show_table(Table(f"In {cache_folder()} and the runs of {options.results_dir}", header, tuple(rows)))
         chosen = [each for each in found if each.kind in options.kinds and each.free]
         total = size_text(sum(each.size_bytes for each in chosen))
         words = f"{total} of {', '.join(each.kind for each in chosen)}"
