@@ -160,8 +160,8 @@ def test_only_a_frameworks_folder_imports_a_framework():
 
 
 def framework_names() -> set[str]:
-    cards = registry.framework_infos().values()
-    return {n for c in cards for n in (c.NAME, *c.ALIASES, c.__name__.rsplit(".", 1)[1])}
+    infos = registry.framework_infos().values()
+    return {n for c in infos for n in (c.NAME, *c.ALIASES, c.__name__.rsplit(".", 1)[1])}
 
 
 def names_in(tree, names: set[str]) -> list[int]:

@@ -51,13 +51,13 @@ def compare(framework: str, options: Options, output: Output) -> float:
     Other work on the machine only adds time, and epochs of one process differed by 20 % and more: the fastest is the
     one least disturbed (Chen and Revels 2016, arXiv:1608.04295).
     """
-    card = registry.framework_info(framework)
+    info = registry.framework_info(framework)
     ratios = []
     with tempfile.TemporaryDirectory() as parent:
         settings = Settings(
-            frameworks=(framework,), models=(card.BARE,), epochs=options.epochs, data=options.data,
+            frameworks=(framework,), models=(info.BARE,), epochs=options.epochs, data=options.data,
             image_size=options.image_size, limit=options.limit, results_dir=parent, name="overhead", device="cpu",
-            weights=("auto" if card.BARE in card.MODELS else "random",),
+            weights=("auto" if info.BARE in info.MODELS else "random",),
         )  # fmt: skip
         run, _, (spec,) = make_run(settings, lambda text: None, lambda done, total: None)
         for _ in range(options.repeats):
@@ -67,10 +67,10 @@ def compare(framework: str, options: Options, output: Output) -> float:
             if record.status != "ok":
                 raise InputError(f"{framework}: {record.reason}")
             ours = min(epoch.train_s for epoch in record.epochs[1:])
-            bare = min(bare_seconds(spec, run, card.__name__)[1:])
+            bare = min(bare_seconds(spec, run, info.__name__)[1:])
             ratios.append(ours / bare)
             output.show_line(
-                f"{framework} {card.BARE}: {ours:.2f} s an epoch in the harness, {bare:.2f} s bare: {ratios[-1]:.3f}"
+                f"{framework} {info.BARE}: {ours:.2f} s an epoch in the harness, {bare:.2f} s bare: {ratios[-1]:.3f}"
             )
     middle = float(np.median(ratios))
     output.show_line(

@@ -34,7 +34,7 @@ def check_several(settings: Settings, jobs: list[Job]) -> None:
     most = max(settings.devices)
     if most == 1:
         return
-    able = [name for name, card in registry.framework_infos().items() if card.PARALLEL]
+    able = [name for name, info in registry.framework_infos().items() if info.PARALLEL]
     if lacking := [f for f in dict.fromkeys(job.framework for job in jobs) if f not in able]:
         raise InputError(
             f"--devices {most}: {', '.join(lacking)} trains on one device here; several are for {', '.join(able)}"

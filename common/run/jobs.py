@@ -48,16 +48,16 @@ def list_jobs(settings: Settings) -> tuple[list[Job], list[str]]:
         return list(registry.suite(settings.suite).JOBS), []
     chosen, notes = _chosen(settings)
     if settings.formulas == "matched":
-        chosen = [(card, _common_variant(model, [c for c, m in chosen if m == model])) for card, model in chosen]
+        chosen = [(info, _common_variant(model, [c for c, m in chosen if m == model])) for info, model in chosen]
     found = [
         Job(
-            framework=card.NAME,
-            model=with_variant(card, model),
+            framework=info.NAME,
+            model=with_variant(info, model),
             train=settings.train,
             balance=settings.balance,
             keep_frozen=settings.keep_frozen,
         )
-        for card, model in chosen
+        for info, model in chosen
     ]
     found = list(dict.fromkeys(found))  # resnet50 and resnet50:v1.5 are one
     for job in found:
@@ -69,60 +69,60 @@ def list_jobs(settings: Settings) -> tuple[list[Job], list[str]]:
 
 
 def _chosen(settings: Settings) -> tuple[list[tuple[FrameworkInfo, ModelSpec]], list[str]]:
-    cards = [registry.framework_info(name) for name in settings.frameworks]
-    cards = list(dict.fromkeys(cards)) or [c for c in registry.framework_infos().values() if c.DEFAULT_MODELS]
+    infos = [registry.framework_info(name) for name in settings.frameworks]
+    infos = list(dict.fromkeys(infos)) or [c for c in registry.framework_infos().values() if c.DEFAULT_MODELS]
     if settings.models:
-        return _named(cards, settings.models)
-    return [(card, ModelSpec(name=name)) for card in cards for name in card.DEFAULT_MODELS or list(card.MODELS)[:1]], []
+        return _named(infos, settings.models)
+    return [(info, ModelSpec(name=name)) for info in infos for name in info.DEFAULT_MODELS or list(info.MODELS)[:1]], []
 
 
-def with_variant(card: FrameworkInfo, model: ModelSpec) -> ModelSpec:
+def with_variant(info: FrameworkInfo, model: ModelSpec) -> ModelSpec:
     """The model with its variant spelled out. InputError for a variant that the framework lacks."""
-    known = card.MODELS[model.name].variants if model.name in card.MODELS else ()
+    known = info.MODELS[model.name].variants if model.name in info.MODELS else ()
     if model.variant and model.variant not in known:
-        raise unknown(f"variant of {model.name} on {card.NAME}", model.variant, known)
+        raise unknown(f"variant of {model.name} on {info.NAME}", model.variant, known)
     return model if model.variant or not known else ModelSpec(name=model.name, variant=known[0])
 
 
-def _common_variant(model: ModelSpec, cards: list[FrameworkInfo]) -> ModelSpec:
+def _common_variant(model: ModelSpec, infos: list[FrameworkInfo]) -> ModelSpec:
     """The first variant that all frameworks of a matched run have, where none was asked for; else the model as it is."""
-    having = [card.MODELS[model.name].variants for card in cards if model.name in card.MODELS]
+    having = [info.MODELS[model.name].variants for info in infos if model.name in info.MODELS]
     shared = [v for v in having[0] if all(v in variants for variants in having)] if having and not model.variant else []
     return ModelSpec(name=model.name, variant=shared[0]) if shared else model
 
 
 def _named(
-    cards: list[FrameworkInfo], names: tuple[str, ...]
+    infos: list[FrameworkInfo], names: tuple[str, ...]
 ) -> tuple[list[tuple[FrameworkInfo, ModelSpec]], list[str]]:
     """Every named model on every framework that has it, in the order of the names."""
     chosen, notes = [], []
     for text in dict.fromkeys(names):
         name, _, variant = text.partition(":")
-        having = [card for card in cards if name in card.MODELS]
-        asked = {c.NAME: ask(c.NAME, "models") for c in cards if c not in having and c.OTHER_MODELS}
-        having += [card for card in cards if name in asked.get(card.NAME, ())]
+        having = [info for info in infos if name in info.MODELS]
+        asked = {c.NAME: ask(c.NAME, "models") for c in infos if c not in having and c.OTHER_MODELS}
+        having += [info for info in infos if name in asked.get(info.NAME, ())]
         if not having:
-            everything = sorted({m for card in cards for m in [*card.MODELS, *asked.get(card.NAME, ())]})
-            known = [m for card in cards for m in card.MODELS]
+            everything = sorted({m for info in infos for m in [*info.MODELS, *asked.get(info.NAME, ())]})
+            known = [m for info in infos for m in info.MODELS]
             raise unknown("model", name, [*dict.fromkeys(known), *(m for m in everything if m not in known)])
         if variant:
             with_it = [c for c in having if variant in (c.MODELS[name].variants if name in c.MODELS else ())]
             if not with_it:
                 with_variant(having[0], ModelSpec(name=name, variant=variant))
             having = with_it
-        for card in cards:
-            if card in having:
-                chosen.append((card, ModelSpec(name=name, variant=variant)))
+        for info in infos:
+            if info in having:
+                chosen.append((info, ModelSpec(name=name, variant=variant)))
             else:
-                notes.append(f"{card.NAME} has no model '{text}': no row for it")
+                notes.append(f"{info.NAME} has no model '{text}': no row for it")
     return chosen, notes
 
 
 def _last_block_known(job: Job) -> None:
     """InputError where the job's trained part is not known for its model."""
-    card = registry.framework_info(job.framework)
-    if job.train == "last-block" and job.model.name not in card.MODELS:
+    info = registry.framework_info(job.framework)
+    if job.train == "last-block" and job.model.name not in info.MODELS:
         raise InputError(
             f"where the last block of {job.model} begins is not known on {job.framework}; "
-            f"it is for {', '.join(card.MODELS)}; take --train head or --train all"
+            f"it is for {', '.join(info.MODELS)}; take --train head or --train all"
         )

@@ -47,32 +47,32 @@ def _parts(text: str) -> tuple[str, str]:
 
 def resolve(job: Job, asked: tuple[str, ...], say: Callable[[str], None]) -> WeightsSpec:
     """The weights of one job. InputError where what was asked for by name cannot be had or does not fit."""
-    card = registry.framework_info(job.framework)
-    model_card = card.MODELS.get(job.model.name) or ModelInfo(_librarys_own(job))
+    info = registry.framework_info(job.framework)
+    model_info = info.MODELS.get(job.model.name) or ModelInfo(_librarys_own(job))
     choice = choice_for(job.model, asked)
     if choice == "random":
-        return WeightsSpec(source="random", preprocessing=model_card.preprocessing)
+        return WeightsSpec(source="random", preprocessing=model_info.preprocessing)
     if choice not in CHOICES:
         path = Path(choice)
-        return from_file(_readable(path, job.model), job.model, model_card.preprocessing, path.name)
-    if choice == "auto" and model_card.packaged:
-        return _packaged(job, *model_card.packaged)
-    if choice == "auto" and not model_card.pretrained:
-        return WeightsSpec(source="random", preprocessing=model_card.preprocessing)
+        return from_file(_readable(path, job.model), job.model, model_info.preprocessing, path.name)
+    if choice == "auto" and model_info.packaged:
+        return _packaged(job, *model_info.packaged)
+    if choice == "auto" and not model_info.pretrained:
+        return WeightsSpec(source="random", preprocessing=model_info.preprocessing)
     try:
-        if not model_card.pretrained:
+        if not model_info.pretrained:
             raise InputError("the library offers none")
-        target = _cached(job.model, f"imagenet-{card.NAME}")
+        target = _cached(job.model, f"imagenet-{info.NAME}")
         if not target.exists():
-            say(f"looking for the library's ImageNet weights of {job.model} ({card.NAME}); --weights random skips this")
-            _export(card, job.model, "imagenet", target)
-        return from_file(target, job.model, model_card.preprocessing, source="imagenet")
+            say(f"looking for the library's ImageNet weights of {job.model} ({info.NAME}); --weights random skips this")
+            _export(info, job.model, "imagenet", target)
+        return from_file(target, job.model, model_info.preprocessing, source="imagenet")
     except InputError as error:
         if choice == "imagenet":
-            raise InputError(f"ImageNet weights of {job.model} ({card.NAME}) cannot be had: {error}") from error
+            raise InputError(f"ImageNet weights of {job.model} ({info.NAME}) cannot be had: {error}") from error
         reason = re.sub(r"\S+://\S+", "its address", str(error).splitlines()[-1])
         note = f"random weights: the ImageNet ones cannot be had ({shortened(reason, 160)})"
-        return WeightsSpec(source="random", preprocessing=model_card.preprocessing, note=note)
+        return WeightsSpec(source="random", preprocessing=model_info.preprocessing, note=note)
 
 
 def from_file(path: Path, model: ModelSpec, usual: Preprocessing, source: str = "") -> WeightsSpec:
@@ -118,18 +118,18 @@ def _readable(path: Path, model: ModelSpec) -> Path:
         return path
     target = _cached(ModelSpec(name=model.name), f"{path.name}-{hash_file(path)[:12]}")
     if not target.exists():
-        card = _reader(path)
-        variant = card.MODELS[model.name].own_variant if model.name in card.MODELS else ""
-        _export(card, ModelSpec(name=model.name, variant=variant), str(path.resolve()), target, named=False)
+        info = _reader(path)
+        variant = info.MODELS[model.name].own_variant if model.name in info.MODELS else ""
+        _export(info, ModelSpec(name=model.name, variant=variant), str(path.resolve()), target, named=False)
     return target
 
 
 def _reader(path: Path) -> FrameworkInfo:
-    cards = list(registry.framework_infos().values())
-    for card in cards:
-        if path.suffix in card.READS:
-            return card
-    known = ", ".join(suffix for card in cards for suffix in card.READS)
+    infos = list(registry.framework_infos().values())
+    for info in infos:
+        if path.suffix in info.READS:
+            return info
+    known = ", ".join(suffix for info in infos for suffix in info.READS)
     raise InputError(f"no framework here reads '{path.name}'; --weights takes .safetensors, {known}")
 
 
@@ -211,7 +211,7 @@ def _preprocessing(text: str, path: Path, usual: Preprocessing) -> Preprocessing
 
 
 def _librarys_own(job: Job) -> Preprocessing:
-    """Of a model that is on no card: what its library does before it."""
+    """Of a model that no folder lists: what its library does before it."""
     return Preprocessing.model_validate(ask(job.framework, "preprocessing", model=job.model.name))
 
 
@@ -233,7 +233,7 @@ def _packaged(job: Job, package: str, file: str) -> WeightsSpec:
     return from_file(target, job.model, HALF, source="packaged")
 
 
-def _export(card: FrameworkInfo, model: ModelSpec, source: str, target: Path, named: bool = True) -> None:
+def _export(info: FrameworkInfo, model: ModelSpec, source: str, target: Path, named: bool = True) -> None:
     """named: the file is the library's, so that its preprocessing is known."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    ask(card.NAME, "export", model=model.name, variant=model.variant, source=source, target=str(target), named=named)
+    ask(info.NAME, "export", model=model.name, variant=model.variant, source=source, target=str(target), named=named)

@@ -12,6 +12,7 @@ from common.data.feed import Feed
 from common.data.receipts import receipt
 from common.trial.loss import bce_with_logits
 from common.trial.stopwatch import Watch
+from frameworks.contract import Measurable, Optimizable
 from frameworks.fake import MODELS
 from frameworks.fake.faults import AT_STEP, FAULTY_STEP, asked
 
@@ -154,7 +155,7 @@ class Adapter:
         a = np.ones((512, 512), np.float32)
         return {"matrix product 512": (2.0 * 512**3, lambda: a @ a)}
 
-    SLOW = ("another",)
+    SLOW: tuple[str, ...] = ("another",)
 
     def frozen_ways(self, model: Logistic) -> SearchSpace:
         return {"precision": ("float32", "float16"), "micro batch": (32, 8)}
@@ -216,3 +217,7 @@ class Adapter:
 
     def export(self, model: ModelSpec, source: str) -> tuple[dict[str, np.ndarray], Preprocessing]:
         raise InputError("the fake framework has no weights to export")
+
+
+# mypy checks the signatures.
+PROTOCOLS: tuple[type[Optimizable], type[Measurable]] = (Adapter, Adapter)

@@ -163,7 +163,7 @@ class KerasAdapter:
     def products(self, precision: str) -> dict[str, tuple[float, Callable[[], Any]]]:
         return tuned.products(precision, self.compilers[0][0] != "none")
 
-    SLOW = tuned.SLOW
+    SLOW: tuple[str, ...] = tuned.SLOW
 
     def frozen_ways(self, model: Model) -> SearchSpace:
         spec = model.spec

@@ -20,6 +20,7 @@ from jax.experimental import io_callback
 
 from common.core.specs import ProcessSpec
 from common.data import receipts
+from frameworks.contract import Measurable, Normalising, Optimizable
 from frameworks.keras_common.adapter import KerasAdapter, Model, Observed
 
 # Receipts are 64-bit numbers, and the parity gate computes in float64; what Keras trains with stays float32.
@@ -135,3 +136,7 @@ class Adapter(KerasAdapter):
 
     def peak_device_bytes(self) -> int:
         return (self.device.memory_stats() or {}).get("peak_bytes_in_use", 0) if self.device.platform != "cpu" else 0
+
+
+# mypy checks the signatures.
+PROTOCOLS: tuple[type[Optimizable], type[Measurable], type[Normalising]] = (Adapter, Adapter, Adapter)

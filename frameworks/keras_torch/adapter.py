@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from common.core.specs import BuildSpec, ExecutionConfig, ProcessSpec
+from frameworks.contract import Measurable, Normalising, Optimizable
 from frameworks.keras_common.adapter import KerasAdapter, Model, Observed
 from frameworks.torch_common import process as torch_process
 
@@ -64,3 +65,7 @@ class Adapter(KerasAdapter):
 
     def peak_device_bytes(self) -> int:
         return torch_process.peak_bytes(self.device)
+
+
+# mypy checks the signatures.
+PROTOCOLS: tuple[type[Optimizable], type[Measurable], type[Normalising]] = (Adapter, Adapter, Adapter)

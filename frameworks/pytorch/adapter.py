@@ -16,7 +16,7 @@ from common.core.events import FORWARD, FROZEN, RECEIPT, TRAINED
 from common.core.specs import BuildSpec, ExecutionConfig, ModelSpec, Preprocessing, ProcessSpec, SearchSpace
 from common.data.feed import Feed
 from common.trial.stopwatch import Watch
-from frameworks.contract import Noted
+from frameworks.contract import Measurable, Normalising, Noted, Optimizable
 from frameworks.pytorch import MODELS, checkpoints, models, tuned
 from frameworks.pytorch.data import loader
 from frameworks.pytorch.parallel import Ranks
@@ -187,7 +187,7 @@ class Adapter:
     def products(self, precision: str) -> dict[str, tuple[float, Callable[[], Any]]]:
         return tuned.products(precision, self.device)
 
-    SLOW = tuned.SLOW
+    SLOW: tuple[str, ...] = tuned.SLOW
 
     def frozen_ways(self, model: Model) -> SearchSpace:
         known = model.parts and model.spec.frozen_norm == "inference"
@@ -311,3 +311,7 @@ def _optimiser_words(optimiser: torch.optim.Optimizer) -> str:
 def _loss_words(loss: nn.BCEWithLogitsLoss) -> str:
     weighted = "" if loss.pos_weight is None else ", positives weighted"
     return f"binary cross-entropy from logits, {loss.reduction} over images{weighted}"
+
+
+# mypy checks the signatures.
+PROTOCOLS: tuple[type[Optimizable], type[Measurable], type[Normalising]] = (Adapter, Adapter, Adapter)

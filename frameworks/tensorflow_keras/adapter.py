@@ -17,6 +17,7 @@ from common.core.errors import InputError
 from common.core.specs import BuildSpec, ProcessSpec
 from common.data.feed import Feed
 from common.trial.stopwatch import Watch
+from frameworks.contract import Measurable, Normalising, Optimizable
 from frameworks.keras_common import models
 from frameworks.keras_common.adapter import KerasAdapter, Model, Observed
 from frameworks.tensorflow_keras.network import Mirrored, Network, receipt
@@ -123,3 +124,7 @@ class Adapter(KerasAdapter):
 
     def peak_device_bytes(self) -> int:
         return tf.config.experimental.get_memory_info("GPU:0")["peak"] if self.device == "cuda" else 0
+
+
+# mypy checks the signatures.
+PROTOCOLS: tuple[type[Optimizable], type[Measurable], type[Normalising]] = (Adapter, Adapter, Adapter)

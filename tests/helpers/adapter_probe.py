@@ -21,9 +21,9 @@ from frameworks.contract import HALF
 request = json.loads(Path(sys.argv[1]).read_text())
 out = Path(sys.argv[2])
 spec = ModelSpec(**request["model"])
-card = framework_info(request["framework"])
+info = framework_info(request["framework"])
 adapter = load_adapter(request["framework"])(ProcessSpec(device="cpu", deterministic=False, threads=2, timeout_s=0), 0)
-preprocessing = card.MODELS[spec.name].preprocessing if spec.name in card.MODELS else HALF
+preprocessing = info.MODELS[spec.name].preprocessing if spec.name in info.MODELS else HALF
 if request.get("preprocessing"):
     preprocessing = Preprocessing(**request["preprocessing"])
 labels = np.load(request["labels"])

@@ -150,7 +150,7 @@ def test_the_note_of_the_users_file_stands_with_the_weights(monkeypatch):
     )  # the usual file: not asked
 
 
-def test_a_model_on_no_card_is_tried_out(monkeypatch):
+def test_a_model_that_is_not_listed_is_tried_out(monkeypatch):
     asked = asking(monkeypatch, 0)
     job = NORM.model_copy(update={"model": ModelSpec(name="anything")})
     try_outs().check_models({(0, job): START})
@@ -158,17 +158,17 @@ def test_a_model_on_no_card_is_tried_out(monkeypatch):
 
 
 def test_a_framework_that_is_not_installed_is_named(monkeypatch):
-    card = SimpleNamespace(NEEDS=("there_is_no_such_package", "numpy"), EXTRA="jax")
-    monkeypatch.setattr(registry, "framework_info", lambda name: card)
+    info = SimpleNamespace(NEEDS=("there_is_no_such_package", "numpy"), EXTRA="jax")
+    monkeypatch.setattr(registry, "framework_info", lambda name: info)
     words = r"fake needs the package there_is_no_such_package, which is not installed; run: uv sync --extra jax, or leave it"
     with pytest.raises(InputError, match=words):
         preflight.check_packages([NORM])
 
 
-def test_every_card_names_the_packages_of_its_adapter():
-    for card in registry.framework_infos().values():
-        assert isinstance(card.NEEDS, tuple) and isinstance(card.EXTRA, str)
-        assert all(isinstance(model, ModelInfo) and model.smallest_side >= 1 for model in card.MODELS.values())
+def test_every_framework_names_the_packages_of_its_adapter():
+    for info in registry.framework_infos().values():
+        assert isinstance(info.NEEDS, tuple) and isinstance(info.EXTRA, str)
+        assert all(isinstance(model, ModelInfo) and model.smallest_side >= 1 for model in info.MODELS.values())
 
 
 def test_a_launcher_without_its_cluster_is_refused_before_decoding(bench, tmp_path, cold):
@@ -204,7 +204,7 @@ def test_real_batch_norm_of_one_value_is_refused_alike(bench, tmp_path, cold, fr
 @pytest.mark.slow
 @pytest.mark.parametrize(("framework", "model"), [("torch", "inception_v3"), ("tf", "inceptionv3")])
 def test_a_library_model_names_its_smallest_side_before_decoding(bench, tmp_path, cold, framework, model):
-    """75 pixels, on both; the model is on no card."""
+    """75 pixels, on both; the model is not listed."""
     words = ("--frameworks", framework, "--models", model, "--weights", "random", "--limit", "20", "--epochs", "1")
     done = bench(*words, "--image-size", "64", "--results-dir", tmp_path / "r", env=cold)
     refused(done, tmp_path, f"{model} takes images of 75 pixels at least, not 64; take --image-size 75")

@@ -21,16 +21,16 @@ def run(options: Options, output: Output) -> int:
     if options.all:
         output.show_line("\n".join(ask(registry.framework_info(options.all).NAME, "models")))
         return 0
-    cards = registry.framework_infos().values()
+    infos = registry.framework_infos().values()
     models = [
         (c.NAME, name + (" *" if name in c.DEFAULT_MODELS else ""), ", ".join(m.variants), m.about)
-        for c in cards
+        for c in infos
         for name, m in c.MODELS.items()
     ]
-    models += [(c.NAME, c.OTHER_MODELS, "", f"run_bench.py list --all {c.NAME}") for c in cards if c.OTHER_MODELS]
+    models += [(c.NAME, c.OTHER_MODELS, "", f"run_bench.py list --all {c.NAME}") for c in infos if c.OTHER_MODELS]
     formats = tuple((name, module.LOOKS_LIKE) for name, module in registry.formats().items())
     for table in (
-        Table("Frameworks", ("name", "also", "what"), tuple((c.NAME, ", ".join(c.ALIASES), c.ABOUT) for c in cards)),
+        Table("Frameworks", ("name", "also", "what"), tuple((c.NAME, ", ".join(c.ALIASES), c.ABOUT) for c in infos)),
         Table("Models (* by default)", ("framework", "model", "variants", "what"), tuple(models)),
         Table("Recipes", ("name", "what"), _abouts(registry.recipes())),
         Table("Suites", ("name", "what"), _abouts(registry.suites())),
