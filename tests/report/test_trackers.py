@@ -200,7 +200,7 @@ def test_a_package_that_cannot_be_imported_is_one_sentence(monkeypatch, error):
 def test_a_report_that_fails_names_the_command_that_also_sends(monkeypatch, tmp_path, track, ends):
     monkeypatch.setattr("common.report.write.write_report", lambda folder: 1 / 0)
     with pytest.raises(InputError, match=f"report {tmp_path}{ends}$"):
-        run_bench.reported(None, tmp_path, track)
+        run_bench.write_report(None, tmp_path, track)
 
 
 def test_an_unknown_tracker_is_refused_before_anything_runs(bench, tmp_path):
