@@ -84,7 +84,7 @@ def format_of(path: Path, name: str = "") -> ModuleType:
     """The format of that name, or the one that recognises `path`; InputError where there is none."""
     if name:
         return _one("format", name, formats())
-    found = [name for name, module in formats().items() if module.recognises(path)]
+    found = [name for name, module in formats().items() if _recognises(module, path)]
     if len(found) == 1:
         return formats()[found[0]]
     if found:
@@ -93,6 +93,14 @@ def format_of(path: Path, name: str = "") -> ModuleType:
         raise InputError(f"no data at '{path}': there is no such folder or file; give one, or demo")
     known = "".join(f"\n  {name}: {module.LOOKS_LIKE}" for name, module in formats().items())
     raise InputError(f"no format recognises the data at '{path}'. Each format looks for:{known}\n{_seen(path)}")
+
+
+def _recognises(format_module: ModuleType, path: Path) -> bool:
+    """A format that finds several tables which could be the one recognises the data too: its `read` lists them."""
+    try:
+        return format_module.recognises(path)
+    except InputError:
+        return True
 
 
 def _seen(path: Path) -> str:

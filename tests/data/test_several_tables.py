@@ -2,6 +2,8 @@
 
 import pytest
 
+from common.core import registry
+from common.core.errors import InputError
 from tests.helpers.cases import CAT_DOG, Case, Read, Refused, both, coco, file, images_at, labels, table
 from tests.helpers.reading import check_case
 
@@ -63,3 +65,21 @@ COCO = [
 def test_none_of_several_tables_is_taken_silently(tmp_path, case):
     (folder := tmp_path / "set").mkdir()
     check_case(case, folder)
+
+
+def test_a_format_that_finds_several_tables_is_recognised_and_lists_them_when_it_reads(tmp_path):
+    for name, text in (
+        ("metadata.csv", "file_name,labels\n0.jpg,cat\n"),
+        ("metadata.jsonl", '{"file_name": "0.jpg"}\n'),
+    ):
+        for folder in ("train2014", "train2017"):
+            (tmp_path / name / folder).mkdir(parents=True)
+            (tmp_path / name / folder / name).write_text(text)
+        found = registry.format_of(tmp_path / name)
+        assert found.__name__.endswith(name.rsplit(".", 1)[1])
+        with pytest.raises(InputError, match="several tables of training data"):
+            found.read(tmp_path / name)
+    for folder in ("train2014", "train2017"):
+        (tmp_path / "metadata.csv" / folder / "metadata.jsonl").write_text('{"file_name": "0.jpg"}\n')
+    with pytest.raises(InputError, match="looks like csv and like jsonl; say which with --format csv"):
+        registry.format_of(tmp_path / "metadata.csv")

@@ -1,1 +1,1 @@
-"""One file a format: recognises(path) -> bool and read(path) -> Dataset; LOOKS_LIKE, its form in words for `list`."""
+"""One file a format: recognises(path), where an InputError counts as true, and read(path); LOOKS_LIKE, its form for `list`."""

@@ -93,10 +93,7 @@ def _year(file: Path) -> str:
 
 
 def recognises(path: Path) -> bool:
-    try:
-        return tables(path) is not None
-    except InputError:  # several fit: `read` lists them
-        return True
+    return tables(path) is not None
 
 
 def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:

@@ -22,10 +22,7 @@ def is_table(file: Path) -> bool:
 
 
 def recognises(path: Path) -> bool:
-    try:
-        return tables_of(path, is_table) is not None
-    except InputError:  # several fit: `read` lists them
-        return True
+    return tables_of(path, is_table) is not None
 
 
 def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
