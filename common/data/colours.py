@@ -36,7 +36,7 @@ def rgb(image: Image.Image) -> Image.Image:
     """
     if image.format == "TIFF":
         _check_tiff(image)
-    stored = image.tile[0].args if image.format == "PNG" and image.tile else ""
+    stored = _stored(image) if image.format == "PNG" else ""
     opaque = image.format == "TGA" and _tga_without_alpha(image)
     image.load()
     if image.mode in WIDE:
@@ -48,11 +48,17 @@ def rgb(image: Image.Image) -> Image.Image:
     return seen if image.format == "TIFF" else _upright(seen, image)  # Pillow turns a TIFF where it loads it
 
 
-def _on_white(image: Image.Image, stored: Any) -> Image.Image:
+def _stored(image: Image.Image) -> object:
+    """How a PNG keeps its samples, such as "L;4"."""
+    tiles = getattr(image, "tile", ())
+    return tiles[0].args if tiles else ""
+
+
+def _on_white(image: Image.Image, stored: object) -> Image.Image:
     """Transparent pixels show white, translucent ones a mixture. stored: how a PNG keeps its samples."""
     colour = image.info.get("transparency")
     if image.mode == "L" and isinstance(colour, int):  # the file's number; the pixels are scaled to 8 bits
-        bits = {"L;2": 2, "L;4": 4}.get(stored, 8)
+        bits = 2 if stored == "L;2" else 4 if stored == "L;4" else 8
         image.info["transparency"] = colour % 2**bits * 255 // (2**bits - 1)
     elif image.mode == "RGB" and isinstance(colour, tuple):
         image.info["transparency"] = tuple(c >> 8 if stored == "RGB;16B" else c & 255 for c in colour)
@@ -60,7 +66,7 @@ def _on_white(image: Image.Image, stored: Any) -> Image.Image:
     alpha = rgba.getchannel("A")
     if alpha.getextrema() == (255, 255):
         return rgba.convert("RGB")
-    if image.format == "TIFF" and image.mode == "RGBA" and EXTRA_SAMPLES not in image.tag_v2:
+    if image.format == "TIFF" and image.mode == "RGBA" and EXTRA_SAMPLES not in getattr(image, "tag_v2", ()):
         raise ImageError("it has a fourth channel and does not state whether that is opacity; save it as RGB or RGBA")
     white = Image.new("RGB", rgba.size, "white")
     white.paste(rgba.convert("RGB"), mask=alpha)
@@ -151,7 +157,7 @@ def _upright(seen: Image.Image, image: Image.Image) -> Image.Image:
     if not EXIF & image.info.keys():
         return seen
     try:
-        turn = TURNS.get(image.getexif().get(ORIENTATION))
+        turn = TURNS.get(image.getexif().get(ORIENTATION, 0))
     except Exception:  # a damaged block raises SyntaxError, struct.error, ValueError, ...; viewers then turn nothing
         return seen
     return seen if turn is None else seen.transpose(turn)

@@ -134,14 +134,14 @@ def glyph(name: str, size: int) -> Image.Image:
             for t in curve
         ]
         draw.polygon(at(shape), fill=255)
-    return mask.resize((size, size), Image.LANCZOS)
+    return mask.resize((size, size), Image.Resampling.LANCZOS)
 
 
 def scene(rng: np.random.Generator, labels: list[int]) -> Image.Image:
     """Soft noise with a glyph per label; colours say nothing about the labels."""
     base = rng.uniform(60, 196, 3)
     noise = rng.normal(0, 28, (6, 6, 3)) + base
-    ground = Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8)).resize((SIDE, SIDE), Image.BICUBIC)
+    ground = Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     cells = rng.permutation(4)
     for label, cell in zip(labels, cells):
         size = int(rng.integers(round(CELL * 0.75), CELL))
@@ -149,7 +149,7 @@ def scene(rng: np.random.Generator, labels: list[int]) -> Image.Image:
         y = cell // 2 * CELL + int(rng.integers(0, CELL - size + 1))
         away = 1 if base.mean() < 128 else -1
         colour = np.clip(base + away * rng.uniform(60, 150, 3), 0, 255).astype(int)
-        mask = glyph(GLYPHS[LABELS.index(label)], size).rotate(float(rng.uniform(-12, 12)), Image.BILINEAR)
+        mask = glyph(GLYPHS[LABELS.index(label)], size).rotate(float(rng.uniform(-12, 12)), Image.Resampling.BILINEAR)
         ground.paste(tuple(int(c) for c in colour), (x, y), mask)
     return ground
 

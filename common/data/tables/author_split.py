@@ -52,7 +52,7 @@ def author_parts(table: Table, columns: Columns, found: Tables, options: ReadOpt
         own = in_validation(table, found)
         other = [
             f"{table.row(i)}: '{table.column(columns.split)[i]}'"
-            for i in (np.flatnonzero((parts == "val") != own) if columns.split else ())
+            for i in (np.flatnonzero((parts == "val") != own).tolist() if columns.split else ())
         ]
         if other:
             raise InputError(

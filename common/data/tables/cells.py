@@ -25,11 +25,12 @@ def coded(cells: Sequence[str], letters: Mapping[str, int] | None = None) -> tup
     else, or all are blank. letters: those that count as truth values; without them, where the column has just both."""
     distinct = dict.fromkeys(cells)  # few in such a column, whatever its length
     letters = next((pair for pair in LETTERS if _full(distinct) == pair.keys()), {}) if letters is None else letters
-    values = {}
+    values: dict[str, int] = {}
     for cell in distinct:
-        values[cell] = value = _code(cell, {**WORDS, **letters})
+        value = _code(cell, {**WORDS, **letters})
         if value is None:
             return None
+        values[cell] = value
     return tuple(values[cell] for cell in cells) if any(v != BLANK for v in values.values()) else None
 
 

@@ -44,7 +44,7 @@ def tables_of(path: Path, fits: Callable[[Path], bool]) -> Tables | None:
             raise several_fit(role, found, path, below[0] if below else None)
     (main,) = below or next(iter(parts.values()))
     validation, test = (
-        found[0] if (found := parts.get(role)) and found[0] != main else None for role in ("val", "test")
+        tables[0] if (tables := parts.get(role)) and tables[0] != main else None for role in ("val", "test")
     )
     return Tables(main, validation, test, tuple(_tables(path, fits)))
 

@@ -100,7 +100,7 @@ def _present(
             )
         return labels, "", []
     values = np.array([(coded([cell]) or (-1,))[0] for cell in table.column(column)])
-    wrong = [f"{table.row(i)}: '{table.column(column)[i]}'" for i in np.flatnonzero(values < 0)]
+    wrong = [f"{table.row(i)}: '{table.column(column)[i]}'" for i in np.flatnonzero(values < 0).tolist()]
     if wrong:
         raise InputError(
             f"{table.path}: the column '{column}' has values other than 0 (absent) and 1 (present): {listed(wrong)}; "
