@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.self import contention, frozen, overhead, pixels, receipts, scale, scores, tracing
+from benchmarks.self import contention, frozen, overhead, pixels, preparing, receipts, scale, scores, startup, tracing
 from common.cli.command import parse
 from common.core.errors import InputError
 from common.report.terminal import Console
@@ -111,6 +111,27 @@ def test_receipts(monkeypatch, tmp_path, receipt_s, code):
     monkeypatch.setattr(receipts, "ask", lambda *of, **values: receipt_s)
     monkeypatch.setenv("FRAMEWORK_BENCH_CACHE", str(tmp_path))
     assert measure(receipts, "--frameworks", "fake", "--epochs", "2", "--image-size", "32") == code
+
+
+@pytest.mark.parametrize(("limit_s", "code"), [(1e-9, 1), (60.0, 0)])
+@pytest.mark.parametrize("task", preparing.TASKS)
+def test_preparing(monkeypatch, task, limit_s, code):
+    small = {name: (of, 100) for name, (of, images) in preparing.TASKS.items()}
+    monkeypatch.setattr(preparing, "TASKS", small)
+    monkeypatch.setattr(preparing, "LIMITS_S", dict.fromkeys(small, 60.0) | {task: limit_s})
+    assert measure(preparing, "--repeats", "1") == code
+
+
+@pytest.mark.parametrize(("seconds", "code"), [([0.9, 0.6], 1), ([0.9, 0.4], 0)])
+def test_startup_takes_the_fastest(monkeypatch, capsys, seconds, code):
+    monkeypatch.setattr(startup, "help_s", iter(seconds).__next__)
+    assert measure(startup, "--repeats", "2") == code
+    assert f"--help: {min(seconds):.2f} s" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("not_quick")
+def test_startup_waits_for_the_command_line():
+    assert startup.help_s() > 0.01  # a process of Python's own
 
 
 @pytest.mark.parametrize(("limit_s", "code"), [(1e-9, 1), (60.0, 0)])

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -147,13 +148,15 @@ def begun(tmp_path, seconds):
 
 @measurable
 def test_a_busy_machine_is_waited_for_and_the_row_carries_it(bench, busy_process, tmp_path):
+    began = time.monotonic()
     done = bench(*FAST, "--wait-for-quiet", "5", "--results-dir", tmp_path, "--name", "run")
+    whole_s = time.monotonic() - began
     assert done.returncode == 0, done.stderr
     assert "Waiting for a quiet machine: other processes use" in done.stdout and "begins all the same" in done.stdout
     (trial,) = read_results(tmp_path / "run").rows
     wait = trial.record.quiet_wait
-    assert not wait.quiet and wait.limit_s == 5 and 5 <= wait.waited_s < 10 and wait.cores > 0.2
-    assert trial.record.wall_s < 60  # of the trial alone
+    assert not wait.quiet and wait.limit_s == 5 and wait.waited_s >= 5 and wait.cores > 0.2
+    assert wait.waited_s + trial.record.wall_s < whole_s  # the wait is no part of the trial's time
     note = "the trial began on a machine that was not known to be quiet"
     assert note in (tmp_path / "run" / "results.md").read_text()
 
@@ -174,11 +177,11 @@ def test_ctrl_c_while_it_waits_leaves_the_trial_to_be_gone_on_with(bench, busy_p
 
     spec = json.loads((trial / "spec.json").read_text())
     assert spec["process"]["wait_for_quiet_s"] == 120
-    spec["process"]["wait_for_quiet_s"] = 5  # so that this test ends soon
+    spec["process"]["wait_for_quiet_s"] = 1  # so that this test ends soon
     (trial / "spec.json").write_text(json.dumps(spec))
     done = bench("--resume", run)
     assert done.returncode == 0 and "begins all the same" in done.stdout, done.stdout + done.stderr
-    assert read_results(run).rows[0].record.quiet_wait.limit_s == 5
+    assert read_results(run).rows[0].record.quiet_wait.limit_s == 1
 
 
 def test_the_report_tells_of_waits_that_were_in_vain():

