@@ -2,13 +2,12 @@
 
 import os
 import subprocess
-import sys
 from contextlib import nullcontext
 
 import pytest
 
-from tests.helpers import quick
-from tests.helpers.project import PROJECT, shared
+from tests.helpers import command_line, quick
+from tests.helpers.project import shared
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
@@ -48,14 +47,22 @@ def own_cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def bench(not_quick):
-    """run_bench.py with arguments, as a user calls it."""
+def cli():
+    """run_bench.py with arguments, in this process; for quick tests, in which it starts none."""
+    return command_line.in_process
 
-    def call(*arguments, **options):
-        command = [sys.executable, str(PROJECT / "run_bench.py"), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=600, **options)
 
-    return call
+@pytest.fixture(scope="session")
+def bench(not_quick, cli):
+    """run_bench.py with arguments, in this process; trials have their own."""
+    return cli
+
+
+@pytest.fixture(scope="session")
+def bench_process(not_quick):
+    """run_bench.py with arguments in a process of its own, where that matters: encodings and variables that Python reads at
+    its start, signals, locks between processes, Ray and MLflow."""
+    return command_line.in_own_process
 
 
 @pytest.fixture

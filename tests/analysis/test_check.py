@@ -23,18 +23,12 @@ def flags(folder, name, *more):
 
 
 @pytest.fixture(scope="module")
-def good(not_quick, tmp_path_factory):
+def good(bench, tmp_path_factory):
     """A run that has learnt something, and its baseline."""
-    import subprocess
-    import sys
-
-    from tests.helpers.project import PROJECT
-
     parent = tmp_path_factory.mktemp("check")
-    program = [sys.executable, PROJECT / "run_bench.py"]
-    subprocess.run([*program, *flags(parent, "good")], check=True, capture_output=True)
-    made = ["check", parent / "good", "--baseline", parent / "base.json", "--update-baseline"]
-    subprocess.run([*program, *made], check=True, capture_output=True)
+    assert bench(*flags(parent, "good")).returncode == 0
+    made = ("check", parent / "good", "--baseline", parent / "base.json", "--update-baseline")
+    assert bench(*made).returncode == 0
     return parent
 
 

@@ -106,10 +106,10 @@ def test_a_start_is_readable():
     assert in_order("no time") < in_order("2026-11-28 00:42") < in_order("2026-11-28T00:42:20+00:00")
 
 
-def test_the_zone_of_the_machine_is_no_part_of_the_order(bench, tmp_path):
+def test_the_zone_of_the_machine_is_no_part_of_the_order(bench, bench_process, tmp_path):
     for zone, name in (("America/Los_Angeles", "b-first"), ("Asia/Tokyo", "a-second")):
         words = ("--frameworks", "fake", "--limit", "60", "--image-size", "32", "--epochs", "1")
-        done = bench(*words, "--results-dir", tmp_path, "--name", name, env=os.environ | {"TZ": zone})
+        done = bench_process(*words, "--results-dir", tmp_path, "--name", name, env=os.environ | {"TZ": zone})
         assert done.returncode == 0, done.stderr
     started = read_results(tmp_path / "a-second").run.started
     assert abs((datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds()) < 600

@@ -106,11 +106,10 @@ def test_every_fault_of_a_loader_is_caught_and_named(received):
 
 
 @pytest.fixture(scope="module")
-def run(not_quick, tmp_path_factory):
+def run(bench, tmp_path_factory):
     folder = tmp_path_factory.mktemp("receipts")
-    command = [sys.executable, PROJECT / "run_bench.py", "--frameworks", "fake", "--limit", "200", "--image-size", "16",
-               "--results-dir", folder, "--name", "run", "--repeats", "1"]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
+    words = ("--frameworks", "fake", "--limit", "200", "--image-size", "16", "--repeats", "1")
+    assert bench(*words, "--results-dir", folder, "--name", "run").returncode == 0
     return folder / "run"
 
 

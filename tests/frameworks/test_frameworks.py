@@ -230,7 +230,7 @@ def logits_of(run, framework):
 
 
 @pytest.fixture(scope="module")
-def small_runs(not_quick, tmp_path_factory):
+def small_runs(bench, tmp_path_factory):
     """Both frameworks on 60 scenes: from the store, decoding while they train, and with crops everywhere."""
     folder = tmp_path_factory.mktemp("small_runs")
     more = {
@@ -239,9 +239,8 @@ def small_runs(not_quick, tmp_path_factory):
         "crops": ("--augment", "everywhere", "--workers", "2", "--learning-rate", "1e-12"),
     }
     for name, words in more.items():
-        command = [sys.executable, PROJECT / "run_bench.py", "--frameworks", "torch", "tf", "--models", "efficientnet_lite0",
-                   "--limit", "60", "--batch-size", "8", *words, "--results-dir", folder, "--name", name]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True)
+        words = ("--models", "efficientnet_lite0", "--limit", "60", "--batch-size", "8", *words)
+        done = bench("--frameworks", "torch", "tf", *words, "--results-dir", folder, "--name", name)
         assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

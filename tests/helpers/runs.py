@@ -24,8 +24,12 @@ def logits(run, trial=TRIAL):
         return {name: arrays[name] for name in arrays.files}
 
 
+def arguments(parent, *more):
+    return [*FAST, *more, "--results-dir", str(parent), "--name", "run"]
+
+
 def command(parent, *more):
-    return [sys.executable, str(PROJECT / "run_bench.py"), *FAST, *more, "--results-dir", str(parent), "--name", "run"]
+    return [sys.executable, str(PROJECT / "run_bench.py"), *arguments(parent, *more)]
 
 
 def begin(parent, fault, *more):

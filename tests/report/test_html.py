@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from common.report.html import html_page
 from common.report.markdown import Section, table
 from common.report.table import Table
-from tests.helpers.project import PROJECT
 
 FIGURES = {"figures/one.png": b"png"}
 NAMES = ("<script>alert(1)</script>", "a & b")
@@ -53,11 +51,10 @@ class Seen(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def written(not_quick, tmp_path_factory):
+def written(bench, tmp_path_factory):
     parent = tmp_path_factory.mktemp("html")
     words = "--frameworks fake --limit 200 --image-size 32 --lane default tuned --keep-frozen".split()
-    program = [sys.executable, PROJECT / "run_bench.py", *words, "--results-dir", parent, "--name", "run"]
-    subprocess.run(program, check=True, capture_output=True)
+    assert bench(*words, "--results-dir", parent, "--name", "run").returncode == 0
     return parent / "run"
 
 

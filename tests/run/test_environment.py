@@ -63,14 +63,14 @@ def check_ended_well(done):
 
 
 @pytest.mark.parametrize("name", ["latin-1", "ascii"])
-def test_a_terminal_that_lacks_signs_gets_all_tables(bench, tmp_path, name):
-    done = under(bench, {"PYTHONIOENCODING": name}, *WORDS, "--results-dir", tmp_path, "--name", "run")
+def test_a_terminal_that_lacks_signs_gets_all_tables(bench_process, tmp_path, name):
+    done = under(bench_process, {"PYTHONIOENCODING": name}, *WORDS, "--results-dir", tmp_path, "--name", "run")
     check_ended_well(done)
     assert "|prior" in done.stdout and "page: " in done.stdout
 
 
 @pytest.mark.slow  # half a minute
-def test_every_verb_shows_its_tables_on_an_ascii_terminal(bench, tmp_path):
+def test_every_verb_shows_its_tables_on_an_ascii_terminal(bench_process, tmp_path):
     run = tmp_path / "run"
     for words in (
         (*WORDS, "--results-dir", tmp_path, "--name", "run"),
@@ -85,13 +85,13 @@ def test_every_verb_shows_its_tables_on_an_ascii_terminal(bench, tmp_path):
         ("list", "--json"),
         ("--help",),
     ):
-        check_ended_well(under(bench, {"PYTHONIOENCODING": "ascii"}, *words))
+        check_ended_well(under(bench_process, {"PYTHONIOENCODING": "ascii"}, *words))
 
 
-def test_json_loses_no_sign_to_a_terminal(bench, photos, tmp_path):
+def test_json_loses_no_sign_to_a_terminal(bench, bench_process, photos, tmp_path):
     words = ("data", "--data", photos, "--results-dir", tmp_path, "--json")
     under(bench, {}, *words)  # from now on the images are known to be whole, and no line tells of their decoding
-    plain, ascii_ = under(bench, {}, *words), under(bench, {"PYTHONIOENCODING": "ascii"}, *words)
+    plain, ascii_ = under(bench, {}, *words), under(bench_process, {"PYTHONIOENCODING": "ascii"}, *words)
     check_ended_well(ascii_)
     assert ascii_.stdout.isascii() and "犬" in plain.stdout
     assert json.loads(ascii_.stdout) == json.loads(plain.stdout)
@@ -130,14 +130,14 @@ def test_json_of_windows_is_read(tmp_path, mark):
     assert read_json(tmp_path / "x.json") == {"größe": 1}
 
 
-def test_the_backend_of_a_notebook_changes_nothing(bench, tmp_path):
+def test_the_backend_of_a_notebook_changes_nothing(bench_process, tmp_path):
     """MPLBACKEND as Jupyter and Colab set it for `!python ...`, and a matplotlibrc that asks for LaTeX."""
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\n", encoding="utf-8")
     variables = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
-    done = bench(*WORDS, "--results-dir", tmp_path, "--name", "run", env=os.environ | variables, cwd=tmp_path)
+    done = bench_process(*WORDS, "--results-dir", tmp_path, "--name", "run", env=os.environ | variables, cwd=tmp_path)
     check_ended_well(done)
     assert (tmp_path / "run" / "figures" / "by_epoch.png").exists()
-    check_ended_well(bench("history", tmp_path, env=os.environ | variables, cwd=tmp_path))
+    check_ended_well(bench_process("history", tmp_path, env=os.environ | variables, cwd=tmp_path))
 
 
 @pytest.mark.usefixtures("not_quick")

@@ -167,9 +167,9 @@ def test_a_polite_kill_ends_a_run_on_a_cluster_as_any_other(monkeypatch):
             signal.signal(number, handler)
 
 
-def test_a_cluster_that_is_not_there_is_bad_input(bench, tmp_path):
+def test_a_cluster_that_is_not_there_is_bad_input(bench_process, tmp_path):
     pytest.importorskip("ray", reason="the extra ray is not installed")
-    done = bench(*WORDS, "--launcher", "ray", "--address", "127.0.0.1:1", "--results-dir", tmp_path)
+    done = bench_process(*WORDS, "--launcher", "ray", "--address", "127.0.0.1:1", "--results-dir", tmp_path)
     assert done.returncode == 2 and "no Ray cluster at --address 127.0.0.1:1" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -214,7 +214,7 @@ def left_over(run):
     return [p for p in psutil.process_iter(["cmdline"]) if str(run) in " ".join(p.info["cmdline"] or ())]
 
 
-def test_a_node_that_dies_and_a_driver_that_dies_cost_nothing(cluster, bench, tmp_path):
+def test_a_node_that_dies_and_a_driver_that_dies_cost_nothing(cluster, bench, bench_process, tmp_path):
     found, (first, second), caches = cluster
     driver, run = begun(found, tmp_path / "a"), tmp_path / "a" / "run"
     wait_until(lambda: all(in_epoch(run, 2, trial) for trial in TRIALS))
@@ -238,7 +238,7 @@ def test_a_node_that_dies_and_a_driver_that_dies_cost_nothing(cluster, bench, tm
     driver.send_signal(signal.SIGKILL)
     driver.communicate(timeout=60)
     wait_until(lambda: left_over(again) == [])
-    done = bench("--resume", again)
+    done = bench_process("--resume", again)
     assert done.returncode == 0, done.stdout + done.stderr
 
     assert bench(*WORDS, "--results-dir", tmp_path / "c", "--name", "run").returncode == 0

@@ -171,10 +171,10 @@ def test_every_framework_names_the_packages_of_its_adapter():
         assert all(isinstance(model, ModelInfo) and model.smallest_side >= 1 for model in info.MODELS.values())
 
 
-def test_a_launcher_without_its_cluster_is_refused_before_decoding(bench, tmp_path, cold):
+def test_a_launcher_without_its_cluster_is_refused_before_decoding(bench_process, tmp_path, cold):
     words = (*WORDS, "--limit", "40", "--results-dir", tmp_path / "r", "--launcher", "ray", "--address", "127.0.0.1:9")
     expected = "no Ray cluster at --address 127.0.0.1:9" if importlib.util.find_spec("ray") else "needs the package ray"
-    refused(bench(*words, env=cold), tmp_path, expected)
+    refused(bench_process(*words, env=cold), tmp_path, expected)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from common.report.table import further_scores_table, scores_table
 from common.run import parent_record
 from common.trial import checkpoint
 from tests.helpers.project import PROJECT
-from tests.helpers.runs import FAST, TRIAL, begin, command, in_epoch, logits, stop, wait_until
+from tests.helpers.runs import FAST, TRIAL, arguments, begin, command, in_epoch, logits, stop, wait_until
 
 
 def same_tables(first, second):
@@ -33,26 +34,55 @@ def same_tables(first, second):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed(bench, tmp_path_factory):
     parent = tmp_path_factory.mktemp("undisturbed")
-    subprocess.run(command(parent), check=True, capture_output=True)
+    assert bench(*arguments(parent)).returncode == 0
     return parent / "run"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_stopped_mid_epoch_goes_on_to_the_same_tables(bench, undisturbed, tmp_path, number):
-    child, run = begin(tmp_path, "hang@3:3"), tmp_path / "run"
+@pytest.fixture
+def finished(undisturbed, tmp_path):
+    """A copy of the undisturbed run."""
+    return Path(shutil.copytree(undisturbed, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def killed_once(not_quick, tmp_path_factory):
+    parent = tmp_path_factory.mktemp("killed")
+    child, run = begin(parent, "hang@3:3"), parent / "run"
     wait_until(lambda: in_epoch(run, 3))
-    output = stop(child, number)
+    stop(child, signal.SIGKILL)
     assert checkpoint.last_epoch(run / "trials" / TRIAL) == 2
-    if number == signal.SIGINT:
-        assert f"to go on: uv run python run_bench.py --resume {run}" in output
+    return run
+
+
+@pytest.fixture
+def killed(killed_once, tmp_path):
+    """A copy of a run that was killed in its third epoch."""
+    return Path(shutil.copytree(killed_once, tmp_path / "run"))
+
+
+def check_resume(bench, undisturbed, run):
+    """It goes on after the second epoch, to the tables of the undisturbed run."""
     done = bench("--resume", run)
     assert done.returncode == 0, done.stdout + done.stderr
     assert same_tables(undisturbed, run)
     assert read_results(run).rows[0].record.resumed_after == (2,)
     assert not (run / "trials" / TRIAL / "checkpoint").exists()
     assert "taken up again after epoch 2" in (run / "results.md").read_text()
+
+
+def test_a_run_that_was_killed_mid_epoch_goes_on_to_the_same_tables(bench, undisturbed, killed):
+    check_resume(bench, undisturbed, killed)
+
+
+def test_a_run_stopped_mid_epoch_goes_on_to_the_same_tables(bench, undisturbed, tmp_path):
+    child, run = begin(tmp_path, "hang@3:3"), tmp_path / "run"
+    wait_until(lambda: in_epoch(run, 3))
+    output = stop(child, signal.SIGINT)
+    assert checkpoint.last_epoch(run / "trials" / TRIAL) == 2
+    assert f"to go on: uv run python run_bench.py --resume {run}" in output
+    check_resume(bench, undisturbed, run)
 
 
 def test_a_run_goes_on_where_no_later_epoch_is_better(bench, tmp_path):
@@ -71,7 +101,7 @@ def test_the_learning_rates_schedule_is_taken_up_again(bench, tmp_path):
     """Stopped while it counts the epochs without a fall: the rate is lowered after the same epoch."""
     words = ("--models", "worse", "--recipe", "authors", "--augment", "none", "--batch-size", "32", "--epochs", "6")
     trial = "01-fake-worse-last-block-seed0"
-    whole = subprocess.run(command(tmp_path / "a", *words), capture_output=True, text=True)
+    whole = bench(*arguments(tmp_path / "a", *words))
     assert whole.returncode == 0, whole.stdout
     child, run = begin(tmp_path / "b", "hang@4:3", *words), tmp_path / "b" / "run"
     wait_until(lambda: in_epoch(run, 4, trial))
@@ -90,21 +120,15 @@ def test_a_run_has_one_process_at_a_time(bench, tmp_path):
     assert bench("--resume", run).returncode == 0
 
 
-def test_a_run_goes_on_without_its_cache(bench, undisturbed, tmp_path, own_cache):
+def test_a_run_goes_on_without_its_cache(bench, undisturbed, killed, own_cache):
     """The pixel store is filled again."""
-    child, run = begin(tmp_path, "hang@3:3"), tmp_path / "run"
-    wait_until(lambda: in_epoch(run, 3))
-    stop(child, signal.SIGKILL)
     for folder in (own_cache / "pixels").glob("demo-600x32*"):
         shutil.rmtree(folder)
-    done = bench("--resume", run)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert same_tables(undisturbed, run)
+    check_resume(bench, undisturbed, killed)
 
 
-def test_a_changed_plan_is_refused(bench, undisturbed, tmp_path):
-    run = tmp_path / "run"
-    shutil.copytree(undisturbed, run)
+def test_a_changed_plan_is_refused(bench, finished):
+    run = finished
     with np.load(run / "plans" / "seed0-none.npz") as plan:
         arrays = {name: plan[name] for name in plan.files}
     arrays["orders"] = arrays["orders"][:, ::-1]
@@ -113,10 +137,9 @@ def test_a_changed_plan_is_refused(bench, undisturbed, tmp_path):
     assert done.returncode == 2 and "the trial was planned with" in done.stderr
 
 
-def test_another_recipe_is_run_anew(bench, undisturbed, tmp_path):
+def test_another_recipe_is_run_anew(bench, undisturbed, finished):
     """A finished trial whose spec was changed is not that trial."""
-    run = tmp_path / "run"
-    shutil.copytree(undisturbed, run)
+    run = finished
     file = run / "trials" / TRIAL / "spec.json"
     spec = json.loads(file.read_text())
     spec["recipe"]["learning_rate"] *= 10
@@ -136,10 +159,8 @@ def test_killed_while_it_writes_a_checkpoint(bench, undisturbed, tmp_path):
     assert same_tables(undisturbed, run)
 
 
-def test_what_a_kill_leaves_of_a_write_is_swept_away(bench, undisturbed, tmp_path):
-    child, run = begin(tmp_path, "hang@3:3"), tmp_path / "run"
-    wait_until(lambda: in_epoch(run, 3))
-    stop(child, signal.SIGKILL)
+def test_what_a_kill_leaves_of_a_write_is_swept_away(bench, undisturbed, killed):
+    run = killed
     code = "import os, sys; from pathlib import Path; from common.core.files import replacing\nwith replacing(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     for place in (run / "run.json", run / "trials" / TRIAL / "logits.npz"):
         assert subprocess.run([sys.executable, "-c", code, place], cwd=PROJECT).returncode == -signal.SIGKILL
@@ -187,10 +208,8 @@ def test_a_disk_that_fills_up_mid_run(bench, undisturbed, small_disk):
 
 
 @pytest.mark.parametrize("file", ["epoch2.state", "epoch2.npz", "best*.safetensors", "checkpoint.json"])
-def test_a_corrupt_checkpoint_is_not_used(bench, undisturbed, tmp_path, file):
-    child, run = begin(tmp_path, "hang@3:3"), tmp_path / "run"
-    wait_until(lambda: in_epoch(run, 3))
-    stop(child, signal.SIGKILL)
+def test_a_corrupt_checkpoint_is_not_used(bench, undisturbed, killed, file):
+    run = killed
     (path,) = (run / "trials" / TRIAL / "checkpoint").glob(file)
     with open(path, "r+b") as stream:
         stream.seek(8)
@@ -214,7 +233,7 @@ def test_real_frameworks_go_on_to_the_same_bytes(bench, tmp_path, framework, mod
     name = f"01-{framework}-{model.replace(':', '-')}-{train}-seed0"
     words = ("--frameworks", framework, "--models", model, "--train", train, "--limit", "60", "--image-size", "32",
              "--batch-size", "4", "--deterministic", "--epochs", "2", "--learning-rate", "0.001", *more)  # fmt: skip
-    whole = subprocess.run(command(tmp_path / "a", *words), capture_output=True, text=True)
+    whole = bench(*arguments(tmp_path / "a", *words))
     assert whole.returncode == 0, whole.stdout
     child, run = subprocess.Popen(command(tmp_path / "b", *words), stdout=subprocess.DEVNULL), tmp_path / "b" / "run"
     wait_until(lambda: in_epoch(run, 2, name))
@@ -228,9 +247,8 @@ def test_real_frameworks_go_on_to_the_same_bytes(bench, tmp_path, framework, mod
     assert not np.array_equal(a["epoch1"], a["epoch2"])
 
 
-def test_a_finished_trial_whose_logits_are_damaged_is_run_anew(bench, undisturbed, tmp_path):
-    run = tmp_path / "run"
-    shutil.copytree(undisturbed, run)
+def test_a_finished_trial_whose_logits_are_damaged_is_run_anew(bench, undisturbed, finished):
+    run = finished
     file = run / "trials" / TRIAL / "logits.npz"
     file.write_bytes(file.read_bytes()[:-3000])
     done = bench("--resume", run)
@@ -238,17 +256,16 @@ def test_a_finished_trial_whose_logits_are_damaged_is_run_anew(bench, undisturbe
     assert same_tables(undisturbed, run)
 
 
-def test_a_finished_trial_is_reused(bench, undisturbed):
-    before = (undisturbed / "trials" / TRIAL / "events.jsonl").read_bytes()
-    done = bench("--resume", undisturbed)
+def test_a_finished_trial_is_reused(bench, finished):
+    before = (finished / "trials" / TRIAL / "events.jsonl").read_bytes()
+    done = bench("--resume", finished)
     assert done.returncode == 0 and "finished earlier; its result stands" in done.stdout
-    assert (undisturbed / "trials" / TRIAL / "events.jsonl").read_bytes() == before
+    assert (finished / "trials" / TRIAL / "events.jsonl").read_bytes() == before
 
 
 @pytest.mark.parametrize(("place", "key"), [("made_by", "code"), ("made_by", "numpy"), ("machine", "processor")])
-def test_a_trial_of_other_code_versions_or_machine_is_run_anew(bench, undisturbed, tmp_path, place, key):
-    run = tmp_path / "run"
-    shutil.copytree(undisturbed, run)
+def test_a_trial_of_other_code_versions_or_machine_is_run_anew(bench, finished, place, key):
+    run = finished
     record = json.loads((run / "run.json").read_text())
     record[place][key] = "another"
     (run / "run.json").write_text(json.dumps(record))
@@ -265,10 +282,9 @@ def test_an_extra_that_computes_is_part_of_what_made_a_run(monkeypatch):
     assert "jax" not in machine.made_by() and machine.made_by()["numpy"] == machine.MISSING
 
 
-def test_results_stand_until_there_are_new_ones(bench, undisturbed, tmp_path):
+def test_results_stand_until_there_are_new_ones(finished):
     """Other code, and a stop before the trial that is run anew has ended: the earlier result can still be read."""
-    run = tmp_path / "run"
-    shutil.copytree(undisturbed, run)
+    run = finished
     parent_record.disown(run / "trials" / TRIAL)
     assert read_results(run).rows[0].record.status == "ok"
     assert not parent_record.finished(run / "trials" / TRIAL, read_results(run).rows[0].record.spec)
@@ -281,19 +297,8 @@ def test_changed_data_is_refused(bench, tmp_path):
     (tmp_path / "data").symlink_to(scenes.folder + "/data")
     table = tmp_path / "train.csv"
     table.write_text("ImageID,Labels,Caption\n" + "".join(f"{i},1,x\n" for i in scenes.ids))
-    arguments = (
-        "--frameworks",
-        "fake",
-        "--data",
-        tmp_path,
-        "--image-size",
-        "16",
-        "--results-dir",
-        tmp_path / "r",
-        "--name",
-        "run",
-    )
-    assert bench(*arguments).returncode == 0
+    words = ("--frameworks", "fake", "--data", tmp_path, "--image-size", "16", "--results-dir", tmp_path / "r")
+    assert bench(*words, "--name", "run").returncode == 0
     table.write_text(table.read_text().replace(",1,", ",2,"))
     done = bench("--resume", tmp_path / "r" / "run")
     assert done.returncode == 2 and "is not what" in done.stderr and "its table changed" in done.stderr
@@ -324,13 +329,6 @@ def test_a_checkpoint_half_written_is_the_old_one(tmp_path):
     assert sorted(p.name for p in (tmp_path / "checkpoint").iterdir()) == [
         "best1.safetensors", "checkpoint.json", "epoch2.npz", "epoch2.state"
     ]  # fmt: skip
-
-
-def test_a_trial_that_says_nothing_is_ended(bench, tmp_path):
-    done = bench(*FAST, "--models", "hang", "--stall", "4", "--results-dir", tmp_path, "--name", "run")
-    assert done.returncode == 1
-    record = read_results(tmp_path / "run").rows[0].record
-    assert record.status == "stalled" and "no event for --stall 4 s (last seen at: step" in record.reason
 
 
 def test_a_run_starts_from_what_another_trained(bench, undisturbed, tmp_path):

@@ -162,15 +162,9 @@ BOTH = (*TUNED, "--lane", "default", "tuned")
 
 
 @pytest.fixture(scope="module")
-def run(not_quick, tmp_path_factory):
-    import subprocess
-    import sys
-
-    from tests.helpers.project import PROJECT
-
+def run(bench, tmp_path_factory):
     parent = tmp_path_factory.mktemp("lane")
-    words = [*BOTH, "--repeats", "2", "--results-dir", parent, "--name", "run"]
-    subprocess.run([sys.executable, PROJECT / "run_bench.py", *words], check=True, capture_output=True)
+    assert bench(*BOTH, "--repeats", "2", "--results-dir", parent, "--name", "run").returncode == 0
     return parent / "run"
 
 

@@ -1,0 +1,54 @@
+"""What is shown while trials run: a bar, the expected time, and what would shorten it."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from common.core.specs import TrialSpec, WeightsSpec
+from common.report.progress import Display, expected_s, shorter
+from tests.helpers.records import SPEC
+
+
+def test_a_shorter_run_is_offered_only_where_there_is_one():
+    spec = TrialSpec.model_validate(json.loads(SPEC))
+    random = spec.model_copy(update={"weights": WeightsSpec(source="random")})
+    smaller = random.model_copy(update={"feed": spec.feed.model_copy(update={"image_side": 64})})
+    assert shorter(smaller) == "--image-size 32 or --limit N"
+    assert shorter(random) == "--limit N"  # 32 pixels already
+    assert shorter(spec) == "--limit N"
+    two = spec.model_copy(update={"recipe": spec.recipe.model_copy(update={"epochs": 2})})
+    assert shorter(two) == "--limit N or --epochs 1"
+
+
+def test_the_expected_time_by_hand():
+    """256 training and 64 validation images, batches of 32: 2 s for the first step, then 1 s for 32 images."""
+    spec = TrialSpec.model_validate(json.loads(SPEC))
+    event = {"elapsed_s": 6.0, "images": 160, "epoch": 1}
+    assert expected_s(event, 2.0, spec, trains_all=False) == pytest.approx(2 + (256 + 2 * 64) / 32)
+    assert expected_s(event, 2.0, spec, trains_all=True) == pytest.approx(2 + (256 + 2 * 64 / 3) / 32)
+    more = spec.model_copy(update={"recipe": spec.recipe.model_copy(update={"epochs": 3})})
+    gone_on = event | {"epoch": 3}  # the last one
+    assert expected_s(gone_on, 2.0, more, trains_all=False) == expected_s(event, 2.0, spec, trains_all=False)
+
+
+def test_a_terminal_shows_a_bar(tmp_path):
+    """The display with a real rich bar, fed with a trial's events."""
+    spec = TrialSpec.model_validate(json.loads(SPEC))
+    console = Console(force_terminal=True, file=io.StringIO(), width=100)
+    display = Display(console)
+    display.begin(spec, 1, 1)
+    for step in range(1, 9):
+        event = {"event": "step", "phase": "train", "epoch": 1, "step": step, "batches": 8, "images": 32 * step}
+        display.event(event | {"elapsed_s": 5.0 * step}, 100 * 2**20)
+    display._bar.refresh()
+    display.finish("failed", "a reason with [brackets] and [/z]", 4.0)
+    display.others([20.0, 40.0], 3)
+    display.others([1.0], 3)
+    display.others([20.0], 0)
+    shown = console.file.getvalue()
+    assert "expected time of this trial: about 1 min 5 s from its first step on; --limit N would shorten it" in shown
+    assert shown.count("more trial") == 1 and "3 more trials: about 1 min 30 s" in shown
+    for words in ("epoch 1/1", "6.4 images/s", "100.0 MiB", "[brackets] and [/z]"):
+        assert words in shown, shown
