@@ -51,6 +51,7 @@ class Dataset:
     # Why an image is not there: path -> reason, for the images that were not found.
     missing: dict[str, str] = field(default_factory=dict)
     looked_in: str = ""  # where the images were looked for, in words; "" where all were found
+    uses_images_flag: bool = True  # whether images of any table are looked for in the folder that --images names
     class_numbers: tuple[int, ...] = ()  # the table's own number of each class, where its labels are numbers
     in_validation: np.ndarray = field(
         default_factory=lambda: np.empty(0, bool)

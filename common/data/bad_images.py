@@ -1,13 +1,10 @@
 """Images that cannot be used: refused in one message, or left out where the user says so."""
 
-from pathlib import Path
-
 import numpy as np
 
 from common.core.dataset import Dataset
 from common.core.errors import InputError, listed
 from common.core.settings import Settings
-from common.data.places import is_below
 
 
 def check_missing(settings: Settings, dataset: Dataset) -> None:
@@ -22,13 +19,7 @@ def check_missing(settings: Settings, dataset: Dataset) -> None:
 
 def _check_folder(folder: str, dataset: Dataset) -> None:
     """InputError where --images names a folder that is used for no table."""
-    if not folder or dataset.reading is None:
-        return
-    beside_table = Path(dataset.folder, dataset.reading.table).parent
-    named = {str(path.resolve()) for path in (Path(dataset.folder, folder), beside_table / folder, Path(folder))}
-    if not any(
-        is_below(path, own) for path in (*dataset.paths.tolist(), *dataset.test_paths.tolist()) for own in named
-    ):
+    if folder and dataset.reading and not dataset.uses_images_flag:
         raise InputError(
             f"--images {folder}: no image of '{dataset.name}' is there under the name that the table gives; without the flag "
             f"images are found in {listed(list(dataset.reading.image_folders))}: leave it out, or name the right folder"

@@ -53,6 +53,9 @@ class Located:
     missing: dict[str, str]  # path -> why it is not there
     notes: tuple[str, ...]
     looked_in: str = ""  # where, in words; "" where nothing is missing
+    from_chosen: bool = (
+        False  # whether any is looked for in the folder that the user names, or in the only one there is
+    )
 
 
 class Images:
@@ -131,7 +134,7 @@ class Images:
         if self._whole and not self._is_meant(names, role):
             located = self._whole.locate(names, role, table)
             note = f"--images {self._flag} is not used for {table}: its images are in {listed(list(located.folders))}."
-            return replace(located, notes=(note, *located.notes))
+            return replace(located, notes=(note, *located.notes), from_chosen=False)
         found, outside = self._found_of(names)
         if outside:
             raise InputError(self._outside(outside, table))
@@ -158,9 +161,8 @@ class Images:
                 missing[path] = NOT_THERE
         folders = tuple(sorted(self._shown(folder) for folder in there))
         notes = tuple(self._notes(names, found, matches))
-        return Located(
-            np.array(ids, str), np.array(paths, str), folders, missing, notes, self.where() if missing else ""
-        )
+        where = self.where() if missing else ""
+        return Located(np.array(ids, str), np.array(paths, str), folders, missing, notes, where, bool(names))
 
     def _chosen_of(
         self, names: Sequence[str], found: Sequence[tuple[Match, ...]], role: str, table: str

@@ -132,7 +132,7 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
         name=root.resolve().name if root != folder or path.is_file() else folder.resolve().name, folder=str(root.resolve()),
         ids=located.ids, paths=located.paths, labels=labels, class_names=classes, captions=("",) * len(located.ids),
         default_side=224, test_ids=tests.ids, test_paths=tests.paths, missing=located.missing | tests.missing,
-        looked_in=located.looked_in or tests.looked_in,
+        looked_in=located.looked_in or tests.looked_in, uses_images_flag=located.from_chosen or tests.from_chosen,
         in_validation=in_validation, reading=reading,
     )  # fmt: skip
 
@@ -175,7 +175,7 @@ def _with_validation(
     both = Located(
         np.concatenate([located.ids, other.ids]), np.concatenate([located.paths, other.paths]),
         tuple(dict.fromkeys(located.folders + other.folders)), located.missing | other.missing, located.notes + other.notes,
-        located.looked_in or other.looked_in,
+        located.looked_in or other.looked_in, located.from_chosen or other.from_chosen,
     )  # fmt: skip
     return both, np.concatenate([labels, more]), np.repeat([False, True], [len(labels), len(more)])
 

@@ -121,6 +121,7 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS, name: str = "") -> Datas
         test_paths=test_located.paths,
         missing=located.missing | test_located.missing,
         looked_in=located.looked_in or test_located.looked_in,
+        uses_images_flag=located.from_chosen or test_located.from_chosen,
         class_numbers=tuple(range(CLASSES)),
         reading=Reading(
             format="comp5329",

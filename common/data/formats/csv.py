@@ -121,7 +121,8 @@ def _assembled(
         name=_name(found.train, folder), folder=str(folder.resolve()), ids=located.ids[labelled],
         paths=located.paths[labelled], labels=labels.matrix[labelled], class_names=labels.names,
         captions=("",) * len(labelled), default_side=224, test_ids=tests.ids, test_paths=tests.paths,
-        missing=located.missing | tests.missing, looked_in=located.looked_in or tests.looked_in, class_numbers=labels.numbers,
+        missing=located.missing | tests.missing, looked_in=located.looked_in or tests.looked_in,
+        uses_images_flag=located.from_chosen or tests.from_chosen, class_numbers=labels.numbers,
         in_validation=(parts == "val")[labelled] if options.split == "given" else np.empty(0, bool),
         groups=groups[labelled] if columns.group else groups, reading=reading,
     )  # fmt: skip

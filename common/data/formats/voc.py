@@ -59,7 +59,7 @@ def read(path: Path, options: ReadOptions = NO_OPTIONS) -> Dataset:
     return Dataset(
         name=path.resolve().name, folder=str(path.resolve()), ids=located.ids, paths=located.paths, labels=labels,
         class_names=tuple(classes), captions=("",) * len(files), default_side=224, missing=located.missing,
-        looked_in=located.looked_in,
+        looked_in=located.looked_in, uses_images_flag=located.from_chosen,
         in_validation=in_validation, reading=reading,
     )  # fmt: skip
 

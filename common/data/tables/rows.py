@@ -188,5 +188,5 @@ def located(table: Table, image: str, found: Tables, options: ReadOptions) -> Lo
     folders = tuple(dict.fromkeys(first.folders + other.folders))
     return Located(
         ids.astype(str), paths.astype(str), folders, first.missing | other.missing, first.notes + other.notes,
-        first.looked_in or other.looked_in,
+        first.looked_in or other.looked_in, first.from_chosen or other.from_chosen,
     )  # fmt: skip
