@@ -3,19 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    field_serializer,
-    field_validator,
-    model_serializer,
-)
+from pydantic import Field, field_serializer, field_validator
 
+from common.core.audit import PlanAudit, SplitSizes
 from common.core.dataset import Reading
 from common.core.formatting import config_text
 from common.core.scores import References, TrialScores
-from common.core.specs import SCHEMA_VERSION, ExecutionConfig, ModelSpec, Part, Status, Train, TrialSpec, Value
+from common.core.specs import SCHEMA_VERSION, ExecutionConfig, ModelSpec, Part, Payload, Status, Train, TrialSpec, Value
 
 # Cores that others kept busy, over the trial's own threads: with nothing beside them trials on two cores saw .1 at most.
 # Beside one process that computes, at .98, torch took 20 s an epoch instead of .8, TensorFlow 1.0 instead of .7.
@@ -61,20 +55,6 @@ class QuietWait(Value):
     limit_s: float
     quiet: bool
     cores: float | None = None  # that others kept busy at the end; None: it cannot be known, and nothing was waited for
-
-
-class Payload(Value):
-    """A value whose JSON holds only the keys that were given, under the names of schema version 1. False where none was."""
-
-    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
-
-    @model_serializer(mode="wrap")
-    def _given(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        given = {type(self).model_fields[name].alias or name for name in self.model_fields_set}
-        return {name: value for name, value in dump(self).items() if name in given}
-
-    def __bool__(self) -> bool:
-        return bool(self.model_fields_set)
 
 
 class Tried(Payload):
@@ -215,8 +195,8 @@ class RunRecord(Value):
     image_side: int
     percentiles: tuple[float, ...]
     labels: str
-    splits: dict[str, dict[str, Any]]  # by seed: counts and hashes
-    audits: dict[str, dict[str, Any]]  # by plan: before and after balancing
+    splits: dict[str, SplitSizes]  # by seed
+    audits: dict[str, PlanAudit]  # by PlanName
     machine: dict[str, str]
     decoded: int = 0  # images, for this run: others were found decoded
     decode_s: float = 0.0  # that, and checking what was found

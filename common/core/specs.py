@@ -2,9 +2,9 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 if TYPE_CHECKING:
     import numpy as np  # `--help` reads the settings, and with them this file: it must not wait for NumPy
@@ -34,6 +34,20 @@ class Value(BaseModel):
     """A frozen JSON value; an unknown field is an error, so an old file cannot be misread."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # built when first used: --help needs none
+
+
+class Payload(Value):
+    """A value whose JSON holds only the keys that were given, under the names of schema version 1. False where none was."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
+    @model_serializer(mode="wrap")
+    def _given(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        given = {type(self).model_fields[name].alias or name for name in self.model_fields_set}
+        return {name: value for name, value in dump(self).items() if name in given}
+
+    def __bool__(self) -> bool:
+        return bool(self.model_fields_set)
 
 
 @dataclass(frozen=True)

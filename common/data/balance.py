@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from common.core.audit import LabelCounts, PlanAudit
+
 SETS_PER_CALL = 256  # the samplers scan all rows once per set: small blocks keep 1,000,000 rows linear
 MOST_REPEATS = 10  # a set of one image may appear ten times, not a thousand
 
@@ -94,17 +96,17 @@ def imbalance(counts: np.ndarray) -> dict[str, Any]:
     return {"IRLbl": ratios, "MeanIR": round(float(np.mean(known)), 4) if known else None}
 
 
-def audit(labels: np.ndarray, rows: np.ndarray, visits: np.ndarray) -> dict[str, Any]:
+def audit(labels: np.ndarray, rows: np.ndarray, visits: np.ndarray) -> PlanAudit:
     """What one epoch sees before (`rows`) and after (`visits`) balancing."""
 
-    def side(which: np.ndarray) -> dict[str, Any]:
+    def side(which: np.ndarray) -> LabelCounts:
         counts = labels[which].sum(axis=0, dtype=np.int64)
-        return {
-            "images": len(which),
+        return LabelCounts(
+            images=len(which),
             # np.unique took 30 times as long for 10 times the rows.
-            "unique_images": int(np.count_nonzero(np.bincount(which))),
-            "label_counts": counts.tolist(),
+            unique_images=int(np.count_nonzero(np.bincount(which))),
+            label_counts=tuple(counts.tolist()),
             **imbalance(counts),
-        }
+        )
 
-    return {"before": side(rows), "after": side(visits)}
+    return PlanAudit(before=side(rows), after=side(visits))

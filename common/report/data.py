@@ -1,12 +1,12 @@
 """PURE: what is known of a data set and its plans -> tables."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from common.core.audit import PlanAudit, SplitSizes, of_first_seed
 from common.core.scores import REFERENCES, References
-from common.report.table import NONE, Table, count, number
+from common.report.table import Table, count, number
 
 BAR = 24  # characters of the longest bar
 MOST_COLUMNS = 40  # of the 0/1 rows that are shown
@@ -18,20 +18,19 @@ def reading_table(lines: list[tuple[str, str]]) -> Table:
     return Table("How the data was read", ("what", "read as"), tuple(lines))
 
 
-def plans_table(audits: dict[str, Any], splits: dict[str, Any], notes: Sequence[str] = ()) -> Table:
+def plans_table(audits: dict[str, PlanAudit], splits: dict[str, SplitSizes], notes: Sequence[str] = ()) -> Table:
     """What each plan visits, before and after balancing. notes: on the splits."""
     rows, before = [], None
     for name, a in audits.items():
-        sides = ("after",) if a["before"] == before else ("before", "after")  # all plans of a seed begin alike
-        before = a["before"]
-        for side in sides:
-            s = a[side]
-            mean = NONE if s["MeanIR"] is None else f"{s['MeanIR']:.2f}"
-            worst = max((r for r in s["IRLbl"] if r is not None), default=None)
-            rows.append((f"{name}, {side}", count(s["images"]), count(s["unique_images"]), mean, number(worst, ".1f")))
+        sides = {"after": a.after} if a.before == before else {"before": a.before, "after": a.after}
+        before = a.before  # all plans of a seed begin alike
+        for side, s in sides.items():
+            worst = max((r for r in s.IRLbl if r is not None), default=None)
+            mean = number(s.MeanIR, ".2f")
+            rows.append((f"{name}, {side}", count(s.images), count(s.unique_images), mean, number(worst, ".1f")))
     words = "; ".join(
-        f"seed {seed}: {s['train']:,} train, {s['validation']:,} validation"
-        + (f", {s['test']:,} test" if s.get("test") else "") + f", hash {s['split_hash']}"
+        f"seed {seed}: {s.train:,} train, {s.validation:,} validation"
+        + (f", {s.test:,} test" if s.test else "") + f", hash {s.split_hash}"
         for seed, s in splits.items()
     )  # fmt: skip
     note = "IRLbl: positives of the most frequent label over this label's; MeanIR: its mean (Charte et al. 2015)."
@@ -39,24 +38,23 @@ def plans_table(audits: dict[str, Any], splits: dict[str, Any], notes: Sequence[
     return Table("Data", header, tuple(rows), (f"Splits: {words}.", *notes, note))
 
 
-def labels_table(class_names: tuple[str, ...], audits: dict[str, Any]) -> Table:
+def labels_table(class_names: tuple[str, ...], audits: dict[str, PlanAudit]) -> Table:
     """Positives of each label in the training split, before and after each balancing of the first seed (the paper's
     figures 1 and 2 as numbers)."""
     if not audits:
         return Table("Labels of the training split", ("label", "name", "positives", "IRLbl"), ())
-    first = next(iter(audits)).split(",")[0]
-    shown = {name.removeprefix(f"{first}, balance "): a for name, a in audits.items() if name.startswith(f"{first},")}
-    before = next(iter(shown.values()))["before"]
-    changed = {name: a["after"] for name, a in shown.items() if a["after"]["label_counts"] != before["label_counts"]}
-    top = max([*before["label_counts"], 1])
+    seed, shown = of_first_seed(audits)
+    before = next(iter(shown.values())).before
+    changed = {name: a.after for name, a in shown.items() if a.after.label_counts != before.label_counts}
+    top = max([*before.label_counts, 1])
     rows = []
-    for c, (name, n) in enumerate(zip(class_names, before["label_counts"])):
-        after = [text for a in changed.values() for text in (count(a["label_counts"][c]), number(a["IRLbl"][c], ".1f"))]
+    for c, (name, n) in enumerate(zip(class_names, before.label_counts)):
+        after = [text for a in changed.values() for text in (count(a.label_counts[c]), number(a.IRLbl[c], ".1f"))]
         bar = "█" * round(BAR * n / top) or ("▏" if n else "")
-        rows.append((str(c), name, count(n), number(before["IRLbl"][c], ".1f"), bar, *after))
+        rows.append((str(c), name, count(n), number(before.IRLbl[c], ".1f"), bar, *after))
     header = ["label", "name", "positives", "IRLbl", "positives, to scale"]
     header += [text for name in changed for text in (f"{name}: positives", f"{name}: IRLbl")]
-    return Table(f"Labels of the training split ({first})", tuple(header), tuple(rows))
+    return Table(f"Labels of the training split (seed {seed})", tuple(header), tuple(rows))
 
 
 def rows_table(ids: Sequence[str], rows: Sequence[Sequence[int]], class_names: tuple[str, ...]) -> Table:

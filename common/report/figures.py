@@ -4,12 +4,12 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from common.analysis.grouping import Group, groups
 from common.analysis.timing import PARTS
+from common.core.audit import PlanAudit, of_first_seed
 from common.core.files import replacing
 from common.core.results import Results
 from common.core.scores import Reference
@@ -121,13 +121,12 @@ def time_against_f1(results: Results, path: Path) -> None:
     save(figure, path)
 
 
-def distribution(class_names: tuple[str, ...], audits: dict[str, Any], path: Path) -> None:
+def distribution(class_names: tuple[str, ...], audits: dict[str, PlanAudit], path: Path) -> None:
     """Positives of each label, before and after each balancing of the first seed (the paper's figures 1 and 2)."""
-    first = next(iter(audits)).split(",")[0]
-    bars = {"before": next(iter(audits.values()))["before"]["label_counts"]}
-    for name, audit in audits.items():
-        if name.startswith(f"{first},") and audit["after"]["label_counts"] != bars["before"]:
-            bars[f"after: {name.removeprefix(f'{first}, balance ')}"] = audit["after"]["label_counts"]
+    _, first = of_first_seed(audits)
+    before = next(iter(first.values())).before.label_counts
+    after = {f"after: {balance}": audit.after.label_counts for balance, audit in first.items()}
+    bars = {"before": before} | {name: counts for name, counts in after.items() if counts != before}
     shown = range(min(len(class_names), MOST_LABELS))
     more = f", the first {MOST_LABELS} of {len(class_names)} labels" if len(class_names) > MOST_LABELS else ""
     figure, axes = plt.subplots(figsize=(max(6, 0.42 * len(shown) * len(bars)), 4.2))

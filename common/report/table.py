@@ -66,8 +66,7 @@ def count(n: int | None) -> str:
 
 def images_words(run: RunRecord) -> str:
     """How many images, how large, with how many outputs."""
-    split = next(iter(run.splits.values()), {})
-    used = split.get("train", 0) + split.get("validation", 0)
+    used = next((split.train + split.validation for split in run.splits.values()), 0)
     images = f"{run.rows:,} images" + (f" ({used:,} of them used)" if used != run.rows else "")
     return f"{images} at {run.image_side} x {run.image_side}, {len(run.class_names)} outputs"
 

@@ -7,11 +7,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from common.core import clock, registry
+from common.core.audit import PlanAudit, PlanName, SplitSizes
 from common.core.dataset import Dataset
 from common.core.errors import InputError
 from common.core.files import PROJECT, cache_folder, check_writable, write_arrays, write_json
@@ -302,16 +303,17 @@ def images_hash(dataset: Dataset, pixels: Pixels) -> str:
     return hash_arrays(read_contents(pixels.folder)[: len(dataset)])
 
 
-def described(dataset: Dataset, plans: dict[Key, Plan]) -> tuple[dict[str, Any], dict[str, Any]]:
+def described(dataset: Dataset, plans: dict[Key, Plan]) -> tuple[dict[str, SplitSizes], dict[str, PlanAudit]]:
     """Sizes and hash of every split, by seed; what each plan's epoch sees before and after balancing, by plan."""
     splits, audits = {}, {}
     for (seed, balance), drawn in plans.items():
         hashes = plan.hashes(drawn)
-        splits[str(seed)] = {
-            "train": len(drawn.train_rows), "validation": len(drawn.validation_rows), "test": len(drawn.test_rows),
-            "split_hash": hashes["split"],
-        }  # fmt: skip
-        audits[f"seed {seed}, balance {balance}"] = audit(dataset.labels, drawn.train_rows, drawn.visits) | hashes
+        splits[str(seed)] = SplitSizes(
+            train=len(drawn.train_rows), validation=len(drawn.validation_rows), test=len(drawn.test_rows),
+            split_hash=hashes["split"],
+        )  # fmt: skip
+        found = audit(dataset.labels, drawn.train_rows, drawn.visits)
+        audits[str(PlanName(str(seed), balance))] = found.model_copy(update=hashes)
     return splits, audits
 
 

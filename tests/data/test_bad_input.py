@@ -57,7 +57,7 @@ def test_skipped_images_are_in_no_split_and_the_page_says_so(run, photos, tmp_pa
     done = run("--pixels", pixels, "--on-bad-image", "skip")
     assert done.returncode == 0, done.stdout + done.stderr
     results = read_results(tmp_path / "results" / "run")
-    assert results.run.splits["0"]["train"] + results.run.splits["0"]["validation"] == 37
+    assert results.run.splits["0"].train + results.run.splits["0"].validation == 37
     with np.load(tmp_path / "results" / "run" / "plans" / "seed0-none.npz") as plan:
         assert not np.isin([3, 11, 12], np.concatenate([plan["train_rows"], plan["validation_rows"]])).any()
     assert "3 of the 40 images" in (tmp_path / "results" / "run" / "results.md").read_text()

@@ -60,12 +60,12 @@ def test_imbalance_by_hand():
 
 def test_audit_counts_repetitions():
     result = audit(LABELS, ROWS, oversample(LABELS, ROWS, 0))
-    assert result["before"]["label_counts"] == [13, 3]
-    assert result["after"] == {
+    assert result.before.label_counts == (13, 3)
+    assert result.after.model_dump() == {
         "images": 24,
         "unique_images": 16,
-        "label_counts": [16, 8],
-        "IRLbl": [1.0, 2.0],
+        "label_counts": (16, 8),
+        "IRLbl": (1.0, 2.0),
         "MeanIR": 1.5,
     }
 

@@ -41,7 +41,7 @@ def test_a_run_prints_its_reading_before_it_decodes_and_reports_it(run, tmp_path
     assert "Scores come from 2 validation images, too few to rank anything by" in " ".join(done.stdout.split())
     results = read_results(tmp_path / "results" / "run")
     assert isinstance(results.run.reading, Reading) and results.run.reading.image_folders == ("images", "photos")
-    assert results.run.splits["0"]["train"] == 20 and results.run.splits["0"]["validation"] == 2
+    assert results.run.splits["0"].train == 20 and results.run.splits["0"].validation == 2
     page = (tmp_path / "results" / "run" / "results.md").read_text()
     assert "## How the data was read" in page and "| images in | images, photos |" in page
     (predictions,) = (tmp_path / "results" / "run" / "trials").glob("*/predictions.csv")

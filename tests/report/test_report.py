@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from common.analysis.scores import score
+from common.core.audit import PlanAudit, SplitSizes
 from common.core.results import EpochRecord, Results, Row, RunRecord, TrialRecord
 from common.core.scores import TrialPercentileScores, TrialScores
 from common.core.settings import Settings
@@ -146,7 +147,7 @@ def test_percentiles_are_sorted_and_single():
     assert Settings(percentiles=(95, 80, 95)).percentiles == (80.0, 95.0)
 
 
-AUDIT = {
+COUNTS = {
     "seed 0, balance none": {
         "before": {"images": 4, "unique_images": 4, "label_counts": [3, 1, 0], "IRLbl": [1.0, 3.0, None], "MeanIR": 2.0},
         "after": {"images": 4, "unique_images": 4, "label_counts": [3, 1, 0], "IRLbl": [1.0, 3.0, None], "MeanIR": 2.0},
@@ -156,6 +157,7 @@ AUDIT = {
         "after": {"images": 6, "unique_images": 4, "label_counts": [3, 3, 0], "IRLbl": [1.0, 1.0, None], "MeanIR": 1.0},
     },
 }  # fmt: skip
+AUDIT = {name: PlanAudit.model_validate(sides) for name, sides in COUNTS.items()}
 
 
 def test_labels_before_and_after_balancing_by_hand():
@@ -177,7 +179,7 @@ def test_labels_before_and_after_balancing_by_hand():
 
 
 def test_plans_before_and_after_balancing_by_hand():
-    splits = {"0": {"train": 4, "validation": 1, "test": 0, "split_hash": "abc"}}
+    splits = {"0": SplitSizes(train=4, validation=1, test=0, split_hash="abc")}
     cells = plans_table(AUDIT, splits)
     assert cells.rows == (  # a seed's plans begin alike: that is said once
         ("seed 0, balance none, before", "4", "4", "2.00", "3.0"),

@@ -225,11 +225,11 @@ def test_repeats_take_turns_with_a_split_of_their_own(bench, tmp_path):
     assert done.returncode == 0, done.stderr
     results = read_results(tmp_path / "run")
     assert [r.record.spec.seed for r in results.rows] == [0, 1]
-    hashes = {s["split_hash"] for s in results.run.splits.values()}
+    hashes = {s.split_hash for s in results.run.splits.values()}
     assert len(hashes) == 2
     audit = results.run.audits["seed 0, balance oversample"]
-    assert audit["after"]["images"] > audit["before"]["images"] == 160
-    assert results.rows[0].record.epochs[0].images == audit["after"]["images"]
+    assert audit.after.images > audit.before.images == 160
+    assert results.rows[0].record.epochs[0].images == audit.after.images
     assert "±" in done.stdout
 
 
