@@ -13,11 +13,12 @@ from common.analysis.scores import at_percentile, f1_by_image, oracle_scores, pr
 from common.analysis.stats import bootstrap_mean, paired_test
 from common.core import openmp
 from common.core.errors import InputError, OtherSchema, listed, readable
-from common.core.events import read_events
+from common.core.events import Built, Done, Event, Failed, Ready, Received, last_of, of_kind, read_events
 from common.core.files import read_json
 from common.core.results import (
     GATES,
     EpochRecord,
+    EqualityGate,
     Gate,
     Paired,
     ParentRecord,
@@ -25,6 +26,7 @@ from common.core.results import (
     Row,
     RunRecord,
     TrialRecord,
+    Tried,
     Tuning,
     UpperBounds,
 )
@@ -65,73 +67,77 @@ def read_trial(folder: Path, run_folder: str) -> TrialRecord:
 
 def _read_trial(folder: Path, spec: TrialSpec, again: str) -> TrialRecord:
     events = read_events(folder / "events.jsonl")
-    by_kind: dict[str, dict[str, Any]] = {event["event"]: event for event in events}
+    done = last_of(events, Done)
     seen = _seen(folder / "parent.json", events)
-    received = next((e for e in events if e["event"] == "received" and e["phase"] == "train"), {})
-    built, tuned = by_kind.get("built", {}), _tuning(events)
-    policies = [e["facts"][openmp.FACT] for e in events if e["event"] == "built" and openmp.FACT in e["facts"]]
-    waited = {openmp.FACT: ", then ".join(dict.fromkeys(policies))} if policies else {}  # of a trial that was taken up
-    ok = seen.status == "ok"
-    epochs = [e["epoch"] for e in events if e["event"] == "epoch"]
-    if ok and epochs != list(range(1, spec.recipe.epochs + 1)):
+    ok, epochs = seen.status == "ok", of_kind(events, EpochRecord)
+    found = [epoch.epoch for epoch in epochs]
+    if ok and found != list(range(1, spec.recipe.epochs + 1)):
         raise InputError(
-            f"'{folder / 'events.jsonl'}' is damaged: it tells of the epochs {listed([*map(str, epochs)]) or 'none'}"
+            f"'{folder / 'events.jsonl'}' is damaged: it tells of the epochs {listed([*map(str, found)]) or 'none'}"
         )
     return TrialRecord(
         spec=spec, status=seen.status, reason=seen.reason, log_tail=seen.log_tail,
         repeat_command="" if ok else again,
-        facts=built.get("facts", {}) | tuned.facts | waited, tuning=tuned, environment=built.get("environment", {}),
-        weights_report=built.get("weights_report", {}), weights_names=built.get("weights_names", {}),
-        received={key: received[key] for key in ("images", "labels") if key in received},
-        ceilings=_ceilings(spec, by_kind, seen) if ok else UpperBounds(),
-        start_s=sum(e["start_s"] for e in events if e["event"] == "ready"),
-        epochs=tuple(EpochRecord(**_values(e)) for e in events if e["event"] == "epoch"),
-        **_values(by_kind.get("done", {})),
+        **_built(events), received=_received(events), tuning=_tuning(events),
+        ceilings=_ceilings(spec, events, seen) if ok else UpperBounds(),
+        start_s=sum(ready.start_s for ready in of_kind(events, Ready)),
+        epochs=tuple(epochs), **(done or Done()).model_dump(),
         wall_s=seen.wall_s, peak_memory_bytes=seen.peak_memory_bytes, memory_method=seen.memory_method,
         resumed_after=seen.resumed_after, node=seen.node, machines=seen.machines, contention=seen.contention,
         quiet_wait=seen.quiet_wait, receipts=seen.receipts, receipt_fault=seen.receipt_fault,
     )  # fmt: skip
 
 
-def _seen(file: Path, events: list[dict[str, Any]]) -> ParentRecord:
+def _seen(file: Path, events: list[Event]) -> ParentRecord:
     """What the trial's parent wrote; without one, as of a trial that was repeated alone, what its events show."""
     if file.exists():
         return ParentRecord.model_validate(read_json(file))
-    by_kind = {event["event"]: event for event in events}
-    if "done" in by_kind:
+    if of_kind(events, Done):
         return ParentRecord(status="ok")
-    if "failed" in by_kind:
-        return ParentRecord(status="failed", reason=by_kind["failed"]["reason"])
+    if failed := last_of(events, Failed):
+        return ParentRecord(status="failed", reason=failed.reason)
     return ParentRecord(status="missing", reason="ended without a word" if events else "not run")
 
 
-def _ceilings(spec: TrialSpec, by_kind: dict[str, Any], seen: ParentRecord) -> UpperBounds:
+def _built(events: list[Event]) -> dict[str, Any]:
+    """What the trial read from its model, with the facts that the tuned lane changed."""
+    starts = of_kind(events, Built)
+    if not starts:
+        return {}
+    found, tuned = starts[-1].model_dump(), last_of(events, Tuning) or Tuning()
+    policies = dict.fromkeys(start.facts[openmp.FACT] for start in starts if openmp.FACT in start.facts)
+    if policies:  # several, of a trial that was resumed
+        found["facts"] |= {openmp.FACT: ", then ".join(policies)}
+    return found | {"facts": found["facts"] | tuned.facts}
+
+
+def _received(events: list[Event]) -> dict[str, str]:
+    """The form of the first training batch's images and labels."""
+    found = next((event.model_dump() for event in of_kind(events, Received) if event.phase == "train"), {})
+    return {name: found[name] for name in ("images", "labels") if name in found}
+
+
+def _ceilings(spec: TrialSpec, events: list[Event], seen: ParentRecord) -> UpperBounds:
     """What was measured after the trial. Where that never ended: the reason, and the seconds that it took."""
-    if "ceilings" in by_kind:
-        return UpperBounds.model_validate(_values(by_kind["ceilings"]))
-    if not spec.ceilings or "done" not in by_kind:
+    if bounds := last_of(events, UpperBounds):
+        return bounds
+    done = last_of(events, Done)
+    if not spec.ceilings or done is None:
         return UpperBounds()
-    lost_s = 0.0 if seen.resumed_after else seen.wall_s - by_kind["done"]["lived_s"]
+    lost_s = 0.0 if seen.resumed_after else seen.wall_s - done.lived_s
     return UpperBounds(
         skip_reason="measuring them came to no end; the trial's log.txt has its last words", seconds=max(lost_s, 0.0)
     )
 
 
-def _tuning(events: list[dict[str, Any]]) -> Tuning:
+def _tuning(events: list[Event]) -> Tuning:
     """What the tuned lane did. Of a trial that was resumed: its last choice, and the sums over every start."""
-    starts = [_values(e) for e in events if e["event"] == "tuned"]
+    starts = of_kind(events, Tuning)
     if not starts:
         return Tuning()
-    found: dict[str, Any] = {name: value for start in starts for name, value in start.items()}
-    for name in ("tuning_s", "fill_s", "filled"):
-        found[name] = sum(start.get(name, 0) for start in starts)
-    for kind, name in (("tried", "tried"), ("lane gate", "gate")):
-        found[name] = [_values(e) for e in events if e["event"] == kind]
-    return Tuning.model_validate(found)
-
-
-def _values(event: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in event.items() if name != "event"}
+    chosen = {name: getattr(start, name) for start in starts for name in start.model_fields_set}
+    sums = {name: sum(getattr(start, name) for start in starts) for name in ("tuning_s", "fill_s", "filled")}
+    return Tuning(**chosen | sums, tried=tuple(of_kind(events, Tried)), gate=tuple(of_kind(events, EqualityGate)))
 
 
 def repeat_command(run_folder: str, trial: str) -> str:

@@ -24,7 +24,6 @@ Lane = Literal["default", "tuned"]  # how fast a framework is driven, the mathem
 FeatureType = Literal["float16", "float32"]  # what features are kept in
 ExecutionConfig = dict[str, str | int]  # how a part of a model executes: setting -> value
 SearchSpace = dict[str, tuple[str | int, ...]]  # the values of each setting; the search begins with the first of each
-Way = ExecutionConfig
 Part = Literal["frozen", "trained"]  # of a model, each with an execution config of its own
 Device = Literal["cpu", "cuda"]
 Status = Literal["ok", "failed", "killed", "timeout", "stalled", "interrupted", "missing"]

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from common.core.results import CONTENDED, Contention, Seen
+from common.core.events import Event, Ready
+from common.core.results import CONTENDED, Contention, EpochRecord, Seen
 from common.process.cpu_contention import Busiest, Neighbours
 
 LOOK_S = 1.0  # a look costs 1 ms of CPU, of the parent's own
@@ -36,11 +36,11 @@ class Watcher:
         self._now: _Episode | None = None
         self._ended: list[Contention] = []
 
-    def heard(self, event: dict[str, Any]) -> None:
+    def heard(self, event: Event) -> None:
         """Which epoch trains or validates: none before the first, and none after the last."""
-        done = {"ready": "done_epochs", "epoch": "epoch"}.get(event["event"])
-        if done:
-            self._epoch = event[done] + 1 if event[done] < self._epochs else 0
+        if isinstance(event, Ready | EpochRecord):
+            done = event.done_epochs if isinstance(event, Ready) else event.epoch
+            self._epoch = done + 1 if done < self._epochs else 0
             self._touched |= {self._epoch} - {0}
 
     def look(self) -> Seen | None:

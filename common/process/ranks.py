@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common.core.events import last
+from common.core.events import Failed, last
 from common.core.files import PROJECT
 from common.process.trial_files import MEETING, RANKS
 
@@ -64,8 +64,8 @@ def lost(trial: Path, within_s: float = 0.0) -> str:
     while True:
         for number, process in enumerate(_others, start=1):
             if code := process.poll():
-                why = last(said(trial, number), "failed").get("reason")
-                return f"rank {number}: {why or (f'ended with exit code {code}' if code > 0 else signal.Signals(-code).name)}"
+                failed = last(said(trial, number), Failed)
+                return f"rank {number}: {failed.reason if failed else (f'ended with exit code {code}' if code > 0 else signal.Signals(-code).name)}"
         if time.monotonic() >= until:
             return ""
         time.sleep(LOOK_S)

@@ -7,8 +7,30 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from common.core.events import (
+    Built,
+    Done,
+    Event,
+    Ready,
+    Received,
+    Step,
+    StoringProgress,
+    StoringStarted,
+    WaitingForStore,
+    kind,
+)  # fmt: skip
 from common.core.formatting import config_text, size_text, time_text
-from common.core.results import QuietWait, RunRecord, Seen, Tried, Waiting
+from common.core.results import (
+    EpochRecord,
+    EqualityGate,
+    QuietWait,
+    RunRecord,
+    Seen,
+    Tried,
+    Tuning,
+    UpperBounds,
+    Waiting,
+)  # fmt: skip
 from common.core.specs import TrialSpec
 from common.report.notices import contention_text, waited_text, waiting_text
 from common.report.table import Table, images_words
@@ -20,14 +42,14 @@ SMALLEST_SIDE = 32  # pixels: what the libraries' networks take
 LINE_EVERY_S = 30.0  # without a terminal: a sign of life in long epochs
 
 
-def expected_s(event: dict[str, Any], first_step_s: float, spec: TrialSpec, trains_all: bool) -> float:
+def expected_s(event: Step, first_step_s: float, spec: TrialSpec, trains_all: bool) -> float:
     """Seconds from the first step to the last prediction, seen from a training step of the first epoch that it does now.
 
     The first step (graph building) is left out of the rate. A validation image costs about as much as a training
     image where a frozen part dominates, and a third of it (forward without backward) where everything trains.
     """
-    batch, feed, epochs = spec.recipe.batch_size, spec.feed, spec.recipe.epochs - event["epoch"] + 1
-    per_image = (event["elapsed_s"] - first_step_s) / max(event["images"] - batch, 1)
+    batch, feed, epochs = spec.recipe.batch_size, spec.feed, spec.recipe.epochs - event.epoch + 1
+    per_image = (event.elapsed_s - first_step_s) / max(event.images - batch, 1)
     validation = feed.validation_images * (1 / 3 if trains_all else 1.0)
     return first_step_s + per_image * (epochs * feed.train_images + (epochs + 1) * validation)
 
@@ -66,7 +88,8 @@ class Display:
         self._task: Any = None
 
     def begin(self, spec: TrialSpec, number: int, total: int) -> None:
-        self._spec, self._best, self._first_step_s, self._estimated = spec, None, 0.0, False
+        self._spec, self._first_step_s, self._estimated = spec, 0.0, False
+        self._best: float | None = None  # validation loss
         self._all, self._first_epoch = False, 1
         self._last_line = ("", 0.0)  # pass and seconds of the last sign of life
         self._wait_line_s: float | None = None  # and of the last one while it waited for a quiet machine
@@ -104,8 +127,8 @@ class Display:
     def say(self, text: str, style: str = "") -> None:
         self.console.print(self._name + text, style=style, highlight=False, soft_wrap=True, markup=False)
 
-    def event(self, event: dict[str, Any], memory_bytes: int) -> None:
-        handler = getattr(self, f"_on_{event['event'].replace(' ', '_')}", None)
+    def event(self, event: Event, memory_bytes: int) -> None:
+        handler = getattr(self, f"_on_{kind(event).replace(' ', '_')}", None)
         if handler:
             handler(event, memory_bytes)
 
@@ -145,97 +168,94 @@ class Display:
                 f"  {left} more trial{'s' if left > 1 else ''}: about {time_text(expected)}, if they take as long as those before"
             )
 
-    def _on_built(self, event: dict[str, Any], memory_bytes: int) -> None:
-        facts = event["facts"]
+    def _on_built(self, event: Built, memory_bytes: int) -> None:
+        facts = event.facts
         self._all = facts.get("trained part") == "all"
         self.say(
             f"  {facts['parameters']:,} parameters, {facts['trainable_parameters']:,} trainable, {facts['gmac']:.2f} GMAC "
-            f"an image; {event['environment'].get('framework', '')} on {event['environment'].get('device', '')}"
+            f"an image; {event.environment.get('framework', '')} on {event.environment.get('device', '')}"
         )
-        report = event["weights_report"]
+        report = event.weights_report
         if report:
             self.say("  weights: " + ", ".join(f"{count} tensors {what}" for what, count in report.items()))
 
-    def _on_ready(self, event: dict[str, Any], memory_bytes: int) -> None:
-        self._best = event["best_loss"]
-        self._first_epoch = event["done_epochs"] + 1
-        if event["done_epochs"]:
-            self.say(f"  goes on after epoch {event['done_epochs']}")
+    def _on_ready(self, event: Ready, memory_bytes: int) -> None:
+        self._best = event.best_loss
+        self._first_epoch = event.done_epochs + 1
+        if event.done_epochs:
+            self.say(f"  goes on after epoch {event.done_epochs}")
 
-    def _on_tried(self, event: dict[str, Any], memory_bytes: int) -> None:
-        tried = Tried.model_validate({name: value for name, value in event.items() if name != "event"})
-        self.say(f"  tried, {tried.part} part: {tried}")
+    def _on_tried(self, event: Tried, memory_bytes: int) -> None:
+        self.say(f"  tried, {event.part} part: {event}")
 
-    def _on_storing(self, event: dict[str, Any], memory_bytes: int) -> None:
-        self.say(f"  the frozen part runs once over {event['images']:,} images: {event['size']} of features")
+    def _on_storing(self, event: StoringStarted, memory_bytes: int) -> None:
+        self.say(f"  the frozen part runs once over {event.images:,} images: {event.size} of features")
 
-    def _on_waiting(self, event: dict[str, Any], memory_bytes: int) -> None:
-        if not event["waited_s"]:
+    def _on_waiting(self, event: WaitingForStore, memory_bytes: int) -> None:
+        if not event.waited_s:
             self.say("  another trial fills the same features; this one waits")
 
-    def _on_features(self, event: dict[str, Any], memory_bytes: int) -> None:
-        self._moving(event, "features", event["done"], event["images"], event["done"], memory_bytes)
+    def _on_features(self, event: StoringProgress, memory_bytes: int) -> None:
+        self._moving("features", "", event.done, event.images, event.done, event.elapsed_s, memory_bytes)
 
-    def _on_tuned(self, event: dict[str, Any], memory_bytes: int) -> None:
-        if event["why not"]:
-            self.say(f"  tuned lane: {event['why not']}", "yellow")
-        elif not event["filled"]:
-            self.say(f"  features of {event['dtype']} {event['shape']} are there from an earlier trial")
+    def _on_tuned(self, event: Tuning, memory_bytes: int) -> None:
+        if event.skip_reason:
+            self.say(f"  tuned lane: {event.skip_reason}", "yellow")
+        elif not event.filled:
+            self.say(f"  features of {event.dtype} {list(event.shape)} are there from an earlier trial")
         else:
-            rate = event["filled"] / event["fill_s"]
-            self.say(f"  {event['filled']:,} images to features in {time_text(event['fill_s'])}, {rate:.1f} images/s")
-
-        for part in ("frozen", "trained"):
-            if config := event.get(part):
+            rate = event.filled / event.fill_s
+            self.say(f"  {event.filled:,} images to features in {time_text(event.fill_s)}, {rate:.1f} images/s")
+        for part, config in (("frozen", event.frozen), ("trained", event.trained)):
+            if config:
                 self.say(f"  chosen, {part} part: {config_text(config)}")
 
-    def _on_lane_gate(self, event: dict[str, Any], memory_bytes: int) -> None:
-        if event["failed"]:
-            self.say(f"  logits not held against the default lane's: {event['failed']}", "red")
+    def _on_lane_gate(self, event: EqualityGate, memory_bytes: int) -> None:
+        if event.error is None:
+            self.say(f"  logits not held against the default lane's: {event.failed}", "red")
             return
-        words = f"{event['error']:.1%} of their spread, allowed {event['allowed']:.0%}"
-        self.say(f"  logits apart from the default lane's: {words}", "" if event["passed"] else "red")
+        words = f"{event.error:.1%} of their spread, allowed {event.allowed:.0%}"
+        self.say(f"  logits apart from the default lane's: {words}", "" if event.passed else "red")
 
-    def _on_done(self, event: dict[str, Any], memory_bytes: int) -> None:
+    def _on_done(self, event: Done, memory_bytes: int) -> None:
         if self._spec.ceilings:
             self.say("  all is computed; what loading, computing and the machine could reach is measured now")
 
-    def _on_ceilings(self, event: dict[str, Any], memory_bytes: int) -> None:
-        if event.get("why not"):
-            self.say(f"  no ceilings: {event['why not']}", "yellow")
+    def _on_ceilings(self, event: UpperBounds, memory_bytes: int) -> None:
+        if event.skip_reason:
+            self.say(f"  no ceilings: {event.skip_reason}", "yellow")
         else:
-            self.say(f"  ceilings measured in {time_text(event['seconds'])}, not part of the trial's passes")
+            self.say(f"  ceilings measured in {time_text(event.seconds)}, not part of the trial's passes")
 
-    def _on_received(self, event: dict[str, Any], memory_bytes: int) -> None:
-        if event["phase"] == "train" and event["epoch"] == 1:
-            forms = f"images {event['images']}, labels {event['labels']}"
+    def _on_received(self, event: Received, memory_bytes: int) -> None:
+        if event.phase == "train" and event.epoch == 1:
+            forms = f"images {event.images}, labels {event.labels}"
             self.say(f"  the training step received: {forms}")
 
-    def _on_step(self, event: dict[str, Any], memory_bytes: int) -> None:
-        training = event["phase"] == "train"
-        if training and event["epoch"] == self._first_epoch:
-            self._first_step_s = event["elapsed_s"] if event["step"] == 1 else self._first_step_s
-            if event["step"] >= ESTIMATE_AT_STEP and not self._estimated:
+    def _on_step(self, event: Step, memory_bytes: int) -> None:
+        training = event.phase == "train"
+        if training and event.epoch == self._first_epoch:
+            self._first_step_s = event.elapsed_s if event.step == 1 else self._first_step_s
+            if event.step >= ESTIMATE_AT_STEP and not self._estimated:
                 self._estimated = True
                 total = expected_s(event, self._first_step_s, self._spec, self._all)
                 if total >= WORTH_SAYING_S:
                     words = f"about {time_text(total)} from its first step on"
                     self.say(f"  expected time of this trial: {words}; {shorter(self._spec)} would shorten it")
-        what = f"epoch {event['epoch']}/{self._spec.recipe.epochs}" if training else event["phase"]
-        self._moving(event, what, event["step"], event["batches"], event["images"], memory_bytes)
+        what = f"epoch {event.epoch}/{self._spec.recipe.epochs}" if training else event.phase
+        self._moving(what, "batch ", event.step, event.batches, event.images, event.elapsed_s, memory_bytes)
 
     def _moving(
-        self, event: dict[str, Any], what: str, done: int, total: int, images: int, memory_bytes: int
+        self, what: str, unit: str, done: int, total: int, images: int, elapsed: float, memory_bytes: int
     ) -> None:  # fmt: skip
-        """The bar, or a line now and then. what: the pass; done of total: batches, or images."""
-        elapsed = event["elapsed_s"]
+        """The bar, or a line now and then. what: the pass; unit: of done and total; elapsed: seconds."""
         rate = images / elapsed if elapsed else 0.0
         memory = f"  {size_text(memory_bytes)}" if memory_bytes else ""  # of a trial on another node it is not known
         tail = f"{rate:.1f} images/s{memory}  {time_text((total - done) * elapsed / done)} left"
         if self._bar:
             self._bar.update(self._task, description=self._name + what, total=total, completed=done, tail=tail)
         elif self._line_due(what, elapsed):
-            self.say(f"  {what}, {'batch ' if total != event['images'] else ''}{done}/{total}  {tail}")
+            self.say(f"  {what}, {unit}{done}/{total}  {tail}")
 
     def _line_due(self, what: str, elapsed_s: float) -> bool:
         last_what, last_s = self._last_line
@@ -244,9 +264,9 @@ class Display:
             self._last_line = (what, elapsed_s)
         return due
 
-    def _on_epoch(self, event: dict[str, Any], memory_bytes: int) -> None:
-        loss = event["validation_loss"]
-        if event["improved"]:
+    def _on_epoch(self, event: EpochRecord, memory_bytes: int) -> None:
+        loss = event.validation_loss
+        if event.improved:
             verdict = (
                 f"val_loss improved from {'inf' if self._best is None else format(self._best, '.5f')} to {loss:.5f}"
             )
@@ -254,8 +274,8 @@ class Display:
         else:
             verdict = f"val_loss did not improve from {self._best:.5f}"
         self.say(
-            f"  epoch {event['epoch']}/{self._spec.recipe.epochs}: {event['train_s']:.1f} s train + {event['validation_s']:.1f} s "
-            f"validation, {event['images_per_s']:.1f} images/s, loss {event['train_loss']:.5f}; {verdict}"
+            f"  epoch {event.epoch}/{self._spec.recipe.epochs}: {event.train_s:.1f} s train + {event.validation_s:.1f} s "
+            f"validation, {event.images_per_s:.1f} images/s, loss {event.train_loss:.5f}; {verdict}"
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from common.core.errors import InputError, readable
-from common.core.events import read_events
+from common.core.events import Done, last
 from common.core.files import read_json, write_json
 from common.core.machine import what_counts
 from common.core.results import ParentRecord, QuietWait
@@ -52,7 +52,7 @@ def disown(trial: Path) -> None:
 def prove_alone(folder: Path, names: tuple[str, ...]) -> None:
     """Verify the receipts of trials that were repeated without a parent, and write parent.json for them."""
     for trial in (folder / "trials" / name for name in names):
-        if (trial / FILE).exists() or not any(e["event"] == "done" for e in read_events(trial / "events.jsonl")):
+        if (trial / FILE).exists() or last(trial / "events.jsonl", Done) is None:
             continue
         with readable(f"'{trial / 'spec.json'}'"):
             spec = TrialSpec.model_validate(read_json(trial / "spec.json"))

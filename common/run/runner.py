@@ -3,10 +3,11 @@
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from common.core.events import Done, Event
 from common.core.formatting import size_text
-from common.core.results import QuietWait, Seen
+from common.core.results import EpochRecord, QuietWait, Seen
 from common.core.signals import uninterrupted
 from common.core.specs import TrialSpec
 from common.process.memory import PeakMemory
@@ -25,7 +26,7 @@ class Display(Protocol):
 
     def reused(self, spec: TrialSpec) -> None: ...
 
-    def event(self, event: dict[str, Any], memory_bytes: int) -> None: ...
+    def event(self, event: Event, memory_bytes: int) -> None: ...
 
     def contention(self, seen: Seen) -> None: ...
 
@@ -80,9 +81,9 @@ def _watch(
             state.on_event(event, time.monotonic())
             display.event(event, memory.now)
             seen.watcher.heard(event)
-            if event["event"] == "epoch":
+            if isinstance(event, EpochRecord):
                 seen.write()
-            if event["event"] == "done":
+            if isinstance(event, Done):
                 memory.stop()  # what measuring upper bounds takes is not the trial's memory
         if contention := seen.watcher.look():
             display.contention(contention)

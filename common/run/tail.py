@@ -1,10 +1,10 @@
 """Reads the events that a running trial appends to its log."""
 
 import contextlib
-import json
 import os
 from pathlib import Path
-from typing import Any
+
+from common.core.events import Event, from_line
 
 
 class Tail:
@@ -20,7 +20,7 @@ class Tail:
             with open(path, "rb") as stream:
                 self._first = stream.readline()
 
-    def new(self) -> list[dict[str, Any]]:
+    def new(self) -> list[Event]:
         with contextlib.suppress(FileNotFoundError), open(self._path, "rb") as stream:
             first, size = stream.readline(), os.fstat(stream.fileno()).st_size
             if not first.endswith(b"\n"):
@@ -31,14 +31,12 @@ class Tail:
             stream.seek(self._offset)
             whole, _, _ = stream.read().rpartition(b"\n")
             self._offset += len(whole) + bool(whole)
-            return [event for line in whole.splitlines() for event in _event(line)]
+            return [event for line in whole.splitlines() if (event := _event(line)) is not None]
         return []
 
 
-def _event(line: bytes) -> list[dict[str, Any]]:
-    """Its event; none where the line is damaged, which the trial's row reports."""
+def _event(line: bytes) -> Event | None:
+    """None where the line is damaged, which the trial's row reports."""
     with contextlib.suppress(ValueError, TypeError, KeyError):
-        event = dict(json.loads(line))
-        event["event"]
-        return [event]
-    return []
+        return from_line(line)
+    return None

@@ -3,8 +3,9 @@
 import signal
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
 
+from common.core.events import Done, Event, Failed, kind
+from common.core.results import UpperBounds
 from common.core.specs import Status, TrialSpec
 
 EXIT_S = 10.0  # a process that has written its last event is ended after this
@@ -37,19 +38,20 @@ class TrialState:
     """Moves from TRAINING over MEASURING (only with upper bounds) to EXITING. All times are of time.monotonic()."""
 
     def __init__(self, spec: TrialSpec, began: float, now: float):
-        self.state, self.last = State.TRAINING, dict[str, Any]()
+        self.state = State.TRAINING
+        self.last: Event | None = None
         self._spec, self._began = spec, began
         self._last_s = now  # of the last event
         self._result: Ending | None = None  # the trial's own, which stands however its process ends
 
-    def on_event(self, event: dict[str, Any], now: float) -> None:
+    def on_event(self, event: Event, now: float) -> None:
         self.last, self._last_s = event, now
-        if event["event"] == "done":
+        if isinstance(event, Done):
             self._trained()
-        elif event["event"] == "ceilings":
+        elif isinstance(event, UpperBounds):
             self._measured()
-        elif event["event"] == "failed":
-            self._failed(event["reason"])
+        elif isinstance(event, Failed):
+            self._failed(event.reason)
 
     def _trained(self) -> None:
         self._result = OK
@@ -83,7 +85,8 @@ class TrialState:
         return Ending("failed", f"ended with exit code {exit_code} and without a word, {self._last_words()}")
 
     def _last_words(self) -> str:
-        if not self.last:
+        last = self.last
+        if last is None:
             return "before its first event"
-        words = " ".join(f"{key} {self.last[key]}" for key in ("phase", "epoch", "step") if key in self.last)
-        return f"last seen at: {self.last['event']}{f' ({words})' if words else ''}"
+        words = " ".join(f"{key} {getattr(last, key)}" for key in ("phase", "epoch", "step") if hasattr(last, key))
+        return f"last seen at: {kind(last)}{f' ({words})' if words else ''}"

@@ -3,11 +3,11 @@
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from common.core.events import last
+from common.core.results import Tuning
 from common.core.specs import Plan, TrialSpec
 from common.data import receipts
 from common.data.chunk_store import ChunkStore
@@ -24,23 +24,18 @@ def proven(trial: Path, spec: TrialSpec) -> tuple[tuple[str, ...], str]:
     drawn = read_plan(run / spec.feed.plan, spec.feed.plan_hash)
     with np.load(run / spec.feed.labels) as arrays:
         truth = receipts.of_labels(arrays["labels"].astype(np.float32))
-    hashes, fault, tuned = [], "", tuning(trial)
+    hashes, fault, tuned = [], "", last(trial / "events.jsonl", Tuning) or Tuning()
     for epoch in range(1, spec.recipe.epochs + 1):
         with np.load(trial / RECEIPTS / f"epoch{epoch}.npz") as arrays:
             found = arrays["received"]
         rows = drawn.orders[epoch - 1]
-        given = _features(run / tuned["store"], rows) if "store" in tuned else _pixels(run, spec, drawn, epoch)
+        given = _features(run / tuned.store, rows) if tuned.store else _pixels(run, spec, drawn, epoch)
         expected = np.stack([given, truth[rows], rows.astype(np.int64)], axis=1)
         # Features differ in their last digits from framework to framework: of them, each is held against its own store.
-        hashes.append(receipts.chained(found[:, 1:] if "store" in tuned else found))
+        hashes.append(receipts.chained(found[:, 1:] if tuned.store else found))
         differs = receipts.fault(found, expected, spec.recipe.batch_size)
         fault = fault or (f"epoch {epoch}, {differs}" if differs else "")
     return tuple(hashes), fault
-
-
-def tuning(trial: Path) -> dict[str, Any]:
-    """What the tuned lane said of the trial; nothing in the default lane."""
-    return last(trial / "events.jsonl", "tuned")
 
 
 def _features(folder: Path, rows: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from common.core.errors import InputError
 from common.core.events import last
-from common.core.results import Peaks, UpperBounds
+from common.core.results import EpochRecord, Peaks, UpperBounds
 from common.data.feed import Decoded, Feed, Held
 from common.process.question import ask
 from common.trial.contract import Adapter, Measurable
@@ -101,7 +101,9 @@ def peaks(adapter: Measurable, precision: str) -> dict[str, float]:
 def _steps(trial: Trial) -> int:
     """As many as an epoch trains in about PASS_S."""
     # Where the trial was taken up after its last epoch, the event alone knows.
-    epoch_s = trial.epoch_s or last(trial.folder / "events.jsonl", "epoch")["train_s"]
+    epoch_s = trial.epoch_s
+    if not epoch_s and (epoch := last(trial.folder / "events.jsonl", EpochRecord)):
+        epoch_s = epoch.train_s
     seconds = epoch_s / -(-trial.plan.orders.shape[1] // trial.spec.recipe.batch_size)
     return int(np.clip(PASS_S / max(seconds, 1e-6), 2, 200))
 

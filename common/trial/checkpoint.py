@@ -11,9 +11,10 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from common.core.errors import InputError
-from common.core.events import read_events
+from common.core.events import read_events, to_line
 from common.core.files import read_json, replacing, sweep, write_arrays, write_json, write_text
 from common.core.hashing import hash_file
+from common.core.results import EpochRecord
 from common.process.trial_files import CHECKPOINT, MEETING, RANKS, TUNING
 from common.trial.contract import Adapter
 
@@ -89,10 +90,10 @@ def rewind(trial: Path) -> int:
         events = read_events(trial / "events.jsonl")
     except InputError:
         return 0
-    ends = {e["epoch"]: i for i, e in enumerate(events) if e["event"] == "epoch"}
+    ends = {event.epoch: i for i, event in enumerate(events) if isinstance(event, EpochRecord)}
     if not epoch or any(k not in ends for k in range(1, epoch + 1)):
         return 0
-    write_text(trial / "events.jsonl", "".join(json.dumps(event) + "\n" for event in events[: ends[epoch] + 1]))
+    write_text(trial / "events.jsonl", "".join(map(to_line, events[: ends[epoch] + 1])))
     return epoch
 
 

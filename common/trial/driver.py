@@ -10,10 +10,10 @@ import numpy as np
 
 from common.core import openmp
 from common.core.errors import InputError
-from common.core.events import Events
+from common.core.events import Built, Events
 from common.core.files import write_arrays
 from common.core.hashing import hash_arrays
-from common.core.results import Tried
+from common.core.results import EpochRecord
 from common.core.specs import BuildSpec, ExecutionConfig, TrialSpec
 from common.data.balance import positive_weights
 from common.data.chunk_store import ChunkStore
@@ -42,11 +42,11 @@ class Trial:
         self.model = self.adapter.build(self._build_spec())
         loaded = self._load_weights(folder.parent.parent)
         self.facts = self._facts()
-        events.write(
-            "built", facts=self.facts, environment=self.adapter.environment(),
+        events.write(Built(
+            facts=self.facts, environment=self.adapter.environment(),
             weights_report={what: len(names) for what, names in loaded.items()},
-            weights_names={what: names for what, names in loaded.items() if what != "loaded"},
-        )  # fmt: skip
+            weights_names={what: tuple(names) for what, names in loaded.items() if what != "loaded"},
+        ))  # fmt: skip
         self.done, self.epoch_s, self.writing_s = checkpoint.State(), 0.0, 0.0
 
     def _read_inputs(self, run: Path) -> None:
@@ -121,9 +121,6 @@ class Trial:
         example = None if self.features is None else self.features.read(np.zeros(1, np.int32))
         self.adapter.run_as(self.model, config, example)
 
-    def report_tried(self, tried: Tried) -> None:
-        self.events.write("tried", **tried.model_dump())
-
     def predict(self, rows: np.ndarray, crops: np.ndarray, epoch: int, phase: str) -> tuple[np.ndarray, float]:
         """Logits of the rows, checked, and the fenced seconds they took."""
         feed = self.feed(rows, None, crops)
@@ -162,12 +159,12 @@ class Trial:
         loss = bce_with_logits(logits, self.labels[self.plan.validation_rows], self.positive_weights)
         self.adapter.validated(self.model, loss)
         improved = loss < done.best_loss
-        self.events.write(
-            "epoch", epoch=epoch, train_s=train_s, first_step_s=watch.first_step_s, wait_s=watch.wait_s,
+        self.events.write(EpochRecord(
+            epoch=epoch, train_s=train_s, first_step_s=watch.first_step_s, wait_s=watch.wait_s,
             images=watch.images, images_per_s=watch.images / train_s, train_loss=train_loss,
             validation_s=validation_s, validation_loss=loss, improved=improved, load_average=load_average(),
             others=others, parts=watch.parts, writing_s=self.writing_s,
-        )  # fmt: skip
+        ))  # fmt: skip
         self.writing_s = 0.0
         done.epoch, done.logits[f"epoch{epoch}"] = epoch, logits
         if improved:

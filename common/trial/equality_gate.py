@@ -26,11 +26,10 @@ def check_equality(trial: Trial, tuning: Tuning, logits: np.ndarray) -> None:
     except Exception as caught:
         traceback.print_exc()  # into the trial's log
         failed = f"{type(caught).__name__}: {caught}"[:300]
-    gate = EqualityGate(
+    trial.events.write(EqualityGate(
         images=len(trial.plan.validation_rows[:SAMPLE]), error=error, allowed=ALLOWED,
         passed=error is not None and error <= ALLOWED, failed=failed, seconds=time.perf_counter() - began,
-    )  # fmt: skip
-    trial.events.write("lane gate", **gate.model_dump())
+    ))  # fmt: skip
 
 
 def _default_logits(trial: Trial, tuning: Tuning) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from common.core.events import StoringProgress, StoringStarted, WaitingForStore
 from common.core.files import cache_folder
 from common.core.formatting import size_text
 from common.core.hashing import hash_arrays
@@ -75,7 +76,7 @@ def _compute(
             space = space | {"precision": begun}
         sizes = map(int, space.get("micro batch", ()))
         measure = rate_of_frozen(extractors, trial.pixels.read(np.resize(rows, max([TIMED, *sizes])), None))
-        config, rate = search("frozen", space, adapter.SLOW, measure, len(rows), trial.report_tried)
+        config, rate = search("frozen", space, adapter.SLOW, measure, len(rows), trial.events.write)
         found = Tuning(forecast_frozen_s=len(rows) / rate)
     began = time.perf_counter()
     filled = _fill(folders[config.get("precision", "")], trial, rows, extractors(config), config)
@@ -89,17 +90,17 @@ def _fill(folder: Path, trial: Trial, rows: np.ndarray, extract: Extractor, conf
     # In no other size than a micro batch: the extractor would be built anew for it.
     shape = extract(trial.pixels.read(np.resize(rows, size), None)).shape[1:]
     size_bytes = int(np.prod(shape)) * np.dtype(trial.spec.features).itemsize * len(rows)
-    trial.events.write("storing", images=len(rows), size=size_text(size_bytes))
+    trial.events.write(StoringStarted(images=len(rows), size=size_text(size_bytes)))
 
     def progress(done: int, images: int) -> None:
         nonlocal last
         now = time.perf_counter()
         if now - last > STEP_EVENT_S or done == images:
             last = now
-            trial.events.write("features", done=done, images=images, elapsed_s=now - began)
+            trial.events.write(StoringProgress(done=done, images=images, elapsed_s=now - began))
 
     def waiting(waited_s: float) -> None:  # a sign of life each time: a trial without events is ended
-        trial.events.write("waiting", waited_s=waited_s)
+        trial.events.write(WaitingForStore(waited_s=waited_s))
 
     with ThreadPoolExecutor(1) as reader:  # the next images are read while these are computed
         compute = _ahead(trial.pixels, extract, size, reader)

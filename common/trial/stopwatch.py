@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from common.core.events import Events
+from common.core.events import Events, Received, Step
 
 STEP_EVENT_S = 0.25  # at most one step event in this time, so that tracing costs nothing
 LOSS_CHECK_STEPS = 20  # reading a loss waits for the device: not every step
@@ -50,7 +50,7 @@ class Watch:
         if self.steps == 0 and arrays:
             forms = [f"{str(a.dtype).rpartition('.')[2]} {[int(n) for n in a.shape]}" for a in arrays]
             names = ("images", "labels", "ids")[: len(forms)]
-            self._events.write("received", phase=self._phase, epoch=self.epoch, **dict(zip(names, forms)))
+            self._events.write(Received(phase=self._phase, epoch=self.epoch, **dict(zip(names, forms))))
 
     def part(self, name: str) -> None:
         """What the step did since the last word was `name`. Not for work that a device does later than it is told to."""
@@ -95,10 +95,10 @@ class Watch:
             self.first_step_s = now - self._started
         if self.steps <= 6 or now - self._last_event >= STEP_EVENT_S:
             self._last_event = now
-            self._events.write(
-                "step", phase=self._phase, epoch=self.epoch, step=self.steps, batches=self._batches,
+            self._events.write(Step(
+                phase=self._phase, epoch=self.epoch, step=self.steps, batches=self._batches,
                 images=self.images, elapsed_s=now - self._started,
-            )  # fmt: skip
+            ))  # fmt: skip
 
     def check_images(self, expected: int) -> None:
         """Lie unless the pass took exactly the feed's images."""

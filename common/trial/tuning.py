@@ -29,13 +29,13 @@ def prepare(trial: Trial, earlier: Tuning) -> Tuning:
             config, chosen = earlier.trained, {}
             if not config:
                 images, measure = trial.plan.orders.size, rate_of_training(trial, adapter)
-                config, rate = search("trained", space, adapter.SLOW, measure, images, trial.report_tried)
+                config, rate = search("trained", space, adapter.SLOW, measure, images, trial.events.write)
                 chosen = {"forecast_trained_s": images / rate}
             tuning = tuning.model_copy(update={"trained": config, **chosen})
         trial.execute_as(tuning.trained)
     tuning_s = time.perf_counter() - began - tuning.fill_s
     tuning = tuning.model_copy(update={"facts": _facts(trial, tuning), "tuning_s": tuning_s})
-    trial.events.write("tuned", **tuning.model_dump())
+    trial.events.write(tuning)
     return tuning
 
 

@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 from common.core.errors import InputError, readable
-from common.core.events import Events, last
+from common.core.events import Born, Done, Events, Failed, Ready, last
 from common.core.files import read_json
 from common.core.locks import hold, use_cache
 from common.core.registry import framework_info
@@ -36,20 +36,19 @@ def run(folder: Path, resume: bool) -> int:
     the reason as an event."""
     born = float(os.environ[STARTED])
     events = Events(ranks.said(folder, ranks.rank()))
-    events.write("born", at=born)
+    events.write(Born(at=born))
     try:
         spec = TrialSpec.model_validate(read_json(folder / "spec.json"))
         if framework_info(spec.framework).PARALLEL == "ranks" and ranks.rank() == 0:
             words = [str(folder), *([RESUME] if resume else [])]
-            ranks.start_others(folder, words, spec.process.devices, lambda why: events.write("failed", reason=why))
+            ranks.start_others(folder, words, spec.process.devices, lambda why: events.write(Failed(reason=why)))
         trial, tuned = Trial(folder, spec, events), None
         if spec.lane == "tuned":
-            earlier = last(folder / "events.jsonl", "tuned")
-            tuned = tuning.prepare(trial, Tuning.model_validate({k: v for k, v in earlier.items() if k != "event"}))
+            tuned = tuning.prepare(trial, last(folder / "events.jsonl", Tuning) or Tuning())
         if resume:
             trial.done = checkpoint.load(folder, trial.adapter, trial.model)
         best = trial.done.best_loss if trial.done.epoch else None
-        events.write("ready", start_s=time.time() - born, done_epochs=trial.done.epoch, best_loss=best)
+        events.write(Ready(start_s=time.time() - born, done_epochs=trial.done.epoch, best_loss=best))
         for epoch in range(trial.done.epoch + 1, spec.recipe.epochs + 1):
             trial.epoch(epoch)
         finish(trial, tuned)
@@ -60,7 +59,7 @@ def run(folder: Path, resume: bool) -> int:
             changed = changed_images(folder.parent.parent / spec.feed.files)
         # What it died of, and not of what it heard.
         lost = ranks.lost(folder, AFTER_S if ranks.several() else 0.0)
-        events.write("failed", reason=lost or changed or reason(error))
+        events.write(Failed(reason=lost or changed or reason(error)))
         return 1
     return 0
 
@@ -73,16 +72,11 @@ def finish(trial: Trial, tuned: Tuning | None) -> None:
         check_equality(trial, tuned, logits)
     ranks.done()
     lived_s = time.time() - float(os.environ[STARTED])
-    trial.events.write(
-        "done",
-        prediction_s=prediction_s,
-        test_s=test_s,
-        writing_s=trial.writing_s,
-        lived_s=lived_s,
-        peak_device_bytes=peak,
-    )
+    trial.events.write(Done(
+        prediction_s=prediction_s, test_s=test_s, writing_s=trial.writing_s, lived_s=lived_s, peak_device_bytes=peak,
+    ))  # fmt: skip
     if trial.spec.ceilings:  # after the trial: neither its time nor its memory
-        trial.events.write("ceilings", **ceilings.measured(trial).model_dump())
+        trial.events.write(ceilings.measured(trial))
     trial.keep(checkpoint.remove, trial.folder)
 
 

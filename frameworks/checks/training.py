@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from common.core.errors import InputError
-from common.core.events import Events, read_events
+from common.core.events import Events, Received, of_kind, read_events
 from common.data.feed import Feed, Held
 from common.data.receipts import receipt
 from common.trial.loss import bce_with_logits
@@ -56,9 +56,9 @@ def the_steps_receive_the_plan(c: Context, workers: int) -> None:
         f"the epoch had {watch.images} images in {watch.steps} steps, not {IMAGES} in 3",
     )
     require_plan(watch, PIXELS)
-    forms = next(e for e in read_events(events) if e["event"] == "received")
-    require(forms["images"].startswith("uint8"), f"the images arrive as {forms['images']}, not uint8")
-    require(forms["labels"].startswith("float32"), f"the labels arrive as {forms['labels']}, not float32")
+    forms = of_kind(read_events(events), Received)[0]
+    require(forms.images.startswith("uint8"), f"the images arrive as {forms.images}, not uint8")
+    require(forms.labels.startswith("float32"), f"the labels arrive as {forms.labels}, not float32")
 
 
 @CHECKS.add()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.core.events import read_events
+from common.core.events import Failed, last
 from common.core.files import read_json
 from common.core.results import RunRecord
 from common.data.chunk_store import ChunkStore
@@ -64,7 +64,7 @@ def test_a_trial_that_decodes_ends_where_an_image_was_replaced_after_planning(ru
     command = [sys.executable, "-m", "common.trial.worker", str(trial)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     assert done.returncode == 1
-    reason, images = read_events(trial / "events.jsonl")[-1]["reason"], tmp_path / "data" / "images"
+    reason, images = last(trial / "events.jsonl", Failed).reason, tmp_path / "data" / "images"
     what = f"2 of the 10 image files changed or vanished since the run was planned: {images / '4.bmp'}, {images / '7.bmp'};"
     assert reason.startswith(what) and "start the run anew" in reason
     draw(tmp_path / "data", RED)

@@ -11,6 +11,13 @@ IMAGES, BATCH = 80, 8
 NET = "net"
 
 
+def epoch_record(epoch, seconds=0.1):
+    return EpochRecord(
+        epoch=epoch, train_s=seconds * IMAGES, first_step_s=1, wait_s=0, images=IMAGES, images_per_s=1 / seconds,
+        train_loss=1, validation_s=1, validation_loss=0.5, improved=True, load_average=1,
+    )  # fmt: skip
+
+
 def row(framework, seconds, repeat=0, model=NET, formulas="matched", **changes):
     """A finished trial that trained `seconds` an image. changes: by the name of the field, wherever it stands."""
 
@@ -25,11 +32,7 @@ def row(framework, seconds, repeat=0, model=NET, formulas="matched", **changes):
         repeat=repeat, feed=feed, weights=of(WeightsSpec, source="file", path="w", sha256="weights"), recipe=recipe,
         process=of(ProcessSpec, device="cpu", deterministic=False, threads=2, timeout_s=0),
     )  # fmt: skip
-    epochs = tuple(
-        EpochRecord(epoch=n, train_s=seconds * IMAGES, first_step_s=1, wait_s=0, images=IMAGES, images_per_s=1 / seconds,
-                    train_loss=1, validation_s=1, validation_loss=0.5, improved=True, load_average=1)
-        for n in (1, 2)
-    )  # fmt: skip
+    epochs = tuple(epoch_record(n, seconds) for n in (1, 2))
     record = TrialRecord(
         spec=spec, status="ok", epochs=epochs, receipts=changes.get("receipts", (f"r{repeat}",)),
         receipt_fault=changes.get("receipt_fault", ""), environment={"threads": changes.get("said_threads", "2 intra-op")},

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import psutil
 
-from common.core.events import read_events
+from common.core.events import Step, of_kind, read_events
 from tests.helpers.project import PROJECT
 
 FAST = (
@@ -50,9 +50,7 @@ def wait_until(there):
 def in_epoch(run, epoch, trial=TRIAL):
     """Whether the trial has said that it is in the middle of this epoch."""
     events = read_events(run / "trials" / trial / "events.jsonl")
-    return any(
-        e["event"] == "step" and e["phase"] == "train" and e["epoch"] == epoch and e["step"] >= 2 for e in events
-    )
+    return any(e.phase == "train" and e.epoch == epoch and e.step >= 2 for e in of_kind(events, Step))
 
 
 def stop(child, number):

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from common.analysis.grouping import CONTENDED_MARK, contended, contention_notes, groups
 from common.analysis.records import read_results
+from common.core.events import Ready
 from common.core.machine import usable_cpus
 from common.core.results import Contention, Seen
 from common.core.settings import Settings
@@ -20,7 +21,7 @@ from common.report.notices import contention_text
 from common.report.table import epochs_table
 from common.run.launchers import local
 from common.run.prepare import make_run
-from tests.helpers.records import results, row
+from tests.helpers.records import epoch_record, results, row
 
 THREADS, EPOCHS = 2, 3
 
@@ -48,9 +49,9 @@ class Clock:
 def test_an_episode_is_said_once_and_recorded_with_its_epochs(monkeypatch):
     clock = Clock(monkeypatch)
     assert clock.pass_s(5, 0.1) == [] == list(clock.watcher.episodes)
-    clock.watcher.heard({"event": "ready", "done_epochs": 0})
+    clock.watcher.heard(Ready(start_s=0.0, done_epochs=0))
     clock.pass_s(3, 0.0)
-    clock.watcher.heard({"event": "epoch", "epoch": 1})
+    clock.watcher.heard(epoch_record(1))
     clock.pass_s(2, 0.0)
     (seen,) = clock.pass_s(60, 1.0)
     assert (seen.cores, seen.threads, seen.process, seen.epoch) == (pytest.approx(1.0), THREADS, "process 7 (other)", 2)
@@ -61,9 +62,9 @@ def test_an_episode_is_said_once_and_recorded_with_its_epochs(monkeypatch):
         and going_on.epochs == (2,)
         and going_on.began_s == pytest.approx(10, abs=1.5)
     )
-    clock.watcher.heard({"event": "epoch", "epoch": 2})
+    clock.watcher.heard(epoch_record(2))
     assert clock.pass_s(5, 0.9) == []  # the same one
-    clock.watcher.heard({"event": "epoch", "epoch": 3})
+    clock.watcher.heard(epoch_record(3))
     assert clock.pass_s(30, 0.0) == []
     (ended,) = clock.watcher.episodes
     assert (
@@ -94,10 +95,10 @@ def test_what_cannot_be_known_is_no_episode(monkeypatch):
 
 def test_epochs_shorter_than_a_look_are_all_recorded(monkeypatch):
     clock = Clock(monkeypatch)
-    clock.watcher.heard({"event": "ready", "done_epochs": 1})  # taken up after the first
+    clock.watcher.heard(Ready(start_s=0.0, done_epochs=1))  # taken up after the first
     clock.pass_s(5, 1.5)
     for epoch in (2, 3):
-        clock.watcher.heard({"event": "epoch", "epoch": epoch})
+        clock.watcher.heard(epoch_record(epoch))
     clock.pass_s(2, 1.5)
     assert clock.watcher.episodes[0].epochs == (2, 3)
 

@@ -6,6 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
+from common.core.events import Step
 from common.core.specs import TrialSpec, WeightsSpec
 from common.report.progress import Display, expected_s, shorter
 from tests.helpers.records import SPEC
@@ -25,11 +26,11 @@ def test_a_shorter_run_is_offered_only_where_there_is_one():
 def test_the_expected_time_by_hand():
     """256 training and 64 validation images, batches of 32: 2 s for the first step, then 1 s for 32 images."""
     spec = TrialSpec.model_validate(json.loads(SPEC))
-    event = {"elapsed_s": 6.0, "images": 160, "epoch": 1}
+    event = Step(phase="train", epoch=1, step=5, batches=8, images=160, elapsed_s=6.0)
     assert expected_s(event, 2.0, spec, trains_all=False) == pytest.approx(2 + (256 + 2 * 64) / 32)
     assert expected_s(event, 2.0, spec, trains_all=True) == pytest.approx(2 + (256 + 2 * 64 / 3) / 32)
     more = spec.model_copy(update={"recipe": spec.recipe.model_copy(update={"epochs": 3})})
-    gone_on = event | {"epoch": 3}  # the last one
+    gone_on = event.model_copy(update={"epoch": 3})  # the last one
     assert expected_s(gone_on, 2.0, more, trains_all=False) == expected_s(event, 2.0, spec, trains_all=False)
 
 
@@ -40,8 +41,8 @@ def test_a_terminal_shows_a_bar(tmp_path):
     display = Display(console)
     display.begin(spec, 1, 1)
     for step in range(1, 9):
-        event = {"event": "step", "phase": "train", "epoch": 1, "step": step, "batches": 8, "images": 32 * step}
-        display.event(event | {"elapsed_s": 5.0 * step}, 100 * 2**20)
+        event = Step(phase="train", epoch=1, step=step, batches=8, images=32 * step, elapsed_s=5.0 * step)
+        display.event(event, 100 * 2**20)
     display._bar.refresh()
     display.finish("failed", "a reason with [brackets] and [/z]", 4.0)
     display.others([20.0, 40.0], 3)

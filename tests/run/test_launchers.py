@@ -1,6 +1,5 @@
 """Trials on a cluster: two real Ray nodes, one of which is killed in the middle of an epoch; what may then be compared."""
 
-import json
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from common.analysis.comparison import attribution, pairs
 from common.analysis.grouping import MARK, groups
 from common.analysis.records import read_results
 from common.core.errors import InputError
+from common.core.events import Born, Failed, to_line
 from common.core.files import read_json, write_json
 from common.core.settings import Settings
 from common.core.specs import WeightsSpec
@@ -24,7 +24,7 @@ from common.run import resume
 from common.run.launchers import ray as launcher
 from common.run.tail import Tail
 from tests.helpers.project import PROJECT
-from tests.helpers.records import repeated, results, row
+from tests.helpers.records import epoch_record, repeated, results, row
 from tests.helpers.runs import in_epoch, logits, wait_until
 
 WORDS = ("--frameworks", "fake", "--models", "logistic", "worse", "--limit", "400", "--image-size", "32", "--epochs", "3",
@@ -125,32 +125,32 @@ def test_a_node_finds_the_weights_as_the_run_did(tmp_path, monkeypatch, formulas
     assert seen == asked and moved.weights.path == "w"
 
 
-def written(path, born, *kinds):
-    lines = [{"event": "born", "at": born}, *({"event": kind} for kind in kinds)]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+def written(path, born, *epochs):
+    path.write_text("".join(map(to_line, (Born(at=born), *map(epoch_record, epochs)))))
 
 
 def test_a_driver_hears_a_trial_that_another_node_takes_back_or_begins_anew(tmp_path):
     path = tmp_path / "events.jsonl"
-    written(path, 1, "a", "b", "c")
+    written(path, 1, 1, 2, 3)
     tail = Tail(path)
     assert tail.new() == []  # of an earlier driver
     inode = path.stat().st_ino
-    written(path, 2, "x", "y", "z", "longer than before")  # the same file to the system
+    written(path, 2, 1, 2, 3, 4)  # longer than before; the same file to the system
     assert path.stat().st_ino == inode
-    assert [e["event"] for e in tail.new()] == ["born", "x", "y", "z", "longer than before"]
-    written(path, 2, "x")  # back to a checkpoint, which is heard already
+    assert tail.new() == [Born(at=2), *map(epoch_record, (1, 2, 3, 4))]
+    written(path, 2, 1)  # back to a checkpoint, which is heard already
     assert tail.new() == []
     with open(path, "a") as stream:
-        stream.write('{"event": "again"}\n{"event": "half')
-    assert [e["event"] for e in tail.new()] == ["again"]
+        stream.write(to_line(epoch_record(5)) + '{"event": "half')
+    assert tail.new() == [epoch_record(5)]
     path.unlink()
     assert tail.new() == []
-    written(path, 3, "p")
-    assert [e["event"] for e in tail.new()] == ["born", "p"]
-    path.write_text('{"event": "born", "at": 4}\nno event\n[1]\n{"event": "q"}\n')
-    events = tail.new()
-    assert [e["event"] for e in events] == ["born", "q"] and events[-1] == {"event": "q"}
+    written(path, 3, 6)
+    assert tail.new() == [Born(at=3), epoch_record(6)]
+    path.write_text(
+        '{"event": "born", "at": 4}\nno event\n[1]\n{"event": "epoch"}\n{"event": "failed", "reason": "q"}\n'
+    )
+    assert tail.new() == [Born(at=4), Failed(reason="q")]
 
 
 def test_a_polite_kill_ends_a_run_on_a_cluster_as_any_other(monkeypatch):

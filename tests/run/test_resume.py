@@ -13,10 +13,12 @@ import pytest
 
 from common.analysis.records import read_results
 from common.core import machine
+from common.core.events import Step, to_line
 from common.report.table import further_scores_table, scores_table
 from common.run import parent_record
 from common.trial import checkpoint
 from tests.helpers.project import PROJECT
+from tests.helpers.records import epoch_record
 from tests.helpers.runs import FAST, TRIAL, arguments, begin, command, in_epoch, logits, stop, wait_until
 
 
@@ -319,8 +321,9 @@ def test_a_checkpoint_half_written_is_the_old_one(tmp_path):
     progress = checkpoint.State(1, 0.5, 1, {"w": np.ones(2, np.float32)}, {"epoch1": np.zeros(3)})
     checkpoint.save(tmp_path, progress, Adapter(), "one")
     (tmp_path / "checkpoint" / "epoch2.state").write_text("half")
-    (tmp_path / "events.jsonl").write_text("".join(json.dumps(e) + "\n" for e in (
-        {"event": "epoch", "epoch": 1}, {"event": "step", "epoch": 2}, {"event": "epoch", "epoch": 2})))  # fmt: skip
+    step = Step(phase="train", epoch=2, step=1, batches=1, images=1, elapsed_s=1.0)
+    lines = (to_line(event) for event in (epoch_record(1), step, epoch_record(2)))
+    (tmp_path / "events.jsonl").write_text("".join(lines))
     assert checkpoint.last_epoch(tmp_path) == 1
     assert checkpoint.rewind(tmp_path) == 1
     assert (tmp_path / "events.jsonl").read_text().count("\n") == 1

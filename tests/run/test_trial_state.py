@@ -2,12 +2,14 @@
 
 import pytest
 
+from common.core.events import Born, Done, Failed, Step
+from common.core.results import UpperBounds
 from common.run.trial_state import EXIT_S, OK, Ending, State, TrialState
 from tests.helpers.records import row
 
-BORN, DONE, MEASURED = {"event": "born"}, {"event": "done"}, {"event": "ceilings"}
-FAILED = {"event": "failed", "reason": "out of memory"}
-STEP = {"event": "step", "phase": "train", "epoch": 1, "step": 3}
+BORN, DONE, MEASURED = Born(at=0.0), Done(), UpperBounds()
+FAILED = Failed(reason="out of memory")
+STEP = Step(phase="train", epoch=1, step=3, batches=9, images=3, elapsed_s=1.0)
 NEVER = 10**9
 
 

@@ -11,6 +11,7 @@ from common.analysis.grouping import groups
 from common.analysis.records import _ceilings, read_results
 from common.analysis.timing import parts
 from common.core.errors import InputError
+from common.core.events import Done
 from common.core.files import read_json
 from common.core.registry import real
 from common.core.results import ParentRecord, Tuning, UpperBounds
@@ -160,18 +161,13 @@ def test_a_trial_that_is_done_stands_whatever_its_ceilings_do(tmp_path, monkeypa
 
 def test_ceilings_that_came_to_no_end_say_so_and_are_no_part_of_the_whole():
     spec = row("a", 0.1).record.spec.model_copy(update={"ceilings": True})
-    found = _ceilings(spec, {"done": {"lived_s": 5.0}}, ParentRecord(status="ok", wall_s=9.0))
+    found = _ceilings(spec, [Done(lived_s=5.0)], ParentRecord(status="ok", wall_s=9.0))
     assert "came to no end" in found.skip_reason and found.seconds == 4.0
-    assert (
-        _ceilings(spec, {"done": {"lived_s": 5.0}}, ParentRecord(status="ok", wall_s=9.0, resumed_after=(1,))).seconds
-        == 0.0
-    )
-    assert not _ceilings(spec, {}, ParentRecord(status="ok"))  # it never came so far
-    whole = {"event": "ceilings", "compute": 3.0, "seconds": 1.0}
-    assert _ceilings(spec, {"ceilings": whole}, ParentRecord(status="ok")).model_dump() == {
-        "compute": 3.0,
-        "seconds": 1.0,
-    }
+    resumed = ParentRecord(status="ok", wall_s=9.0, resumed_after=(1,))
+    assert _ceilings(spec, [Done(lived_s=5.0)], resumed).seconds == 0.0
+    assert not _ceilings(spec, [], ParentRecord(status="ok"))  # it never came so far
+    whole = UpperBounds(compute=3.0, seconds=1.0)
+    assert _ceilings(spec, [whole], ParentRecord(status="ok")) == whole
 
 
 def test_ceilings_that_fail_fail_no_finished_trial(capsys):

@@ -16,9 +16,9 @@ from common.analysis.summary import summarise
 from common.analysis.timing import ENDING, WRITING, parts, unaccounted, whole_s
 from common.core import locks
 from common.core.errors import InputError
-from common.core.events import read_events
+from common.core.events import StoringStarted, of_kind, read_events
 from common.core.files import cache_folder
-from common.core.results import EqualityGate, Tuning
+from common.core.results import Tuning
 from common.data import feature_store
 from common.data.chunk_store import FILE, ChunkStore
 from common.data.receipts import receipt
@@ -261,7 +261,7 @@ def gate(run, predict, logits):
     features = object()
     trial = SimpleNamespace(
         spec=spec, features=features, predict=predict, execute_as=lambda config: executed.append((config, trial.features)),
-        events=SimpleNamespace(write=lambda kind, **values: written.append(values)),
+        events=SimpleNamespace(write=written.append),
         plan=SimpleNamespace(validation_rows=np.arange(len(logits)), validation_crops=np.empty(0)),
     )  # fmt: skip
     config = {"precision": "float16"}
@@ -275,11 +275,11 @@ def test_a_gate_that_cannot_be_computed_has_not_passed_and_fails_no_finished_tri
         raise MemoryError("the whole network's batch")
 
     said = gate(run, predict, np.ones((4, 3), np.float32))
-    assert (said["passed"], said["error"], said["failed"]) == (False, None, "MemoryError: the whole network's batch")
+    assert (said.passed, said.error, said.failed) == (False, None, "MemoryError: the whole network's batch")
     results = read_results(run)
     rows = tuple(
         row.model_copy(update={"record": row.record.model_copy(update={
-            "tuning": row.record.tuning.model_copy(update={"gate": (EqualityGate(**said),)})})})
+            "tuning": row.record.tuning.model_copy(update={"gate": (said,)})})})
         for row in results.rows
         if row.record.spec.lane == "tuned"
     )  # fmt: skip
@@ -299,7 +299,7 @@ def test_a_gate_that_cannot_be_computed_has_not_passed_and_fails_no_finished_tri
 )
 def test_the_gate_over_logits_without_a_spread(run, plain, off, passed):
     plain = np.array(plain)
-    assert gate(run, lambda *of: (plain, 0.0), plain + off)["passed"] == passed
+    assert gate(run, lambda *of: (plain, 0.0), plain + off).passed == passed
 
 
 def test_the_gain_of_a_whole_trial_is_that_of_trials_that_made_their_features(run):
@@ -326,9 +326,9 @@ def test_a_trial_that_found_a_store_goes_on_without_it(bench, tmp_path):
     child, run, trial = begin(tmp_path, "hang@2:3", *words), tmp_path / "run", "01-fake-logistic-head-tuned-seed0"
     wait_until(lambda: in_epoch(run, 2, trial))
     stop(child, signal.SIGKILL)
-    tuning = next(e for e in read_events(run / "trials" / trial / "events.jsonl") if e["event"] == "tuned")
-    assert tuning["filled"] == 0
-    shutil.rmtree(run / tuning["store"])
+    tuning = of_kind(read_events(run / "trials" / trial / "events.jsonl"), Tuning)[0]
+    assert tuning.filled == 0
+    shutil.rmtree(run / tuning.store)
     done = bench("--resume", run)
     assert done.returncode == 0, done.stdout + done.stderr
     record = read_results(run).rows[0].record
@@ -366,9 +366,7 @@ def test_killed_while_it_fills_the_store_it_goes_on_from_there(bench, tmp_path):
     words = ("--limit", "600", "--image-size", "48", "--keep-frozen", "--lane", "tuned")
     child, run = begin(tmp_path, "pause@features", *words), tmp_path / "run"
     trial = run / "trials" / "01-fake-logistic-head-tuned-seed0"
-    wait_until(
-        lambda: any(e["event"] == "storing" for e in read_events(trial / "events.jsonl")) and len(_journals()) > 0
-    )
+    wait_until(lambda: of_kind(read_events(trial / "events.jsonl"), StoringStarted) and len(_journals()) > 0)
     stop(child, signal.SIGKILL)
     done = bench("--resume", run)
     assert done.returncode == 0, done.stdout + done.stderr
