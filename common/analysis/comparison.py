@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -73,7 +72,7 @@ def unfair(a: Group, b: Group) -> str:
     return ", ".join(dict.fromkeys(found))
 
 
-def _given(row: Row) -> dict[str, Any]:
+def _given(row: Row) -> dict[str, object]:
     spec, facts, environment = row.record.spec, row.record.facts, row.record.environment
     one = spec.process.devices == 1  # of several, some say how many each has, and some how many all have
     return {

@@ -94,7 +94,7 @@ def _told_apart(rows: list[Summary]) -> list[str]:
     return labels
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 

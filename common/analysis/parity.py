@@ -5,7 +5,6 @@ rounding noise alone is no difference.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -126,7 +125,7 @@ def described(stage: str, tensor: str, found: Stage, facts: dict[str, dict[str, 
     return f"{stage}: {tensor} {size}; {sides}"
 
 
-def _fact(tensor: str, stage: str, facts: dict[str, Any]) -> str:
+def _fact(tensor: str, stage: str, facts: Mapping[str, str]) -> str:
     """The words about the tensor's layer; about the optimiser where that alone was asked."""
     if stage.startswith("optimiser"):
         return facts["optimiser"]
