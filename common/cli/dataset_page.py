@@ -14,36 +14,38 @@ from common.data.bad_images import check_missing, without_bad
 from common.data.decode import ImageError, decode
 from common.data.pixel_store import Progress, Say
 from common.data.plan import few_notes
-from common.report.data import label_sets_table, labels_table, plans_table, reading_table, reference_table, rows_table
+from common.report.data import label_sets_table, labels_table, plans_table, reference_table, rows_table
 from common.report.figures import distribution, samples
 from common.report.markdown import linked, table
-from common.report.reading import classes_text, described
+from common.report.reading import classes_text
 from common.report.table import Table
 from common.run import prepare
-from common.run.samples import SAMPLE_SIDE, sample_rows
+from common.run.plans import described as planned
+from common.run.plans import draw_plans
+from common.run.samples import FIRST, SAMPLE_SIDE, sample_rows
 
 BALANCES: tuple[Balance, ...] = ("none", "oversample", "undersample")  # those that change what is visited
 
 
-def write_survey(settings: Settings, dataset: Dataset) -> tuple[Path, list[Table]]:
-    """The page's file and its tables. InputError where the data cannot be used."""
+def write_survey(settings: Settings, dataset: Dataset, reading: Table) -> tuple[Path, list[Table]]:
+    """The page's file and its tables, of which `reading` is the first. InputError where the data cannot be used."""
     check_writable(Path(settings.results_dir), "--results-dir")
     folder = Path(settings.results_dir) / f"data-{dataset.name}"
     everyone, tests = np.arange(len(dataset)), np.arange(len(dataset), len(dataset) + len(dataset.test_ids))
-    plans = prepare.draw_plans(settings.model_copy(update={"epochs": 1}), dataset, BALANCES, everyone, tests)
-    splits, audits = prepare.described(dataset, plans)
+    plans = draw_plans(settings.model_copy(update={"epochs": 1}), dataset, BALANCES, everyone, tests)
+    splits, audits = planned(dataset, plans)
     drawn = plans[settings.seed, "none"]
     train, truth = dataset.labels[drawn.train_rows], dataset.labels[drawn.validation_rows]
     references = {f"seed {settings.seed}": reference_scores(train, truth, settings.percentiles)}
-    rows = [[int(v) for v in row] for row in dataset.labels[: prepare.FIRST]]
+    rows = [[int(v) for v in row] for row in dataset.labels[:FIRST]]
     tables = [
-        reading_table(described(dataset, settings.percentiles)),
+        reading,
         _size_table(dataset),
         label_sets_table(dataset.labels, dataset.class_names),
         labels_table(dataset.class_names, audits),
         plans_table(audits, splits, few_notes(plans.values())),
         reference_table(references, settings.percentiles),
-        rows_table(dataset.ids[: prepare.FIRST].tolist(), rows, dataset.class_names),
+        rows_table(dataset.ids[:FIRST].tolist(), rows, dataset.class_names),
     ]
     drawn_figures = {"figures/distribution.png": "positives of each label in the training split"}
     distribution(dataset.class_names, audits, folder / "figures/distribution.png")

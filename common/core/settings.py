@@ -218,3 +218,8 @@ class Settings(ReadOptions):
     track: str = setting("", MACHINE, "send the records elsewhere too, e.g. mlflow (see list)", "NAME")
     name: str = setting("", MACHINE, "of the run folder (default: date, time and what ran)")
     command: str = ""  # the command line that starts the same run again
+
+    @property
+    def seeds(self) -> range:
+        """One for each repeat."""
+        return range(self.seed, self.seed + self.repeats)

@@ -6,11 +6,11 @@ from pathlib import Path
 from common.core import registry
 from common.core.errors import InputError
 from common.core.settings import Settings
-from common.core.specs import Job
+from common.core.specs import Device, Job
 from common.process.question import ask
 
 
-def choose(asked: str, frameworks: list[str]) -> tuple[str, list[str]]:
+def choose(asked: str, frameworks: list[str]) -> tuple[Device, list[str]]:
     """'cpu' or 'cuda', and notes. `auto` takes the GPU only if every framework sees it: otherwise the rows would
     compare a GPU with a CPU. InputError where cuda was asked for and a framework lacks it."""
     if asked == "cpu" or (asked == "auto" and not _nvidia()):

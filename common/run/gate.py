@@ -31,8 +31,9 @@ from common.data.chunk_store import ChunkStore
 from common.data.decode import ImageError
 from common.data.feed import Decoded, image_paths
 from common.process.question import ask
-from common.run import device, prepare
+from common.run import device, prepare, run_folder
 from common.run.jobs import list_jobs
+from common.run.weights import find_weights
 from common.trial.trace import RATE, STEPS
 
 SIDE, IMAGES = 64, 6  # pixels; images a step
@@ -174,10 +175,11 @@ def asked(settings: Settings, say: Callable[[str], None]) -> list[Gate]:
         say(note)
     dataset = prepare.read_data(settings)
     on, _ = device.choose(settings.device, [job.framework for job in jobs])
-    initial = prepare.find_weights(settings, jobs, {}, dataset, say)
+    initial = find_weights(settings, jobs, say)
     recipes = [(job, initial[settings.seed, job]) for job in jobs]
     trials = [
-        (job.framework, job.model, prepare.recipe(settings, job, found), job.balance, found) for job, found in recipes
+        (job.framework, job.model, run_folder.recipe(settings, job, found), job.balance, found)
+        for job, found in recipes
     ]
     candidates = _candidates(trials, Path())
     if not candidates:

@@ -1,19 +1,19 @@
 """What can be known before anything is decoded: packages, image sides, weights files, batches of one image. All frameworks alike."""
 
 import importlib.util
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from common.core import registry
 from common.core.errors import InputError
 from common.core.settings import Settings
-from common.core.specs import Balance, BuildSpec, Job, Plan, Recipe, WeightsSpec, trained_part
+from common.core.specs import BuildSpec, Job, Recipe, Train, WeightsSpec, trained_part
 from common.process.question import ask
 from common.run import weight_files
+from common.run.plans import Plans
+from common.run.weights import Initial
 
-Initial = dict[tuple[int, Job], WeightsSpec]
-Plans = Mapping[tuple[int, Balance], Plan]
 FEWEST = 2  # values that a batch norm which trains needs in each channel
 
 
@@ -84,7 +84,7 @@ class TryOuts:
     def _moves_norms(self, job: Job, start: WeightsSpec) -> bool:
         return self._trained(job, start) != "head" or self._settings.frozen_norm == "drift"
 
-    def _trained(self, job: Job, start: WeightsSpec) -> Any:
+    def _trained(self, job: Job, start: WeightsSpec) -> Train:
         how = Recipe(train=job.train, keep_frozen=job.keep_frozen, learning_rate=1.0, batch_size=1, epochs=1)
         return trained_part(how, start)
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from common.analysis.records import read_run
 from common.core import registry
-from common.core.dataset import Dataset
 from common.core.errors import InputError, readable
 from common.core.files import read_json, sweep, write_json
 from common.core.formatting import command
@@ -18,8 +17,9 @@ from common.core.results import GATES, RunRecord
 from common.core.settings import Settings
 from common.core.specs import TrialSpec
 from common.data.feed import read_plan
-from common.run import prepare
+from common.run import prepare, weights
 from common.run.parent_record import disown, finished
+from common.run.run_folder import Pixels, below, write_paths
 from common.trial import checkpoint
 
 
@@ -45,8 +45,8 @@ def reopen(
         specs = _specs(folder, run)
         for spec in specs:
             read_plan(folder / spec.feed.plan, spec.feed.plan_hash)
-        pixels, dataset = _same_data(folder, run, say, progress)
-        specs = _found_again(folder, specs, run, pixels, dataset, say)
+        pixels = _same_data(folder, run, say, progress)
+        specs = _found_again(folder, specs, run, pixels, say)
     now, then = _made_by(made_by(), machine()), _made_by(run.made_by, run.machine)
     changed = sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
     begun = [s for s in specs if _begun(folder / "trials" / s.name, s)]
@@ -81,8 +81,8 @@ def on_this_node(folder: Path, name: str) -> TrialSpec:
     not what the run was planned with."""
     run = read_run(folder)
     spec = TrialSpec.model_validate(read_json(folder / "trials" / name / "spec.json"))
-    pixels, dataset = _same_data(folder, run, lambda text: None, lambda done, total: None)
-    (found,) = _found_again(folder, [spec], run, pixels, dataset, lambda text: None)
+    pixels = _same_data(folder, run, lambda text: None, lambda done, total: None)
+    (found,) = _found_again(folder, [spec], run, pixels, lambda text: None)
     return found
 
 
@@ -104,9 +104,8 @@ def _begun(trial: Path, spec: TrialSpec) -> bool:
 
 def _same_data(
     folder: Path, run: RunRecord, say: Callable[[str], None], progress: Callable[[int, int], None]
-) -> tuple[prepare.Pixels, Dataset]:
-    """The pixels, filled again where the store is gone, and the data set. InputError where the data set is not what the run was planned
-    with."""
+) -> Pixels:
+    """The pixels, stored again where the store is gone. InputError where the data set is not what the run was planned with."""
     settings = Settings.model_validate(run.settings)
     dataset = prepare.read_data(settings)
     with np.load(folder / run.labels) as arrays:
@@ -119,16 +118,15 @@ def _same_data(
             f"'{settings.data}' is not what {folder} was planned with ({what}); start the run anew: {run.command}"
         )
     if (folder / "files.npz").exists():
-        prepare.write_paths(folder, dataset, pixels)  # the run folder may have been moved
-    return pixels, dataset
+        write_paths(folder, dataset, pixels)  # the run folder may have been moved
+    return pixels
 
 
 def _found_again(
     folder: Path,
     specs: list[TrialSpec],
     run: RunRecord,
-    pixels: prepare.Pixels,
-    dataset: Dataset,
+    pixels: Pixels,
     say: Callable[[str], None],
 ) -> list[TrialSpec]:
     """The trials with the places where their pixels and initial weights lie now: a cache may have been emptied or moved."""
@@ -138,17 +136,17 @@ def _found_again(
             raise InputError(f"the weights of '{settings.init_from}', from which {folder} started, are gone")
         # With one form of every formula one framework's file is all others' too.
         of = _specs(folder, run) if settings.formulas == "matched" else specs
-        initial = prepare.find_weights(settings, list(dict.fromkeys(spec.job() for spec in of)), {}, dataset, say)
+        initial = weights.find_weights(settings, list(dict.fromkeys(spec.job() for spec in of)), say)
     found = []
     for spec in specs:
         feed, start = spec.feed, spec.weights
         if feed.pixels:
-            feed = feed.model_copy(update={"pixels": prepare.below(folder, pixels.folder)})
+            feed = feed.model_copy(update={"pixels": below(folder, pixels.folder)})
         if start.path and initial:
             now = initial[spec.seed, spec.job()]
             if now.sha256 != start.sha256:
                 raise InputError(f"{start.source} of {spec.model} is not the file that {folder} started from")
-            start = start.model_copy(update={"path": prepare.below(folder, Path(now.path))})
+            start = start.model_copy(update={"path": below(folder, Path(now.path))})
         moved = spec.model_copy(update={"feed": feed, "weights": start})
         if moved != spec:
             write_json(folder / "trials" / spec.name / "spec.json", moved.model_dump())

@@ -9,6 +9,7 @@ from common.core.errors import InputError
 from common.core.files import write_arrays
 from common.data.decode import ImageError, decode
 
+FIRST = 5  # images whose 0/1 rows the page shows
 SAMPLES, SAMPLE_SIDE = 12, 160  # images, and their side in pixels
 
 

@@ -4,18 +4,17 @@ import importlib.util
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from common.core import registry
-from common.core.errors import InputError, readable, unknown
-from common.core.files import cache_folder, read_json
+from common.core.errors import InputError, unknown
+from common.core.files import cache_folder
 from common.core.formatting import shortened
 from common.core.framework_info import FrameworkInfo, ModelInfo
 from common.core.hashing import hash_file, hash_weights
 from common.core.specs import Job, ModelSpec, Preprocessing, WeightsSpec
 from common.core.tensor_files import check_forms
 from common.process.question import ask
-from frameworks.contract import HALF, NAMED, UNCHANGED
+from frameworks.contract import HALF, NAMED
 
 CHOICES = ("auto", "imagenet", "random")
 CONVERSION = 2  # of another form of weights; raised where a mapping of names is mended, so that no old file is taken
@@ -131,57 +130,6 @@ def _reader(path: Path) -> FrameworkInfo:
             return info
     known = ", ".join(suffix for info in infos for suffix in info.READS)
     raise InputError(f"no framework here reads '{path.name}'; --weights takes .safetensors, {known}")
-
-
-def from_run(run: Path, job: Job, seed: int, split_hash: str, class_names: tuple[str, ...]) -> WeightsSpec:
-    """What a finished run trained, head and all: the trial of the same model and seed, of whatever framework.
-
-    InputError where there is none, where its outputs mean other classes, or where it trained on what would now be
-    validation images. split_hash: of the split as it is here; empty where it is not known yet.
-    """
-    if not (run / "run.json").exists():
-        raise InputError(f"no run at '{run}' for --init-from (it has no run.json); give a finished one's folder")
-    with readable(f"the run '{run}'"):
-        record = read_json(run / "run.json")
-        trials = [read_json(f) for f in sorted(run.glob("trials/*/spec.json"))]
-        same = [s for s in trials if s["model"] == job.model.model_dump()]
-        kept = [s for s in same if (run / "trials" / s["name"] / "weights.safetensors").exists()]
-        hashes = {seed: split["split_hash"] for seed, split in record["splits"].items()}
-        theirs = tuple(record["class_names"])
-    if theirs != class_names:
-        raise InputError(
-            f"{run} was trained on other classes ({', '.join(theirs[:5])}, ...; here {', '.join(class_names[:5])}, ...): "
-            "its head would mean something else; take a run of the same classes, or --weights with its weights.safetensors"
-        )
-    if not kept:
-        models = sorted({str(ModelSpec(**s["model"])) for s in trials})
-        raise InputError(
-            f"{run} has no finished trial of {job.model} for --init-from (its models: {', '.join(models) or 'none'}); "
-            "take --models with one of them, or another run"
-        )
-    fitting = sorted((s for s in kept if s["seed"] == seed), key=lambda s: _unlike(s, job))
-    if not fitting:
-        seeds = sorted({s["seed"] for s in kept})
-        raise InputError(
-            f"{run} has no finished trial of {job.model} with seed {seed} (its seeds: {', '.join(map(str, seeds))}); "
-            "another seed's split would have trained on these validation images"
-        )
-    if split_hash and hashes.get(str(seed)) != split_hash:
-        raise InputError(
-            f"{run} split the images otherwise ({hashes.get(str(seed))}, here {split_hash}): it trained on what are "
-            "validation images here; take the same --data, --limit, --split and --seed"
-        )
-    spec = from_file(run / "trials" / fitting[0]["name"] / "weights.safetensors", job.model, UNCHANGED)
-    return spec.model_copy(update={"source": f"run {record['name']}", "head": True})
-
-
-def _unlike(spec: dict[str, Any], job: Job) -> tuple[bool, bool, bool]:
-    """Sorts the trials of a run: the job's own framework, trained part and balance first."""
-    return (
-        spec["framework"] != job.framework,
-        spec["recipe"]["train"] != job.train,
-        spec["feed"]["balance"] != job.balance,
-    )
 
 
 def check_assumed(found: dict[Job, WeightsSpec]) -> None:

@@ -120,8 +120,8 @@ def test_a_node_finds_the_weights_as_the_run_did(tmp_path, monkeypatch, formulas
         return {(0, job): found for job in jobs}
 
     run = SimpleNamespace(settings=Settings(formulas=formulas).model_dump(), trials=[s.name for s in names.values()])
-    monkeypatch.setattr(resume.prepare, "find_weights", find_weights)
-    (moved,) = resume._found_again(tmp_path, [names["b"]], run, None, None, print)
+    monkeypatch.setattr(resume.weights, "find_weights", find_weights)
+    (moved,) = resume._found_again(tmp_path, [names["b"]], run, None, print)
     assert seen == asked and moved.weights.path == "w"
 
 

@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +13,9 @@ from common.core import registry
 from common.core.errors import InputError
 from common.core.settings import Settings
 from common.core.specs import Job, ModelSpec, WeightsSpec
-from common.run import preflight, prepare
+from common.data.formats import demo
+from common.run import plans as run_plans
+from common.run import preflight
 from frameworks.contract import UNCHANGED, ModelInfo
 from tests.helpers.cases import file, images_at
 
@@ -116,9 +120,14 @@ def test_no_size_is_named_where_none_helps(monkeypatch):
 
 
 def test_rows_that_are_known_to_be_missing_are_left_out_of_the_first_plans():
-    dataset = SimpleNamespace(paths=np.array(["a", "b", "c"]), missing={"b": "no such file"})
-    assert prepare.rows_known(Settings(on_bad_image="skip"), dataset).tolist() == [0, 2]
-    assert prepare.rows_known(Settings(), dataset).tolist() == [0, 1, 2]
+    dataset = demo.read(Path("demo")).first(3)
+    first, second, _ = dataset.paths.tolist()
+    tests = {"test_ids": np.array(["x", "y"]), "test_paths": np.array([first, "gone"])}
+    dataset = replace(dataset, **tests, missing={second: "no such file", "gone": "no such file"})
+    rows, test_rows = run_plans.rows_known(Settings(on_bad_image="skip"), dataset)
+    assert rows.tolist() == [0, 2] and test_rows.tolist() == [3]
+    rows, test_rows = run_plans.rows_known(Settings(), dataset)
+    assert rows.tolist() == [0, 1, 2] and test_rows.tolist() == [3, 4]
 
 
 def test_a_missing_image_that_is_skipped_leaves_no_batch_of_one(bench, tmp_path, cold):

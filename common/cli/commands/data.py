@@ -29,8 +29,9 @@ def run(options: Options, output: Output) -> int:
 
     settings = valid_settings(options.given())
     dataset = prepare.read_data(settings)
-    output.show_table(reading_table(described(dataset, settings.percentiles)))  # before anything is decoded
-    page, tables = write_survey(settings, dataset)
+    reading = reading_table(described(dataset, settings.percentiles))
+    output.show_table(reading)  # before anything is decoded
+    page, tables = write_survey(settings, dataset, reading)
     for table in tables[1:]:
         output.show_table(table)
     with filling(output.progress) as (say, progress):
