@@ -1,6 +1,7 @@
 """Trials on the nodes of a Ray cluster: those that are compared with each other on one node, in turn."""
 
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -87,7 +88,10 @@ def _cluster(address: str) -> Iterator[Any]:
     try:
         _knock(address)
         ray.init(
-            address, log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": {"PYTHONPATH": str(PROJECT)}}
+            address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": {"PYTHONPATH": str(PROJECT)}},
         )
     except (OSError, OverflowError, ValueError, RuntimeError) as error:
         raise InputError(f"no Ray cluster at --address {address} ({error}); start one with: ray start --head") from None
