@@ -13,23 +13,7 @@ from common.analysis.summary import summarise
 from common.core.errors import InputError
 from common.data.formats import demo
 from common.report.verdict import verdict_table
-
-TRIAL = "01-fake-logistic-head-seed0"
-
-
-def flags(folder, name, *more):
-    return ("--frameworks", "fake", "--limit", "600", "--image-size", "32", "--epochs", "6", "--learning-rate", "200",
-            "--results-dir", folder, "--name", name, *more)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def good(bench, tmp_path_factory):
-    """A run that has learnt something, and its baseline."""
-    parent = tmp_path_factory.mktemp("check")
-    assert bench(*flags(parent, "good")).returncode == 0
-    made = ("check", parent / "good", "--baseline", parent / "base.json", "--update-baseline")
-    assert bench(*made).returncode == 0
-    return parent
+from tests.helpers.checked import TRIAL, flags, tampered
 
 
 def codes(report):
@@ -44,17 +28,6 @@ def test_the_same_run_again_is_fine(bench, good):
     # The times of so short a run are the machine's: where others use it too, it may be said of them that they got worse.
     worse = "no score got worse; times or memory did" if "| slower |" in text else "nothing got worse"
     assert title == f"## Check: {worse}" and ("Nothing got worse" in done.stdout) == (worse == "nothing got worse")
-
-
-def tampered(good, name, change):
-    """A copy of the good run with other logits."""
-    run = good / name
-    shutil.copytree(good / "good", run)
-    file = run / "trials" / TRIAL / "logits.npz"
-    with np.load(file) as arrays:
-        changed = {key: change(arrays[key].copy()) for key in arrays.files}
-    np.savez(file, **changed)
-    return run
 
 
 def test_a_swapped_class_is_worse(bench, good):
@@ -233,22 +206,6 @@ def test_a_flipped_byte_is_damage_or_harmless(good, tmp_path):
     assert refused > 100
 
 
-@pytest.mark.parametrize(
-    "text", ["{", "# Read me", '{"name": "of something else"}', '{"schema_version": 1, "rows": 3}']
-)
-def test_what_is_no_baseline_is_not_written_over(bench, good, tmp_path, text):
-    (tmp_path / "b.json").write_text(text)
-    done = bench("check", good / "good", "--baseline", tmp_path / "b.json", "--update-baseline")
-    assert done.returncode == 2 and "is not a baseline" in done.stderr and "name another file" in done.stderr
-    assert (tmp_path / "b.json").read_text() == text
-
-
-def test_a_baseline_of_another_version_is_replaced(bench, good, tmp_path):
-    (tmp_path / "b.json").write_text('{"schema_version": 0, "rows": []}')
-    assert bench("check", good / "good", "--baseline", tmp_path / "b.json", "--update-baseline").returncode == 0
-    assert bench("check", good / "good", "--baseline", tmp_path / "b.json").returncode == FINE
-
-
 def test_a_number_that_is_none_is_worse(good):
     now = summarise(read_results(good / "good"))
     row = now.rows[0]
@@ -257,36 +214,6 @@ def test_a_number_that_is_none_is_worse(good):
     )
     report = compare(now.model_copy(update={"rows": (lost,)}), now)
     assert report.exit_code == WORSE and codes(report)["mAP"] == "worse"
-
-
-def test_another_schema_is_not_comparable(bench, good, tmp_path):
-    raw = json.loads((good / "base.json").read_text())
-    (tmp_path / "old.json").write_text(json.dumps(raw | {"schema_version": 0}))
-    done = bench("check", good / "good", "--baseline", tmp_path / "old.json")
-    assert done.returncode == NOT_COMPARABLE and "schema version 0" in done.stderr
-    shutil.copytree(good / "good", tmp_path / "old")
-    record = json.loads((tmp_path / "old" / "run.json").read_text())
-    (tmp_path / "old" / "run.json").write_text(json.dumps(record | {"schema_version": 0}))
-    done = bench("check", tmp_path / "old", "--baseline", good / "base.json")
-    assert done.returncode == NOT_COMPARABLE and "schema version 0" in done.stderr
-
-
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"schema_version": 1}'])
-def test_what_is_no_baseline_is_bad_input(bench, good, tmp_path, content):
-    if content is not None:
-        (tmp_path / "b.json").write_text(content)
-    done = bench("check", good / "good", "--baseline", tmp_path / "b.json")
-    assert done.returncode == 2 and "baseline" in done.stderr and "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("recipe", [None, {"name": "of a newer harness", "warmup": 3}])
-def test_a_baseline_whose_recipe_is_none_is_bad_input(bench, good, tmp_path, recipe):
-    raw = json.loads((good / "base.json").read_text())
-    raw["rows"][0]["settings"].pop("recipe")
-    raw["rows"][0]["settings"] |= {"recipe": recipe} if recipe else {}
-    (tmp_path / "b.json").write_text(json.dumps(raw))
-    done = bench("check", good / "good", "--baseline", tmp_path / "b.json")
-    assert done.returncode == 2 and "b.json is not a baseline" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_other_versions_and_machine_are_listed_and_no_reason(good):
@@ -329,13 +256,6 @@ def test_a_metric_that_is_gone_is_not_passed_over(good):
     assert report.exit_code == NOT_COMPARABLE and "has no f1 at 95" in report.refused[0]
 
 
-def test_half_a_run_is_no_baseline(bench, tmp_path):
-    bench(*flags(tmp_path, "bad"), "--models", "crash")
-    done = bench("check", tmp_path / "bad", "--baseline", tmp_path / "b.json", "--update-baseline")
-    assert done.returncode == 2 and "is no baseline" in done.stderr
-    assert not (tmp_path / "b.json").exists()
-
-
 @pytest.mark.parametrize(
     ("falls", "tolerance", "verdict"),
     [
@@ -356,35 +276,6 @@ def test_seeds_decide_by_their_interval(good, falls, tolerance, verdict):
     line = next(line for line in report.lines if line.metric == "f1 at 95")
     assert (line.verdict, line.tolerance) == (verdict, pytest.approx(tolerance, rel=1e-3))
     assert report.exit_code == (WORSE if verdict == "worse" else FINE)
-
-
-def test_a_run_of_other_seeds_is_appended(bench, good, tmp_path):
-    """The baseline then holds both, and checks each seed against itself."""
-    base = tmp_path / "base.json"
-    shutil.copy(good / "base.json", base)
-    assert bench(*flags(tmp_path, "more"), "--seed", "1", "--repeats", "2").returncode == 0
-    done = bench("check", tmp_path / "more", "--baseline", base, "--append")
-    assert done.returncode == FINE and "seeds appended" in done.stdout, done.stdout + done.stderr
-    assert set(json.loads(base.read_text())["rows"][0]["metrics"]["mAP"]["values"]) == {"0", "1", "2"}
-    for run in (good / "good", tmp_path / "more"):
-        assert bench("check", run, "--baseline", base).returncode == FINE
-    before = base.read_bytes()
-    again = bench("check", tmp_path / "more", "--baseline", base, "--append")
-    assert again.returncode == 2 and "has every seed of this run" in again.stderr
-    bench(*flags(tmp_path, "bad"), "--models", "crash")
-    unfinished = bench("check", tmp_path / "bad", "--baseline", base, "--append")
-    assert unfinished.returncode == 2 and "no evidence" in unfinished.stderr
-    assert bench(*flags(tmp_path, "other"), "--seed", "7", "--epochs", "2").returncode == 0
-    other = bench("check", tmp_path / "other", "--baseline", base, "--append")
-    assert other.returncode == 2 and "other recipe (epochs) than in the baseline" in other.stderr
-    assert base.read_bytes() == before
-
-
-def test_a_worse_run_is_not_appended(bench, good, tmp_path):
-    base = tmp_path / "base.json"
-    shutil.copy(good / "base.json", base)
-    done = bench("check", tampered(good, "zeros", np.zeros_like), "--baseline", base, "--append")
-    assert done.returncode == WORSE and base.read_bytes() == (good / "base.json").read_bytes()
 
 
 def test_a_slower_run_on_a_busy_machine_says_so():
