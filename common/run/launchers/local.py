@@ -2,7 +2,8 @@
 
 import time
 from pathlib import Path
-from typing import Any
+
+from rich.console import Console
 
 from common.core.results import QuietWait
 from common.core.specs import ProcessSpec, TrialSpec
@@ -19,7 +20,7 @@ def check(process: ProcessSpec, address: str) -> None:
     """Nothing: this machine is there."""
 
 
-def run_trials(folder: Path, specs: list[TrialSpec], console: Any, resume: bool = False, address: str = "") -> None:
+def run_trials(folder: Path, specs: list[TrialSpec], console: Console, resume: bool = False, address: str = "") -> None:
     """Every trial in a process of its own, one at a time; a failed one does not stop the others, nor does an error
     of the harness while it watches one.
 

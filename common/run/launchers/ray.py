@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from common.core.errors import InputError
 from common.core.files import PROJECT
 from common.core.formatting import size_text
@@ -39,7 +41,7 @@ def check(process: ProcessSpec, address: str) -> None:
         _check_room(ray.nodes(), [process])
 
 
-def run_trials(folder: Path, specs: list[TrialSpec], console: Any, resume: bool = False, address: str = "") -> None:
+def run_trials(folder: Path, specs: list[TrialSpec], console: Console, resume: bool = False, address: str = "") -> None:
     """Each trial is a task that asks its node for threads, a GPU where it uses one, and memory. One whose node died goes on
     elsewhere after its last finished epoch.
 
@@ -153,7 +155,7 @@ class _Running:
             self.display.event(event, 0)
 
 
-def _carry_out_all(ray: Any, folder: Path, specs: list[TrialSpec], console: Any) -> list[str]:
+def _carry_out_all(ray: Any, folder: Path, specs: list[TrialSpec], console: Console) -> list[str]:
     """What could not be carried out, in words."""
     numbers = {spec.name: number for number, spec in enumerate(specs, start=1)}
     running: dict[Any, _Running] = {}
