@@ -6,10 +6,13 @@ import shlex
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from common.core.errors import InputError, unknown
 from common.core.framework_info import FrameworkInfo
+from common.core.plugins import Format, Launcher, RecipeFile, Suite, Tracker
+
+T = TypeVar("T")
 
 TABLES = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".xml"}  # endings of files that may hold a data set's labels
 
@@ -20,11 +23,11 @@ def _modules(package: str, packages: bool) -> list[ModuleType]:
     return [importlib.import_module(f"{package}.{name}") for name in sorted(found)]
 
 
-def _files(package: str) -> dict[str, ModuleType]:
+def _files(package: str) -> dict[str, Any]:
     return {module.__name__.rsplit(".", 1)[1]: module for module in _modules(package, packages=False)}
 
 
-def _one(what: str, name: str, found: dict[str, ModuleType]) -> ModuleType:
+def _one(what: str, name: str, found: dict[str, T]) -> T:
     if name not in found:
         raise unknown(what, name, found)
     return found[name]
@@ -52,35 +55,35 @@ def framework_info(name: str) -> FrameworkInfo:
     raise unknown("framework", name, [*infos, *(alias for info in infos.values() for alias in info.ALIASES)])
 
 
-def formats() -> dict[str, ModuleType]:
+def formats() -> dict[str, Format]:
     return _files("common.data.formats")
 
 
-def recipes() -> dict[str, ModuleType]:
+def recipes() -> dict[str, RecipeFile]:
     return _files("benchmarks.recipes")
 
 
-def launcher(name: str) -> ModuleType:
+def launcher(name: str) -> Launcher:
     return _one("launcher", name, launchers())
 
 
-def launchers() -> dict[str, ModuleType]:
+def launchers() -> dict[str, Launcher]:
     return _files("common.run.launchers")
 
 
-def tracker(name: str) -> ModuleType:
+def tracker(name: str) -> Tracker:
     return _one("tracker", name, trackers())
 
 
-def trackers() -> dict[str, ModuleType]:
+def trackers() -> dict[str, Tracker]:
     return _files("common.report.trackers")
 
 
-def recipe(name: str) -> ModuleType:
+def recipe(name: str) -> RecipeFile:
     return _one("recipe", name, recipes())
 
 
-def format_of(path: Path, name: str = "") -> ModuleType:
+def format_of(path: Path, name: str = "") -> Format:
     """The format of that name, or the one that recognises `path`; InputError where there is none."""
     if name:
         return _one("format", name, formats())
@@ -95,7 +98,7 @@ def format_of(path: Path, name: str = "") -> ModuleType:
     raise InputError(f"no format recognises the data at '{path}'. Each format looks for:{known}\n{_seen(path)}")
 
 
-def _recognises(format_module: ModuleType, path: Path) -> bool:
+def _recognises(format_module: Format, path: Path) -> bool:
     """A format that finds several tables which could be the one recognises the data too: its `read` lists them."""
     try:
         return format_module.recognises(path)
@@ -136,9 +139,9 @@ def verbs() -> dict[str, ModuleType]:
     return {name.replace("_", "-"): module for name, module in _files("common.cli.commands").items()}
 
 
-def suites() -> dict[str, ModuleType]:
+def suites() -> dict[str, Suite]:
     return _files("benchmarks")
 
 
-def suite(name: str) -> ModuleType:
+def suite(name: str) -> Suite:
     return _one("suite", name, suites())

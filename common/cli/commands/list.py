@@ -1,8 +1,9 @@
 """What there is to choose from."""
 
-from types import ModuleType
+from collections.abc import Mapping
 
 from common.cli.parser import Options, Parser
+from common.core.plugins import Described
 from common.report.output import Output
 
 ABOUT = "frameworks, models, suites, recipes, formats, launchers, trackers"
@@ -42,5 +43,5 @@ def run(options: Options, output: Output) -> int:
     return 0
 
 
-def _abouts(modules: dict[str, ModuleType]) -> tuple[tuple[str, str], ...]:
+def _abouts(modules: Mapping[str, Described]) -> tuple[tuple[str, str], ...]:
     return tuple((name, module.ABOUT) for name, module in modules.items())
