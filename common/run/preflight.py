@@ -17,9 +17,9 @@ from common.run.weights import Initial
 FEWEST = 2  # values that a batch norm which trains needs in each channel
 
 
-def check_packages(jobs: Iterable[Job]) -> None:
-    """InputError where a framework of the run is not installed: its trials would fail one after another."""
-    for name in dict.fromkeys(job.framework for job in jobs):
+def check_packages(frameworks: Iterable[str]) -> None:
+    """InputError where one of the frameworks is not installed: its trials would fail one after another."""
+    for name in dict.fromkeys(frameworks):
         info = registry.framework_info(name)
         lacking = [package for package in info.NEEDS if importlib.util.find_spec(package) is None]
         if lacking:

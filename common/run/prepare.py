@@ -77,7 +77,7 @@ def _check(settings: Settings, say: Say) -> _Checked:
     _check_name(settings)
     use_cache()
     jobs, notes = list_jobs(settings)
-    check_packages(jobs)
+    check_packages(job.framework for job in jobs)
     device.check_several(settings, jobs)
     dataset = read_data(settings)
     if settings.track:

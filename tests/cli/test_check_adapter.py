@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from common.core import registry
 from tests.helpers.project import PROJECT
 
 GUIDE = PROJECT / "docs" / "adding-a-framework.md"
@@ -40,10 +41,16 @@ def test_an_unknown_framework_is_bad_input(bench):
     assert done.returncode == 2 and "logistic" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_framework_that_is_not_installed_is_bad_input(bench, monkeypatch):
+    monkeypatch.setattr(registry.framework_info("fake"), "NEEDS", ("there_is_no_such_package",))
+    done = bench("check-adapter", "fake")
+    assert done.returncode == 2 and "there_is_no_such_package, which is not installed" in done.stderr
+
+
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
+def project_copy(tmp_path_factory):
     """A copy of the project with the guide's two files in it."""
-    copy = tmp_path_factory.mktemp("house") / "project"
+    copy = tmp_path_factory.mktemp("copy") / "project"
     for part in ("benchmarks", "common", "frameworks", "run_bench.py", "pyproject.toml"):
         source = PROJECT / part
         ignore = shutil.ignore_patterns("__pycache__")
@@ -55,21 +62,21 @@ def house(tmp_path_factory):
     return copy
 
 
-def call(house, *arguments):
+def call(project_copy, *arguments):
     return subprocess.run(
-        [sys.executable, "run_bench.py", *map(str, arguments)], cwd=house, capture_output=True, text=True
+        [sys.executable, "run_bench.py", *map(str, arguments)], cwd=project_copy, capture_output=True, text=True
     )
 
 
 @pytest.mark.usefixtures("not_quick")
-def test_the_guide_ends_in_an_adapter_that_keeps_the_contract(house):
-    done = call(house, "check-adapter", "sklearn")
+def test_the_guide_ends_in_an_adapter_that_keeps_the_contract(project_copy):
+    done = call(project_copy, "check-adapter", "sklearn")
     assert done.returncode == 0, done.stdout[-5000:]
 
 
 @pytest.mark.usefixtures("not_quick")
-def test_the_guide_ends_in_a_row_of_the_table(house, tmp_path):
-    done = call(house, "--frameworks", "sklearn", "fake", "--models", "colours", "logistic", "--limit", "100",
+def test_the_guide_ends_in_a_row_of_the_table(project_copy, tmp_path):
+    done = call(project_copy, "--frameworks", "sklearn", "fake", "--models", "colours", "logistic", "--limit", "100",
                 "--results-dir", tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     page = next(tmp_path.glob("*/results.md")).read_text()
@@ -97,13 +104,13 @@ def test_the_guide_ends_in_a_row_of_the_table(house, tmp_path):
         ("c.coef_[0] -= c.eta0 * weight", "c.coef_[0] -= weight", "gradient_descent_moves_by_the_gradient"),
     ],
 )  # fmt: skip
-def test_each_broken_promise_fails_its_check(house, old, new, check):
-    file = house / "frameworks" / "scikit" / "adapter.py"
+def test_each_broken_promise_fails_its_check(project_copy, old, new, check):
+    file = project_copy / "frameworks" / "scikit" / "adapter.py"
     whole = file.read_text()
     assert old in whole
     try:
         file.write_text(whole.replace(old, new))
-        done = call(house, "check-adapter", "sklearn")
+        done = call(project_copy, "check-adapter", "sklearn")
     finally:
         file.write_text(whole)
     failed = re.search(rf"^{check}(\[.*\])?: FAILED: .", done.stdout, re.MULTILINE)
@@ -111,9 +118,9 @@ def test_each_broken_promise_fails_its_check(house, old, new, check):
 
 
 @pytest.fixture
-def twin(house):
+def twin(project_copy):
     """A second framework, the guide's adapter under another name, with a mistake where one is given."""
-    first, folder = house / "frameworks" / "scikit", house / "frameworks" / "twin"
+    first, folder = project_copy / "frameworks" / "scikit", project_copy / "frameworks" / "twin"
 
     def call_with(old="", new=""):
         shutil.rmtree(folder, ignore_errors=True)
@@ -136,21 +143,21 @@ WRONG_INPUT = ("/ 128 - 1", "/ 100 - 1")
 
 
 @pytest.mark.usefixtures("not_quick")
-def test_parity_passes_and_fails_by_its_exit_code(house, twin):
+def test_parity_passes_and_fails_by_its_exit_code(project_copy, twin):
     twin()
-    done = call(house, "parity", "colours", "--frameworks", "sklearn", "twin")
+    done = call(project_copy, "parity", "colours", "--frameworks", "sklearn", "twin")
     assert done.returncode == 0 and "passed" in done.stdout, done.stdout + done.stderr
     twin(*WRONG_INPUT)
-    done = call(house, "parity", "colours", "--frameworks", "sklearn", "twin")
+    done = call(project_copy, "parity", "colours", "--frameworks", "sklearn", "twin")
     assert done.returncode == 1 and "failed: float64 forward: input differs by" in done.stdout
-    one = call(house, "parity", "colours", "--frameworks", "twin")
+    one = call(project_copy, "parity", "colours", "--frameworks", "twin")
     assert one.returncode == 2 and "no model is on two of the frameworks" in one.stderr
 
 
 @pytest.mark.usefixtures("not_quick")
-def test_a_matched_run_is_gated_first_and_its_rows_are_compared(house, twin, tmp_path):
+def test_a_matched_run_is_gated_first_and_its_rows_are_compared(project_copy, twin, tmp_path):
     twin()
-    done = call(house, *MATCHED, "--repeats", "3", "--results-dir", tmp_path, "--name", "run")
+    done = call(project_copy, *MATCHED, "--repeats", "3", "--results-dir", tmp_path, "--name", "run")
     assert done.returncode == 0 and "colours (all trains), sklearn and twin" in done.stdout, done.stderr
     page = (tmp_path / "run" / "results.md").read_text()
     assert "| colours | sklearn, twin | passed |" in page and "\u2020" not in page
@@ -158,9 +165,9 @@ def test_a_matched_run_is_gated_first_and_its_rows_are_compared(house, twin, tmp
 
 
 @pytest.mark.usefixtures("not_quick")
-def test_a_failed_gate_marks_the_rows(house, twin, tmp_path):
+def test_a_failed_gate_marks_the_rows(project_copy, twin, tmp_path):
     twin(*WRONG_INPUT)
-    call(house, *MATCHED, "--results-dir", tmp_path, "--name", "run")
+    call(project_copy, *MATCHED, "--results-dir", tmp_path, "--name", "run")
     page = (tmp_path / "run" / "results.md").read_text()
     assert "| colours | sklearn, twin | FAILED |" in page and "| twin colours \u2020 |" in page
     assert "no ratio" in page and "its parity gate failed (float64 forward: input differs" in page
@@ -184,10 +191,10 @@ def test_a_failed_gate_marks_the_rows(house, twin, tmp_path):
         ("receipt(pixels[::-1], labels[::-1], ids[::-1])", "was received where row", "default"),
     ],
 )
-def test_steps_that_took_something_else_mark_the_row_in_every_run(house, twin, tmp_path, new, said, recipe):
+def test_steps_that_took_something_else_mark_the_row_in_every_run(project_copy, twin, tmp_path, new, said, recipe):
     twin("receipt(pixels, labels, ids)", new)
     words = [recipe if word == "matched" else word for word in MATCHED]
-    call(house, *words, "--seed", "1", "--results-dir", tmp_path, "--name", "run")
+    call(project_copy, *words, "--seed", "1", "--results-dir", tmp_path, "--name", "run")
     page = (tmp_path / "run" / "results.md").read_text()
     assert "| twin colours \u2020 |" in page
     assert "its steps did not receive what was planned (epoch 1, batch" in page and said in page

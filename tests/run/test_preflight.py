@@ -171,7 +171,7 @@ def test_a_framework_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(registry, "framework_info", lambda name: info)
     words = r"fake needs the package there_is_no_such_package, which is not installed; run: uv sync --extra jax, or leave it"
     with pytest.raises(InputError, match=words):
-        preflight.check_packages([NORM])
+        preflight.check_packages([NORM.framework])
 
 
 def test_every_framework_names_the_packages_of_its_adapter():

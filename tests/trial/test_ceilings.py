@@ -146,16 +146,20 @@ else:
 def test_a_trial_that_is_done_stands_whatever_its_ceilings_do(tmp_path, monkeypatch, words, status):
     """They are no part of its memory; time limits that run out meanwhile end them, and not the trial."""
 
+    children = []
+
     def start(module, arguments, threads, device, log):
         command = [sys.executable, "-c", CHILD, tmp_path / "events.jsonl", *words]
-        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        children.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
+        return children[0]
 
     spec = row("a", 0.1).record.spec
     limits = spec.process.model_copy(update={"timeout_s": 1.5, "stall_s": 3.0})
     monkeypatch.setattr(runner, "start", start)
     runner.run_trial(tmp_path, spec.model_copy(update={"ceilings": True, "process": limits}), Silent())
     said = read_json(tmp_path / "parent.json")
-    assert said["status"] == status and said["wall_s"] < 60  # as long as the child would sleep
+    assert said["status"] == status
+    assert (children[0].returncode < 0) == ("ceilings" not in words)  # ended by a signal, or by itself
     assert said["peak_memory_bytes"] < 2**27 or "done" not in words
 
 

@@ -1,7 +1,6 @@
 """Which weights a trial gets, and every refusal: nothing loads quietly into the wrong place."""
 
 import socket
-import time
 from pathlib import Path
 
 import numpy as np
@@ -135,10 +134,8 @@ def test_a_silent_server_is_given_up(silent_proxy, tmp_path, monkeypatch, framew
         monkeypatch.setenv(name, str(tmp_path / name))
     variant = "v1.5" if model == "resnet50" else ""
     job = Job(framework=framework, model=ModelSpec(name=model, variant=variant), train="head")
-    began = time.monotonic()
     spec = weight_files.resolve(job, ("auto",), lambda text: None)
     assert spec.random and "no byte came for 5 s" in spec.note
-    assert 5 < time.monotonic() - began < 60  # with the import of the framework
 
 
 def test_no_network_means_random_weights_with_a_warning(monkeypatch):

@@ -27,8 +27,10 @@ def run(options: Options, output: Output) -> int:
     from common.core.settings import Settings
     from common.process.spawn import environment
     from common.run.jobs import list_jobs
+    from common.run.preflight import check_packages
 
     name = registry.framework_info(options.framework).NAME
+    check_packages([name])
     if options.model:
         list_jobs(Settings(frameworks=(name,), models=(options.model,)))  # bad input where there is no such model
     command = [sys.executable, "-W", "ignore", "-m", "frameworks.checks", name, options.model]
