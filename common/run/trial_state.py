@@ -58,6 +58,7 @@ class TrialState:
         self.state = State.MEASURING if self._spec.ceilings else State.EXITING
 
     def _measured(self) -> None:
+        self._result = self._result or OK  # where the log's line of Done is damaged, no event of it arrived
         self.state = State.EXITING
 
     def _failed(self, reason: str) -> None:

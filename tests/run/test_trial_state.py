@@ -49,6 +49,7 @@ def test_events_move_a_trial_from_state_to_state(events, ceilings, state):
         ((BORN, DONE), False, -11, OK),  # a library that crashes while it is unloaded
         ((BORN, DONE), True, -9, OK),  # while its upper bounds were measured
         ((BORN, DONE, MEASURED), True, 0, OK),
+        ((BORN, MEASURED), True, -9, OK),
     ],
 )
 def test_a_process_that_exits_ends_its_trial(events, ceilings, code, ending):
@@ -56,7 +57,12 @@ def test_a_process_that_exits_ends_its_trial(events, ceilings, code, ending):
 
 
 @pytest.mark.parametrize(
-    ("events", "ending"), [((BORN, DONE), OK), ((BORN, FAILED), Ending("failed", "out of memory"))]
+    ("events", "ending"),
+    [
+        ((BORN, DONE), OK),
+        ((BORN, FAILED), Ending("failed", "out of memory")),
+        ((BORN, MEASURED), OK),  # the log's line of Done was damaged
+    ],
 )
 def test_a_process_that_does_not_exit_is_ended(events, ending):
     state = after(*events, timeout_s=1.0, stall_s=1.0)  # which hold while it trains
