@@ -91,7 +91,7 @@ def _read_trial(folder: Path, spec: TrialSpec, again: str) -> TrialRecord:
 def _seen(file: Path, events: list[Event]) -> ParentRecord:
     """What the trial's parent wrote; without one, as of a trial that was repeated alone, what its events show."""
     if file.exists():
-        return ParentRecord.model_validate(read_json(file))
+        return ParentRecord.from_trial_file(read_json(file))
     if of_kind(events, Done):
         return ParentRecord(status="ok")
     if failed := last_of(events, Failed):

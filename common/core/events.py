@@ -122,10 +122,13 @@ def to_line(event: Event) -> str:
 
 
 def from_line(line: bytes | str) -> Event | None:
-    """The event; None for a kind that this version does not know. ValueError, TypeError or KeyError where it is none."""
+    """The event without keys that this version does not know; None for a kind that it does not know.
+
+    ValueError, TypeError or KeyError where it is none.
+    """
     values = dict(json.loads(line))
     found = KINDS.get(values.pop("event"))
-    return found.model_validate(values) if found else None
+    return found.from_trial_file(values) if found else None
 
 
 class Events:

@@ -79,8 +79,8 @@ class EqualityGate(Payload):
     error: float | None  # norm of the difference over the norm of the spread; None: it could not be computed
     allowed: float
     passed: bool
-    failed: str  # why it could not be computed
-    seconds: float
+    failed: str = ""  # why it could not be computed; "": it was, or the log is older than this key
+    seconds: float = 0.0  # 0: the log is older than this key
 
 
 class Tuning(Payload):

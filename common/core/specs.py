@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
@@ -33,6 +33,11 @@ class Value(BaseModel):
     """A frozen JSON value; an unknown field is an error, so an old file cannot be misread."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # built when first used: --help needs none
+
+    @classmethod
+    def from_trial_file(cls, values: Any) -> Self:
+        """The value that a trial or its parent logged. Keys of other versions are ignored, in nested values too."""
+        return cls.model_validate(values, extra="ignore")
 
 
 class Payload(Value):

@@ -26,7 +26,7 @@ LOG_LINES = 8
 def read_parent(trial: Path) -> ParentRecord | None:
     """What the last parent of the trial wrote; None where there is no such file, or where it is damaged."""
     try:
-        return ParentRecord.model_validate(read_json(trial / FILE))
+        return ParentRecord.from_trial_file(read_json(trial / FILE))
     except (OSError, ValueError):
         return None
 

@@ -40,6 +40,35 @@ def test_an_old_log_opens_and_a_kind_that_is_not_known_is_left_out(tmp_path):
     assert last(path, Ready).done_epochs == 0 and last(path, Failed) is None and of_kind([STEP], Done) == []
 
 
+OTHER_VERSIONS = [
+    (
+        '{"event": "lane gate", "images": 64, "error": 1e-5, "allowed": 0.01, "passed": true}',
+        EqualityGate(images=64, error=1e-5, allowed=0.01, passed=True),
+    ),
+    (
+        '{"event": "lane gate", "images": 64, "error": 1e-5, "allowed": 0.01, "passed": true, "seconds": 2.0}',
+        EqualityGate(images=64, error=1e-5, allowed=0.01, passed=True, seconds=2.0),
+    ),
+    ('{"event": "tuned", "store_bytes": 4096, "filled": 8, "fill_s": 1.5}', Tuning(filled=8, fill_s=1.5)),
+    (
+        '{"event": "tuned", "tried": [{"part": "frozen", "way": {}, "new": 1}]}',
+        Tuning(tried=(Tried(part="frozen", config={}),)),
+    ),
+    ('{"event": "done", "test_s": 1.0, "of a later version": 1}', Done(test_s=1.0)),
+]  # the first three were written by commits that wrote schema version 1
+
+
+@pytest.mark.parametrize(("line", "event"), OTHER_VERSIONS)
+def test_a_line_of_another_version_opens(tmp_path, line, event):
+    (tmp_path / "log").write_text(f"{events.to_line(STEP)}{line}\n")
+    assert read_events(tmp_path / "log") == [STEP, event]
+
+
+def test_an_event_is_written_with_known_keys_alone():
+    with pytest.raises(ValueError, match="store_bytes"):
+        Tuning(store_bytes=4096)
+
+
 def test_what_a_kill_cut_off_is_left_out(tmp_path):
     (tmp_path / "log").write_text(events.to_line(STEP) + events.to_line(STEP)[:-5])
     assert read_events(tmp_path / "log") == [STEP] and read_events(tmp_path / "none") == []

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from common.core.results import Tried, Tuning, UpperBounds
+from common.core.results import Contention, ParentRecord, Tried, Tuning, UpperBounds
 from tests.helpers.records import row
 
 
@@ -29,6 +29,15 @@ def test_a_trial_without_payloads_has_empty_ones_on_disk_that_are_false():
 def test_a_payload_refuses_a_key_that_it_does_not_know():
     with pytest.raises(ValidationError, match="speed"):
         Tried.model_validate({"part": "frozen", "way": {}, "speed": 1.0})
+
+
+def test_what_a_parent_of_another_version_wrote_opens():
+    raw = {"status": "ok", "new": 1, "contention": [{"began_s": 0.0, "ended_s": 1.0, "cores": 0.5, "new": 1}]}
+    assert ParentRecord.from_trial_file(raw) == ParentRecord(
+        status="ok", contention=(Contention(began_s=0.0, ended_s=1.0, cores=0.5),)
+    )
+    with pytest.raises(ValidationError, match="status"):
+        ParentRecord.from_trial_file({"new": 1})
 
 
 @pytest.mark.parametrize(
