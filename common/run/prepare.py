@@ -59,7 +59,11 @@ def make_run(settings: Settings, say: Say, progress: Progress) -> tuple[Path, Ru
 
 @dataclass(frozen=True)
 class _Checked:
-    """What a run consists of as far as it is known before an image is decoded. Nothing in it can be refused any more."""
+    """What a run consists of as far as it is known before an image is decoded.
+
+    Only images that cannot be decoded can still be a reason to refuse it: they are bad, or the rows that are left give
+    other plans.
+    """
 
     jobs: list[Job]
     dataset: Dataset
@@ -91,6 +95,8 @@ def _check(settings: Settings, say: Say) -> _Checked:
     registry.launcher(settings.launcher).check(process(settings, on, max(settings.devices)), settings.address)
     trained = TrainedRun(Path(settings.init_from), dataset.class_names) if settings.init_from else None
     initial = trained.initial(jobs, settings.seeds) if trained else find_weights(settings, jobs, say)
+    if trained and settings.on_bad_image == "fail":  # otherwise decoding may leave out rows, which changes the splits
+        trained.check_splits(plans)
     tried = TryOuts(settings, dataset.labels.shape[1], settings.image_size or dataset.default_side, say)
     initial = tried.check_models(initial)
     tried.check_batches(initial, plans)

@@ -13,9 +13,11 @@ import pytest
 
 from common.analysis.records import read_results
 from common.core import machine
+from common.core.errors import InputError
 from common.core.events import Step, to_line
+from common.core.settings import Settings
 from common.report.table import further_scores_table, scores_table
-from common.run import parent_record
+from common.run import parent_record, prepare
 from common.trial import checkpoint
 from tests.helpers.project import PROJECT
 from tests.helpers.records import epoch_record
@@ -334,6 +336,18 @@ def test_a_checkpoint_half_written_is_the_old_one(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_run_of_another_version_opens(finished):
+    """Its files have keys that this version does not know."""
+    trial = finished / "trials" / TRIAL
+    log, parent = trial / "events.jsonl", trial / "parent.json"
+    log.write_text("".join(json.dumps(json.loads(line) | {"new": 1}) + "\n" for line in log.read_text().splitlines()))
+    before = parent_record.read_parent(trial)
+    parent.write_text(json.dumps(json.loads(parent.read_text()) | {"new": 1}))
+    assert parent_record.read_parent(trial) == before is not None
+    record = read_results(finished).rows[0].record
+    assert record.status == "ok" and record.epochs and not record.reason
+
+
 def test_a_run_starts_from_what_another_trained(bench, undisturbed, tmp_path):
     still = ("--learning-rate", "1e-12")  # so that its first epoch leaves the weights as they came
     done = bench(*FAST, *still, "--init-from", undisturbed, "--results-dir", tmp_path, "--name", "next")
@@ -348,3 +362,23 @@ def test_a_run_starts_from_what_another_trained(bench, undisturbed, tmp_path):
     fewer = bench("--frameworks", "fake", "--limit", "100", "--image-size", "32", "--init-from", undisturbed,
                   "--results-dir", tmp_path, "--name", "fewer")  # fmt: skip
     assert fewer.returncode == 2 and "it trained on what are validation images" in fewer.stderr
+
+
+@pytest.mark.parametrize(("bad", "decodes"), [("fail", False), ("skip", True)])
+def test_another_split_is_refused_before_decoding(not_quick, undisturbed, monkeypatch, tmp_path, bad, decodes):
+    """Unless images that cannot be decoded are left out: then only decoding shows which images are split."""
+
+    class Decoding(Exception):
+        pass
+
+    def decode_all(*_):
+        raise Decoding
+
+    monkeypatch.setattr(prepare, "decode_all", decode_all)
+    settings = Settings(
+        frameworks=("fake",), limit=100, image_size=32, init_from=str(undisturbed), on_bad_image=bad, device="cpu",
+        results_dir=str(tmp_path), threads=1,
+    )  # fmt: skip
+    match = None if decodes else "it trained on what are validation images"
+    with pytest.raises(Decoding if decodes else InputError, match=match):
+        prepare.make_run(settings, lambda text: None, lambda done, total: None)
