@@ -143,6 +143,9 @@ class ParentRecord(Value):
     quiet_wait: QuietWait | None = None
 
 
+NOT_AS_THE_RECIPE_SAYS = "not as the recipe says"  # a key of `facts`: how the adapter departs from the recipe
+
+
 class TrialRecord(Value):
     """A finished or failed trial, read back from its folder."""
 

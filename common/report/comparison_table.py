@@ -9,7 +9,7 @@ from common.analysis.comparison import seconds
 from common.analysis.grouping import Group, busy, contention_notes, groups, marked
 from common.core.errors import listed
 from common.core.formatting import size_text
-from common.core.results import Results
+from common.core.results import NOT_AS_THE_RECIPE_SAYS, Results
 from common.core.scores import REFERENCES, Reference, Scores
 from common.report.table import NONE, ColumnNote, Table, count, number, percentile_names, spread
 
@@ -83,7 +83,7 @@ def _weights(group: Group) -> str:
 
 def _recipe(group: Group) -> str:
     recipe = group.record.spec.recipe
-    part = group.record.facts.get("trained part", recipe.train)
+    part = group.record.spec.trained_part
     trained = part if part == recipe.train else f"{part}, not {recipe.train}"
     named = "" if recipe.name == "default" else f"{recipe.name}: "
     return f"{named}{trained}, lr {recipe.learning_rate:g}, batch {recipe.batch_size}"
@@ -155,8 +155,8 @@ def _job_notes(group: Group) -> list[str]:
     found = [f"{group.label}: {note}" for note in notes]
     if any(not record.memory_method for record in group.records):
         found.append(f"{group.label}: a trial was repeated alone, unwatched: its memory and whole time are not known.")
-    if lacks := group.record.facts.get("not as the recipe says"):
-        found.append(f"{group.label}, not as the recipe says: {lacks}.")
+    if lacks := group.record.facts.get(NOT_AS_THE_RECIPE_SAYS):
+        found.append(f"{group.label}, {NOT_AS_THE_RECIPE_SAYS}: {lacks}.")
     if group.key.balance == "weighted":
         found.append(f"{group.label}: positives weigh more in its losses, which are on another scale for that.")
     again = sorted({e for record in group.records for e in record.resumed_after})

@@ -42,7 +42,7 @@ SMALLEST_SIDE = 32  # pixels: what the libraries' networks take
 LINE_EVERY_S = 30.0  # without a terminal: a sign of life in long epochs
 
 
-def expected_s(event: Step, first_step_s: float, spec: TrialSpec, trains_all: bool) -> float:
+def expected_s(event: Step, first_step_s: float, spec: TrialSpec) -> float:
     """Seconds from the first step to the last prediction, seen from a training step of the first epoch that it does now.
 
     The first step (graph building) is left out of the rate. A validation image costs about as much as a training
@@ -50,7 +50,7 @@ def expected_s(event: Step, first_step_s: float, spec: TrialSpec, trains_all: bo
     """
     batch, feed, epochs = spec.recipe.batch_size, spec.feed, spec.recipe.epochs - event.epoch + 1
     per_image = (event.elapsed_s - first_step_s) / max(event.images - batch, 1)
-    validation = feed.validation_images * (1 / 3 if trains_all else 1.0)
+    validation = feed.validation_images * (1 / 3 if spec.trained_part == "all" else 1.0)
     return first_step_s + per_image * (epochs * feed.train_images + (epochs + 1) * validation)
 
 
@@ -90,7 +90,7 @@ class Display:
     def begin(self, spec: TrialSpec, number: int, total: int) -> None:
         self._spec, self._first_step_s, self._estimated = spec, 0.0, False
         self._best: float | None = None  # validation loss
-        self._all, self._first_epoch = False, 1
+        self._first_epoch = 1
         self._last_line = ("", 0.0)  # pass and seconds of the last sign of life
         self._wait_line_s: float | None = None  # and of the last one while it waited for a quiet machine
         lane = "" if spec.lane == "default" else f", {spec.lane} lane"
@@ -170,7 +170,6 @@ class Display:
 
     def _on_built(self, event: Built, memory_bytes: int) -> None:
         facts = event.facts
-        self._all = facts.get("trained part") == "all"
         self.say(
             f"  {facts['parameters']:,} parameters, {facts['trainable_parameters']:,} trainable, {facts['gmac']:.2f} GMAC "
             f"an image; {event.environment.get('framework', '')} on {event.environment.get('device', '')}"
@@ -238,7 +237,7 @@ class Display:
             self._first_step_s = event.elapsed_s if event.step == 1 else self._first_step_s
             if event.step >= ESTIMATE_AT_STEP and not self._estimated:
                 self._estimated = True
-                total = expected_s(event, self._first_step_s, self._spec, self._all)
+                total = expected_s(event, self._first_step_s, self._spec)
                 if total >= WORTH_SAYING_S:
                     words = f"about {time_text(total)} from its first step on"
                     self.say(f"  expected time of this trial: {words}; {shorter(self._spec)} would shorten it")

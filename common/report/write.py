@@ -63,7 +63,7 @@ def csv(results: Results) -> str:
         r, spec = row.record, row.record.spec
         line = {
             "trial": spec.name, "framework": spec.framework, "model": str(spec.model), "weights": spec.weights.source,
-            "train": r.facts.get("trained part", spec.recipe.train), "balance": spec.feed.balance, "seed": spec.seed,
+            "train": spec.trained_part, "balance": spec.feed.balance, "seed": spec.seed,
             "status": r.status, "reason": r.reason, "enters_no_ratio": why[spec.name], "gmac": r.facts.get("gmac"), "parameters": r.facts.get("parameters"),
             "trainable_parameters": r.facts.get("trainable_parameters"), "start_s": r.start_s,
             "prediction_s": r.prediction_s, "wall_s": r.wall_s, "peak_memory_bytes": r.peak_memory_bytes,

@@ -12,6 +12,7 @@ import numpy as np
 
 from common.core.errors import InputError
 from common.core.events import FORWARD
+from common.core.results import NOT_AS_THE_RECIPE_SAYS
 from common.core.specs import BuildSpec, ExecutionConfig, ModelSpec, Preprocessing, SearchSpace
 from common.data.feed import Feed
 from common.trial.stopwatch import Watch
@@ -228,7 +229,7 @@ class KerasAdapter:
             else "constant",
             "loader": "PyDataset; workers are threads, at least two",
             **self.backend_facts(network),
-        } | ({"not as the recipe says": DRIFT_NOT} if model.spec.frozen_norm == "drift" else {})
+        } | ({NOT_AS_THE_RECIPE_SAYS: DRIFT_NOT} if model.spec.frozen_norm == "drift" else {})
 
     def preprocessing(self, model: ModelSpec) -> Preprocessing:
         lite = model.name == models.LITE

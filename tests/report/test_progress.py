@@ -26,12 +26,13 @@ def test_a_shorter_run_is_offered_only_where_there_is_one():
 def test_the_expected_time_by_hand():
     """256 training and 64 validation images, batches of 32: 2 s for the first step, then 1 s for 32 images."""
     spec = TrialSpec.model_validate(json.loads(SPEC))
+    whole = spec.model_copy(update={"recipe": spec.recipe.model_copy(update={"train": "all"})})
     event = Step(phase="train", epoch=1, step=5, batches=8, images=160, elapsed_s=6.0)
-    assert expected_s(event, 2.0, spec, trains_all=False) == pytest.approx(2 + (256 + 2 * 64) / 32)
-    assert expected_s(event, 2.0, spec, trains_all=True) == pytest.approx(2 + (256 + 2 * 64 / 3) / 32)
+    assert expected_s(event, 2.0, spec) == pytest.approx(2 + (256 + 2 * 64) / 32)
+    assert expected_s(event, 2.0, whole) == pytest.approx(2 + (256 + 2 * 64 / 3) / 32)
     more = spec.model_copy(update={"recipe": spec.recipe.model_copy(update={"epochs": 3})})
     gone_on = event.model_copy(update={"epoch": 3})  # the last one
-    assert expected_s(gone_on, 2.0, more, trains_all=False) == expected_s(event, 2.0, spec, trains_all=False)
+    assert expected_s(gone_on, 2.0, more) == expected_s(event, 2.0, spec)
 
 
 def test_a_terminal_shows_a_bar(tmp_path):

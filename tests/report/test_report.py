@@ -8,7 +8,7 @@ from rich.console import Console
 
 from common.analysis.scores import score
 from common.core.audit import PlanAudit, SplitSizes
-from common.core.results import EpochRecord, Results, Row, RunRecord, TrialRecord
+from common.core.results import NOT_AS_THE_RECIPE_SAYS, EpochRecord, Results, Row, RunRecord, TrialRecord
 from common.core.scores import TrialPercentileScores, TrialScores
 from common.core.settings import Settings
 from common.core.specs import FeedSpec, ModelSpec, ProcessSpec, Recipe, TrialSpec, WeightsSpec
@@ -122,7 +122,7 @@ def test_a_note_of_the_whole_table_stays_whatever_its_first_word():
 
 
 def test_random_weights_with_a_frozen_part_say_what_trained():
-    table = comparison_table(results(row("a", 0, facts={"trained part": "all"})))
+    table = comparison_table(results(row("a", 0)))
     assert table.rows[0][table.header.index("recipe")].startswith("all, not head")
 
 
@@ -198,7 +198,7 @@ def test_label_sets_and_rows_by_hand():
 
 
 def test_what_a_recipe_does_not_do_stands_under_a_row_alone():
-    table = comparison_table(results(row("one", 0, facts={"not as the recipe says": "no drift"})))
+    table = comparison_table(results(row("one", 0, facts={NOT_AS_THE_RECIPE_SAYS: "no drift"})))
     assert "one net, not as the recipe says: no drift." in table.notes
 
 
