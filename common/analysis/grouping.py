@@ -24,6 +24,8 @@ WORDS: tuple[Callable[[JobKey], str], ...] = (
     lambda key: key.train,
     lambda key: "not balanced" if key.balance == "none" else key.balance,
     lambda key: key.weights,
+    lambda key: f"{key.trained_part} trained",
+    lambda key: f"recipe {key.recipe}",
 )
 
 

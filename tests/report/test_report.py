@@ -70,6 +70,22 @@ def test_rows_that_differ_in_balance_alone_say_so():
     assert labels == ["a net not balanced", "a net oversample"]
 
 
+@pytest.mark.parametrize(
+    ("recipes", "labels"),
+    [
+        (({}, {"keep_frozen": True}), ["a net all trained", "a net head trained"]),
+        (({}, {"name": "matched"}), ["a net recipe default", "a net recipe matched"]),
+    ],
+)
+def test_jobs_that_differ_in_the_trained_part_or_the_recipe_alone_get_two_labels(recipes, labels):
+    first = row("a", 0)
+    rows = []
+    for changes in recipes:
+        changed = first.record.spec.model_copy(update={"recipe": first.record.spec.recipe.model_copy(update=changes)})
+        rows.append(first.model_copy(update={"record": first.record.model_copy(update={"spec": changed})}))
+    assert [g.label for g in groups(results(*rows))] == labels
+
+
 def test_a_failed_row_has_no_numbers_and_says_why():
     table = comparison_table(results(row("a", 0), row("b", 0, status="failed")))
     assert "failed: it broke" in table.rows[1]
