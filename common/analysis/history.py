@@ -9,7 +9,7 @@ import numpy as np
 
 from common.analysis.check import FLOOR
 from common.analysis.stats import WORTH, over_seeds
-from common.analysis.summary import MACHINE, Baseline, Summary
+from common.analysis.summary import EPOCH_S, MACHINE, PEAK_MEMORY, Baseline, Summary, score_name
 from common.core.clock import in_order
 from common.core.openmp import FACT
 
@@ -100,8 +100,7 @@ def _plain(value: object) -> str:
 
 def metrics_of(row: Summary) -> tuple[str, ...]:
     """F1 at the last percentile, seconds, memory."""
-    f1 = [name for name in row.metrics if name.startswith("f1 at ")][-1]
-    return f1, "epoch s", "peak memory MiB"
+    return score_name("f1", f"{row.settings['percentiles'][-1]:g}"), EPOCH_S, PEAK_MEMORY
 
 
 def _series(label: str, machine: str, found: list[tuple[str, Baseline, Summary]]) -> Series:
@@ -116,10 +115,13 @@ def _series(label: str, machine: str, found: list[tuple[str, Baseline, Summary]]
             )  # none of them is negative
             point = Point(run.run, started, float(values.mean()), low, high, context)
             points.setdefault(metric, []).append(point)
+    floors = {name: FLOOR if metric.kind == "score" else None for name, metric in found[-1][2].metrics.items()}
     return Series(
-        label, machine, {metric: tuple(p) for metric, p in points.items()},
-        {metric: steps(p, FLOOR if metric.startswith("f1") else None) for metric, p in points.items()},
-    )  # fmt: skip
+        label,
+        machine,
+        {metric: tuple(p) for metric, p in points.items()},
+        {metric: steps(p, floors[metric]) for metric, p in points.items()},
+    )
 
 
 def steps(points: list[Point], floor: float | None) -> tuple[Step, ...]:

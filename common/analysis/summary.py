@@ -14,6 +14,7 @@ AP, FEW_AP, FEW = 0.05, 0.2, 5  # average precision of one class; of a class wit
 LOSS = 0.02  # relative
 TIME = 0.5  # relative: shared machines differ by as much from one hour to the next
 MACHINE = ("processor", "cores", "GPU")  # what makes seconds those of another machine
+EPOCH_S, PEAK_MEMORY = "epoch s", "peak memory MiB"  # names of metrics
 
 
 class Metric(Value):
@@ -95,6 +96,11 @@ def _summary(label: str, rows: list[Row], results: Results) -> Summary:
     )
 
 
+def score_name(score: str, percentile: str) -> str:
+    """The name of the metric: of a score, such as "f1", at a percentile."""
+    return f"{score} at {percentile}"
+
+
 def how(rows: list[Row]) -> dict[str, str]:
     """What moves a row's seconds and not its scores."""
     spec = rows[0].record.spec
@@ -122,7 +128,7 @@ def _metrics(rows: list[Row]) -> dict[str, Metric]:
     add("images trained", [sum(e.images for e in row.record.epochs) for row in rows], 0, exact=True)
     for percentile in scores[0].percentiles:
         for name in ("precision", "recall", "f1", "macro_f1", "micro_f1"):
-            add(f"{name} at {percentile}", [getattr(s.percentiles[percentile], name) for s in scores], SHARE)
+            add(score_name(name, percentile), [getattr(s.percentiles[percentile], name) for s in scores], SHARE)
     add("mAP", [s.mAP for s in scores], SHARE)
     for c in range(len(scores[0].AP)):
         few = min(s.positives[c] for s in scores) < FEW
@@ -131,9 +137,9 @@ def _metrics(rows: list[Row]) -> dict[str, Metric]:
     add("validation loss", losses, LOSS * float(np.mean(losses)), lower_is_worse=False)
     later = [[e.train_s for e in row.record.epochs[1:] or row.record.epochs] for row in rows]
     for name, values in (
-        ("epoch s", [float(np.mean(seconds)) for seconds in later]),
+        (EPOCH_S, [float(np.mean(seconds)) for seconds in later]),
         ("prediction s", [row.record.prediction_s for row in rows]),
-        ("peak memory MiB", [row.record.peak_memory_bytes / 2**20 for row in rows]),
+        (PEAK_MEMORY, [row.record.peak_memory_bytes / 2**20 for row in rows]),
     ):
         add(name, values, TIME * float(np.mean(values)), lower_is_worse=False, kind="time")
     return found

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from common.analysis.history import LEAST, Point, Series, history
 from common.analysis.records import read_results
-from common.analysis.summary import summarise
+from common.analysis.summary import EPOCH_S, PEAK_MEMORY, summarise
 from common.core.clock import start_text
 from common.core.errors import InputError
 from common.core.files import write_text
@@ -16,7 +16,7 @@ from common.report.markdown import Section, joined, linked, table
 from common.report.table import NONE, Table
 
 FIGURE = "figures/history.png"
-FORMS = {"epoch s": ".1f", "peak memory MiB": ".0f"}  # of F1: three digits
+FORMS = {EPOCH_S: ".1f", PEAK_MEMORY: ".0f"}  # of F1: three digits
 
 
 class Written(NamedTuple):
@@ -62,7 +62,7 @@ def runs_table(found: list[Series], unread: list[str]) -> Table:
             cells = [_value(metric, point) for metric, point in zip(metrics, points)]
             rows.append((series.label, series.machine, start_text(points[0].started), points[0].run, *cells))
     note = "F1, seconds of an epoch (of later ones), memory: means over a run's seeds, from three seeds on with the 95 % interval."
-    header = ("row", "machine", "started", "run", "F1", "epoch s", "peak memory MiB")
+    header = ("row", "machine", "started", "run", "F1", EPOCH_S, PEAK_MEMORY)
     return Table("Runs", header, tuple(rows), (note, *unread))
 
 
@@ -84,7 +84,7 @@ def steps_table(found: list[Series]) -> Table:
 
 def draw(found: list[Series], path: Path) -> None:
     """A panel for each metric, runs in order; a step is a dotted line."""
-    metrics = ("F1", "epoch s", "peak memory MiB")
+    metrics = ("F1", EPOCH_S, PEAK_MEMORY)
     figure, panels = plt.subplots(len(metrics), 1, figsize=(9, 8), sharex=False)
     for i, series in enumerate(found):
         for axes, (metric, points) in zip(panels, series.points.items()):
