@@ -11,7 +11,7 @@ from common.core.errors import listed
 from common.core.formatting import size_text
 from common.core.results import NOT_AS_THE_RECIPE_SAYS, Results
 from common.core.scores import REFERENCES, Reference, Scores
-from common.report.table import NONE, ColumnNote, Table, count, number, percentile_names, spread
+from common.report.table import NONE, ColumnNote, Table, count, number, percentile_names, share_of, shares, spread
 
 LONGEST_REASON = 60  # characters of why a trial failed that stand in the table
 
@@ -57,8 +57,8 @@ def columns(top: str) -> list[Column]:
         ),
         Column(
             "share",
-            lambda g: spread([x for s in g.scores if (x := s.percentiles[top].share) is not None], "z.2f"),
-            lambda which, scores: "0" if which == "prior" else "1",
+            lambda g: shares(g, top),
+            lambda which, scores: share_of(which),
         ),
     ]
 

@@ -8,7 +8,7 @@ import numpy as np
 from common.analysis.grouping import CONTENDED_MARK, MARK, Group, contended, groups
 from common.analysis.stats import over_seeds
 from common.core.results import CONTENDED, Results, Row, RunRecord
-from common.core.scores import REFERENCES, PercentileScores, Scores
+from common.core.scores import REFERENCES, PercentileScores, Reference, Scores
 from common.report.reading import percentile_notes
 
 NONE = "–"
@@ -52,12 +52,26 @@ def number(value: float | None, form: str) -> str:
     return NONE if value is None else format(value, form)
 
 
-def spread(values: list[float], form: str = ".3f") -> str:
-    """'.472', or '.472 ± .004' (standard deviation over the repeats) where there are several."""
+def spread(values: list[float], form: str = ".3f", narrow: bool = False) -> str:
+    """'0.472', or '0.472 ± 0.004' (standard deviation over the repeats) where there are several; narrow: '0.472±.004'."""
     if not values:
         return NONE
     text = format(float(np.mean(values)), form)
-    return text + (f" ± {format(float(np.std(values, ddof=1)), form)}" if len(values) > 1 else "")
+    if len(values) == 1:
+        return text
+    deviation = format(float(np.std(values, ddof=1)), form)
+    return f"{text}±{deviation.removeprefix('0')}" if narrow else f"{text} ± {deviation}"
+
+
+def shares(group: Group, percentile: str, narrow: bool = False) -> str:
+    """Of the way from the prior to the oracle."""
+    found = (scores.percentiles[percentile].share for scores in group.scores)
+    return spread([share for share in found if share is not None], "z.2f", narrow)
+
+
+def share_of(which: Reference) -> str:
+    """The same of the prior and the oracle themselves."""
+    return "0" if which == "prior" else "1"
 
 
 def count(n: int | None) -> str:
@@ -97,26 +111,29 @@ def scores_table(results: Results) -> Table:
     for p in percentile_names(results):
         for group in groups(results):
             at = [scores.percentiles[p] for scores in group.scores]
-            share = spread([a.share for a in at if a.share is not None], "z.2f")
-            rows.append((p, group.label, *means(at, *names), share, f1_interval(group, p)))
+            rows.append((p, group.label, *means(at, *names), shares(group, p), f1_interval(group, p)))
         for which in REFERENCES:
             cells = means((ref[which].percentiles[p] for ref in results.references.values()), *names)
-            rows.append((p, which, *cells, "0" if which == "prior" else "1", NONE))
+            rows.append((p, which, *cells, share_of(which), NONE))
         for name, published in results.run.published.items():
             if p in published:
                 rows.append((p, name, *(number(published[p].get(m), ".3f") for m in names), NONE, NONE))
-    notes: tuple[str | ColumnNote, ...] = (
+    interval = ColumnNote(
+        INTERVAL, "bootstrap over the validation images; from 3 seeds on, Student's interval of the mean over seeds."
+    )
+    picked, *others = scores_notes(results)
+    header = ("percentile", "row", "precision", "recall", "F1", "share of the way", INTERVAL)
+    return Table("Scores by percentile", header, tuple(rows), (picked, interval, *others))
+
+
+def scores_notes(results: Results) -> tuple[str, ...]:
+    """How scores at a percentile are to be read: the first note says it, the others what is peculiar to these percentiles."""
+    return (
         "A label is picked where its score is strictly above that percentile of the image's own scores; precision, recall "
         "and F1 are averaged over images. prior: every image gets the class frequencies. oracle: the best that distinct "
         "scores can do. share: 0 at the prior, 1 at the oracle, below 0 worse than the prior.",
-        ColumnNote(
-            INTERVAL,
-            "bootstrap over the validation images; from 3 seeds on, Student's interval of the mean over seeds.",
-        ),
         *percentile_notes(len(results.run.class_names), results.run.percentiles),
     )
-    header = ("percentile", "row", "precision", "recall", "F1", "share of the way", INTERVAL)
-    return Table("Scores by percentile", header, tuple(rows), notes)
 
 
 def further_scores_table(results: Results) -> Table:

@@ -15,10 +15,23 @@ from common.analysis.comparison import pairs
 from common.analysis.grouping import groups
 from common.core.formatting import command
 from common.core.results import Results
+from common.core.scores import REFERENCES
 from common.report.ceilings import asked, ceilings_table
 from common.report.comparison_table import comparison_table
 from common.report.output import Output
-from common.report.table import Table, data_figures, failures, figures, scores_table
+from common.report.table import (
+    NONE,
+    Table,
+    data_figures,
+    failures,
+    figures,
+    number,
+    percentile_names,
+    scores_notes,
+    share_of,
+    shares,
+    spread,
+)
 from common.report.timing import by_part, sentences, shown
 
 WHAT = ("row", "weights", "recipe", "GMAC", "trainable")
@@ -107,18 +120,22 @@ def _widened(t: Table, widths: list[int], room: int) -> list[int]:
 
 def scores_by_row(results: Results) -> Table:
     """F1 at every percentile, one line a row: the paper's table turned, so that it fits a terminal."""
-    t = scores_table(results).only("", ("percentile", "row", "F1", "share of the way"))
-    percentiles = list(dict.fromkeys(row[0] for row in t.rows))
-    names = list(dict.fromkeys(row[1] for row in t.rows))
-    cells = {(row[0], row[1]): row for row in t.rows}
+    percentiles = percentile_names(results)
     lines = []
-    for name in names:
-        f1 = [cells[p, name][2] if (p, name) in cells else "–" for p in percentiles]
-        last = cells.get((percentiles[-1], name))
-        cells_of_row = (*f1, last[3] if last else "–")
-        lines.append((name, *(cell.replace(" ± 0", "±") for cell in cells_of_row)))
+    for g in groups(results):
+        f1 = ([s.percentiles[p].f1 for s in g.scores] for p in percentiles)
+        lines.append(
+            (g.label, *(spread(values, narrow=True) for values in f1), shares(g, percentiles[-1], narrow=True))
+        )
+    for which in REFERENCES:
+        f1 = ([reference[which].percentiles[p].f1 for reference in results.references.values()] for p in percentiles)
+        lines.append((which, *(spread(values, narrow=True) for values in f1), share_of(which)))
+    for name, published in results.run.published.items():
+        if published.keys() & set(percentiles):
+            f1 = (published.get(p, {}).get("f1") for p in percentiles)
+            lines.append((name, *(number(value, ".3f") for value in f1), NONE))
     header = ("row", *(f"F1 at {p}" for p in percentiles), f"share at {percentiles[-1]}")
-    return Table("Scores (F1 averaged over images)", header, tuple(lines), t.notes)
+    return Table("Scores (F1 averaged over images)", header, tuple(lines), scores_notes(results))
 
 
 def show_results(output: Output, results: Results, folder: Path) -> None:

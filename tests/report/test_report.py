@@ -117,6 +117,17 @@ def test_prior_and_oracle_stand_in_every_table_of_scores():
     assert comparison_table(r).rows[2][-2:] == (f"{oracle:.3f}", "1")
 
 
+def test_scores_on_a_terminal_are_narrow_and_keep_rows_of_one_label_apart():
+    r = results(row("a", 0), row("a", 1), row("b", 0, status="failed"))
+    f1 = [x.scores.percentiles["95"].f1 for x in r.rows[:2]]
+    published = {"prior": {"95": {"f1": 0.4}}, "elsewhere": {"10": {"f1": 0.4}}}
+    r = r.model_copy(update={"run": r.run.model_copy(update={"published": published})})
+    rows = scores_by_row(r).rows
+    assert rows[0][2:] == (f"{np.mean(f1):.3f}±{np.std(f1, ddof=1):.3f}".replace("±0.", "±."), "0.25±.00")
+    assert rows[1] == ("b net", NONE, NONE, NONE)
+    assert [cells[0] for cells in rows[2:]] == ["prior", "oracle", "prior"] and rows[-1][1:] == (NONE, "0.400", NONE)
+
+
 def test_repeats_show_the_facts_of_a_trial_that_finished():
     died = row("a", 0, status="failed")
     died = died.model_copy(update={"record": died.record.model_copy(update={"facts": {}})})
