@@ -42,12 +42,12 @@ const value = cell => { const text = cell.textContent.replaceAll(",", "");  // a
   return n ? n[1] * (units[(n[2] || "").trim()] || 1) : text === "–" ? -Infinity : text; };
 for (const table of document.querySelectorAll("table")) {
   const body = table.tBodies[0], rows = body ? [...body.rows] : [];
-  const settings = [...table.tHead.rows[0].cells].some(head => head.textContent === "weights");  // a table of what ran
+  const highlight = table.classList.contains("highlight");
   [...table.tHead.rows[0].cells].forEach((head, i) => {
     const cells = rows.map(row => row.cells[i]);
     const numbers = cells.every(cell => typeof value(cell) === "number");
     if (i && numbers) cells.forEach(cell => cell.classList.add("number"));
-    if (i && !numbers && settings && new Set(cells.map(cell => cell.textContent).filter(text => text !== "–")).size > 1)
+    if (i && !numbers && highlight && new Set(cells.map(cell => cell.textContent).filter(text => text !== "–")).size > 1)
       cells.forEach(cell => cell.textContent !== "–" && cell.classList.add("differs"));
     head.tabIndex = 0;
     const sort = () => {
@@ -69,7 +69,7 @@ addEventListener("beforeprint", () => document.querySelectorAll("details").forEa
 def html_page(title: str, sections: Iterable[Section], figures: dict[str, bytes]) -> str:
     """title: of the window. figures: PNGs by their names in the sections."""
     md = MarkdownIt("commonmark", {"html": False}).enable("table")
-    md.add_render_rule("table_open", lambda *_: '<div class="scroll"><table>\n')
+    md.add_render_rule("table_open", _table_open)
     md.add_render_rule("table_close", lambda *_: "</table></div>\n")
     body = "".join(_rendered(md, section, figures) for section in sections)
     return (
@@ -78,14 +78,19 @@ def html_page(title: str, sections: Iterable[Section], figures: dict[str, bytes]
     )
 
 
+def _table_open(_renderer: object, _tokens: object, _index: int, _options: object, env: dict[str, bool]) -> str:
+    marked = ' class="highlight"' if env["highlight"] else ""
+    return f'<div class="scroll"><table{marked}>\n'
+
+
 def _rendered(md: MarkdownIt, section: Section, figures: dict[str, bytes]) -> str:
-    tokens = md.parse(section.text)
+    tokens, env = md.parse(section.text), {"highlight": section.highlight}
     for token in (child for block in tokens for child in block.children or ()):
         if token.type == "image":
             data = figures[str(token.attrs["src"])]
             token.attrs["src"] = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     if not section.folded:
-        return md.renderer.render(tokens, md.options, {})
+        return md.renderer.render(tokens, md.options, env)
     heading, rest = tokens[1], tokens[3:]  # the second of the heading's three tokens holds its text
-    inside = md.renderer.render(rest, md.options, {})
+    inside = md.renderer.render(rest, md.options, env)
     return f"<details><summary>{html.escape(heading.content)}</summary>\n{inside}</details>\n"

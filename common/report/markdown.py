@@ -58,10 +58,11 @@ def plain(text: str) -> str:
 @dataclass(frozen=True)
 class Section:
     """A part of a page, in Markdown. folded: closed at first in the HTML page, for few read it; then it begins with its
-    heading."""
+    heading. highlight: the HTML page marks the cells in which the rows of its tables differ."""
 
     text: str
     folded: bool = False
+    highlight: bool = False
 
 
 def joined(sections: Iterable[Section]) -> str:
@@ -74,15 +75,16 @@ def page(results: Results) -> list[Section]:
     run = results.run
     matched = any(row.record.spec.recipe.formulas == "matched" for row in results.rows)
     different = differences(groups(results))
-    parts = [_head(results), table(scores_table(results)), table(comparison_table(results))]
-    parts += [table(t) for t in compared.tables(results)] + ([] if matched else [NO_RANKING])
+    found = [Section(_head(results)), Section(table(scores_table(results)))]
+    found.append(Section(table(comparison_table(results)), highlight=True))
+    parts = [table(t) for t in compared.tables(results)] + ([] if matched else [NO_RANKING])
     parts += [table(timing_table(results))] if shown(results) else []
     parts += [table(ceilings_table(results))] if asked(results) else []
     parts += [linked(figures(results))]
     parts += [_failures(results)] if failures(results) else []
     parts += [_different(different)] if different else []
     parts += [table(further_scores_table(results))]
-    found = [*map(Section, parts), Section(table(epochs_table(results)), folded=True)]
+    found += [*map(Section, parts), Section(table(epochs_table(results)), folded=True)]
     if run.reading:
         found.append(Section(table(reading_table(read_as(run.reading, run.class_names, run.percentiles)))))
     found += [Section(table(plans_table(run.audits, run.splits))), Section(linked(data_figures(results)))]

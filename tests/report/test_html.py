@@ -23,7 +23,7 @@ SECTIONS = [
 | b | random | 0.5 ± 0.1 | 4,000 at 224 px | 1.50 GiB |
 | a {NAMES[0]} | file | 1,000 | 4,000 at 224 px, oversample | 829.0 MiB |
 
-![what it shows](figures/one.png)"""),
+![what it shows](figures/one.png)""", highlight=True),
     Section("""## Environment
 
     uv run python""", folded=True),
@@ -94,6 +94,13 @@ def test_what_few_read_is_folded_from_its_heading_to_the_next():
     assert (
         "uv run python" in inside and "Rest" not in inside and page.count("<details>") == page.count("</details>") == 1
     )
+
+
+def test_only_the_table_of_settings_is_highlighted(written):
+    page = (written / "index.html").read_text()
+    before, after = page.split('<table class="highlight">')
+    assert after.index("<th>weights</th>") < after.index("</thead>") and "<th>weights</th>" not in before
+    assert "highlight" not in html_page("t", SECTIONS[1:], {}).split("<script>")[0]
 
 
 def test_a_heading_alone_folds_nothing():
