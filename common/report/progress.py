@@ -2,22 +2,23 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, assert_never
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from common.core.events import (
+    Born,
     Built,
     Done,
     Event,
+    Failed,
     Ready,
     Received,
     Step,
     StoringProgress,
     StoringStarted,
     WaitingForStore,
-    kind,
 )  # fmt: skip
 from common.core.formatting import config_text, size_text, time_text
 from common.core.results import (
@@ -32,34 +33,14 @@ from common.core.results import (
     Waiting,
 )  # fmt: skip
 from common.core.specs import TrialSpec
+from common.report.expected_time import expected_s, shorter
 from common.report.notices import contention_text, waited_text, waiting_text
 from common.report.table import Table, images_words
 from common.report.terminal import show
 
 ESTIMATE_AT_STEP = 5
 WORTH_SAYING_S = 10.0  # a shorter trial is over before the line is read
-SMALLEST_SIDE = 32  # pixels: what the libraries' networks take
 LINE_EVERY_S = 30.0  # without a terminal: a sign of life in long epochs
-
-
-def expected_s(event: Step, first_step_s: float, spec: TrialSpec) -> float:
-    """Seconds from the first step to the last prediction, seen from a training step of the first epoch that it does now.
-
-    The first step (graph building) is left out of the rate. A validation image costs about as much as a training
-    image where a frozen part dominates, and a third of it (forward without backward) where everything trains.
-    """
-    batch, feed, epochs = spec.recipe.batch_size, spec.feed, spec.recipe.epochs - event.epoch + 1
-    per_image = (event.elapsed_s - first_step_s) / max(event.images - batch, 1)
-    validation = feed.validation_images * (1 / 3 if spec.trained_part == "all" else 1.0)
-    return first_step_s + per_image * (epochs * feed.train_images + (epochs + 1) * validation)
-
-
-def shorter(spec: TrialSpec) -> str:
-    """The flag that would shorten this trial most simply."""
-    smaller = spec.feed.image_side // 2
-    if (spec.weights.random or spec.recipe.train == "all") and smaller >= SMALLEST_SIDE:
-        return f"--image-size {smaller} or --limit N"
-    return "--limit N or --epochs 1" if spec.recipe.epochs > 1 else "--limit N"
 
 
 @contextlib.contextmanager
@@ -128,9 +109,39 @@ class Display:
         self.console.print(self._name + text, style=style, highlight=False, soft_wrap=True, markup=False)
 
     def event(self, event: Event, memory_bytes: int) -> None:
-        handler = getattr(self, f"_on_{kind(event).replace(' ', '_')}", None)
-        if handler:
-            handler(event, memory_bytes)
+        match event:
+            case Built():
+                self._on_built(event)
+            case Ready():
+                self._on_ready(event)
+            case Tried():
+                self.say(f"  tried, {event.part} part: {event}")
+            case StoringStarted():
+                self.say(f"  the frozen part runs once over {event.images:,} images: {event.size} of features")
+            case WaitingForStore():
+                if not event.waited_s:
+                    self.say("  another trial fills the same features; this one waits")
+            case StoringProgress():
+                self._moving("features", "", event.done, event.images, event.done, event.elapsed_s, memory_bytes)
+            case Tuning():
+                self._on_tuned(event)
+            case EqualityGate():
+                self._on_lane_gate(event)
+            case Done():
+                if self._spec.ceilings:
+                    self.say("  all is computed; what loading, computing and the machine could reach is measured now")
+            case UpperBounds():
+                self._on_ceilings(event)
+            case Received():
+                self._on_received(event)
+            case Step():
+                self._on_step(event, memory_bytes)
+            case EpochRecord():
+                self._on_epoch(event)
+            case Born() | Failed():
+                pass  # `begin` and `finish` show them
+            case _:
+                assert_never(event)
 
     def contention(self, seen: Seen) -> None:
         """Said once, when other processes have begun to disturb the trial."""
@@ -168,7 +179,7 @@ class Display:
                 f"  {left} more trial{'s' if left > 1 else ''}: about {time_text(expected)}, if they take as long as those before"
             )
 
-    def _on_built(self, event: Built, memory_bytes: int) -> None:
+    def _on_built(self, event: Built) -> None:
         facts = event.facts
         self.say(
             f"  {facts['parameters']:,} parameters, {facts['trainable_parameters']:,} trainable, {facts['gmac']:.2f} GMAC "
@@ -178,26 +189,13 @@ class Display:
         if report:
             self.say("  weights: " + ", ".join(f"{count} tensors {what}" for what, count in report.items()))
 
-    def _on_ready(self, event: Ready, memory_bytes: int) -> None:
+    def _on_ready(self, event: Ready) -> None:
         self._best = event.best_loss
         self._first_epoch = event.done_epochs + 1
         if event.done_epochs:
             self.say(f"  goes on after epoch {event.done_epochs}")
 
-    def _on_tried(self, event: Tried, memory_bytes: int) -> None:
-        self.say(f"  tried, {event.part} part: {event}")
-
-    def _on_storing(self, event: StoringStarted, memory_bytes: int) -> None:
-        self.say(f"  the frozen part runs once over {event.images:,} images: {event.size} of features")
-
-    def _on_waiting(self, event: WaitingForStore, memory_bytes: int) -> None:
-        if not event.waited_s:
-            self.say("  another trial fills the same features; this one waits")
-
-    def _on_features(self, event: StoringProgress, memory_bytes: int) -> None:
-        self._moving("features", "", event.done, event.images, event.done, event.elapsed_s, memory_bytes)
-
-    def _on_tuned(self, event: Tuning, memory_bytes: int) -> None:
+    def _on_tuned(self, event: Tuning) -> None:
         if event.skip_reason:
             self.say(f"  tuned lane: {event.skip_reason}", "yellow")
         elif not event.filled:
@@ -209,24 +207,20 @@ class Display:
             if config:
                 self.say(f"  chosen, {part} part: {config_text(config)}")
 
-    def _on_lane_gate(self, event: EqualityGate, memory_bytes: int) -> None:
+    def _on_lane_gate(self, event: EqualityGate) -> None:
         if event.error is None:
             self.say(f"  logits not held against the default lane's: {event.failed}", "red")
             return
         words = f"{event.error:.1%} of their spread, allowed {event.allowed:.0%}"
         self.say(f"  logits apart from the default lane's: {words}", "" if event.passed else "red")
 
-    def _on_done(self, event: Done, memory_bytes: int) -> None:
-        if self._spec.ceilings:
-            self.say("  all is computed; what loading, computing and the machine could reach is measured now")
-
-    def _on_ceilings(self, event: UpperBounds, memory_bytes: int) -> None:
+    def _on_ceilings(self, event: UpperBounds) -> None:
         if event.skip_reason:
             self.say(f"  no ceilings: {event.skip_reason}", "yellow")
         else:
             self.say(f"  ceilings measured in {time_text(event.seconds)}, not part of the trial's passes")
 
-    def _on_received(self, event: Received, memory_bytes: int) -> None:
+    def _on_received(self, event: Received) -> None:
         if event.phase == "train" and event.epoch == 1:
             forms = f"images {event.images}, labels {event.labels}"
             self.say(f"  the training step received: {forms}")
@@ -263,7 +257,7 @@ class Display:
             self._last_line = (what, elapsed_s)
         return due
 
-    def _on_epoch(self, event: EpochRecord, memory_bytes: int) -> None:
+    def _on_epoch(self, event: EpochRecord) -> None:
         loss = event.validation_loss
         if event.improved:
             verdict = (

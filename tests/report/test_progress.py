@@ -6,10 +6,43 @@ import json
 import pytest
 from rich.console import Console
 
-from common.core.events import Step
+from common.core.events import (
+    KINDS,
+    Born,
+    Built,
+    Done,
+    Failed,
+    Ready,
+    Received,
+    Step,
+    StoringProgress,
+    StoringStarted,
+    WaitingForStore,
+)
+from common.core.results import EpochRecord, EqualityGate, Tried, Tuning, UpperBounds
 from common.core.specs import TrialSpec, WeightsSpec
-from common.report.progress import Display, expected_s, shorter
-from tests.helpers.records import SPEC
+from common.report.expected_time import expected_s, shorter
+from common.report.progress import Display
+from tests.helpers.records import SPEC, epoch_record
+
+FACTS = {"parameters": 3, "trainable_parameters": 2, "gmac": 1.0}
+SHOWN = {  # an example of every event
+    Born: {"at": 1.0},
+    Built: {"facts": FACTS, "environment": {}, "weights_report": {}, "weights_names": {}},
+    Tried: {"part": "frozen", "config": {}},
+    StoringStarted: {"images": 5, "size": "1 GiB"},
+    StoringProgress: {"done": 1, "images": 5, "elapsed_s": 60.0},
+    WaitingForStore: {"waited_s": 0.0},
+    Tuning: {"skip_reason": "nothing is frozen"},
+    Ready: {"start_s": 1.0, "done_epochs": 2, "best_loss": 1.0},
+    Received: {"phase": "train", "epoch": 1, "images": "x", "labels": "y", "ids": ""},
+    Step: {"phase": "validation", "epoch": 1, "step": 1, "batches": 2, "images": 32, "elapsed_s": 1.0},
+    EpochRecord: dict(epoch_record(1)),
+    EqualityGate: {"error": None, "failed": "not computed"},
+    Done: {},
+    UpperBounds: {"skip_reason": "not asked"},
+    Failed: {"reason": "out of memory"},
+}
 
 
 def test_a_shorter_run_is_offered_only_where_there_is_one():
@@ -54,3 +87,16 @@ def test_a_terminal_shows_a_bar(tmp_path):
     assert shown.count("more trial") == 1 and "3 more trials: about 1 min 30 s" in shown
     for words in ("epoch 1/1", "6.4 images/s", "100.0 MiB", "[brackets] and [/z]"):
         assert words in shown, shown
+
+
+def test_every_event_is_handled_and_no_other_object_is():
+    console = Console(file=io.StringIO(), width=100)
+    display = Display(console)
+    display.begin(TrialSpec.model_validate(json.loads(SPEC)), 1, 1)
+    assert {display.event(found.model_construct(**values), 0) for found, values in SHOWN.items()} == {None}
+    assert set(SHOWN) == set(KINDS.values())
+    shown = console.file.getvalue()
+    for words in ("5 images: 1 GiB of features", "another trial fills the same features", "goes on after epoch 2"):
+        assert words in shown, shown
+    with pytest.raises(AssertionError):
+        display.event(object(), 0)

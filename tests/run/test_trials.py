@@ -273,7 +273,7 @@ def _in_group(process, group):
 @pytest.mark.usefixtures("not_quick")
 def test_an_error_of_the_harness_while_it_watches_costs_one_row(tmp_path, monkeypatch):
     class Falls(Display):
-        def _on_received(self, event, memory_bytes):
+        def _on_received(self, event):
             if self._spec.model.name == "logistic":
                 raise KeyError("planted")
 
