@@ -1,30 +1,17 @@
 """The machine in words and cores."""
 
 import contextlib
-import hashlib
 import os
 import platform
 import subprocess
-import tomllib
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 
 from common.core.cgroups import quota
-from common.core.files import PROJECT
 from common.core.formatting import size_text
 
-# What a trial runs. A change elsewhere (report, flags, checks) changes no trial, and `--resume` keeps finished ones.
-TRIAL_CODE = (
-    "common/core", "common/data", "common/process", "common/trial", "frameworks", "benchmarks/recipes",
-)  # fmt: skip
-# Of it: a trial's values are in its spec.json, which resuming compares apart; and no trial imports the checks of adapters.
-NO_TRIAL_CODE = ("common/core/settings.py", "frameworks/checks/")
-NO_TRIAL_PACKAGES = {"rich", "matplotlib", "markdown-it-py"}  # the parent alone uses them
-PLUGIN_FOLDERS = ("run/launchers", "report/trackers")  # their extras start trials, or tell of them, and compute nothing
-MISSING = "not installed"
 OMP = "OMP_NUM_THREADS"
 
 
@@ -115,37 +102,6 @@ def _gpus() -> dict[str, str]:
         said = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True).stdout
         return {"GPU": ", ".join(line.strip() for line in said.splitlines())} if said.strip() else {}
     return {}
-
-
-def made_by() -> dict[str, str]:
-    """What a trial depends on beside data and settings: a hash of the code that it runs, and the packages' versions.
-
-    Versions are read from the installed metadata: the harness's own process imports no framework.
-    """
-    digest = hashlib.sha256()
-    for folder in TRIAL_CODE:
-        for file in sorted((PROJECT / folder).rglob("*.py")):
-            name = file.relative_to(PROJECT).as_posix()
-            if not name.startswith(NO_TRIAL_CODE):
-                digest.update(f"{name}\n".encode() + file.read_bytes())
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    used = set(_names(project["dependencies"])) - NO_TRIAL_PACKAGES
-    found = {name: _version(name) for name in sorted(used)}
-    for extra, lines in project["optional-dependencies"].items():
-        if not any((PROJECT / "common" / folder / f"{extra}.py").exists() for folder in PLUGIN_FOLDERS):
-            found |= {name: v for name in _names(lines) if (v := _version(name)) != MISSING}
-    return {"code": digest.hexdigest()[:16], **found}
-
-
-def _names(lines: list[str]) -> list[str]:
-    return [line.split("==")[0] for line in lines]
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return MISSING
 
 
 def _processor() -> str:

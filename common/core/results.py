@@ -212,7 +212,7 @@ class RunRecord(Value):
     predict_at: float = 90.0
     first_rows: dict[str, tuple[int, ...]] = {}  # a few images' 0/1 rows
     settings: dict[str, Any] = {}  # what the user asked for, to make the same run again
-    made_by: dict[str, str] = {}  # hash of the code, versions of the packages
+    made_by: dict[str, str] = {}  # hashes of the code, versions of the packages: common/core/fingerprint.py
 
 
 class Stage(Value):

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from common.analysis.records import read_run
-from common.core import registry
+from common.core import fingerprint, registry
 from common.core.errors import InputError, readable
 from common.core.files import read_json, sweep, write_json
 from common.core.formatting import command
 from common.core.hashing import hash_arrays
 from common.core.locks import hold, use_cache
-from common.core.machine import OMP, cores, machine, made_by
+from common.core.machine import OMP, cores, machine
 from common.core.results import GATES, RunRecord
 from common.core.settings import Settings
 from common.core.specs import TrialSpec
@@ -29,7 +29,7 @@ def reopen(
     """The run's record and trials, ready for `run_trials(resume=True)`.
 
     Data, plans and weights must be those of the run, else InputError. A finished or half-finished trial counts only
-    if code, packages and machine are the same too: otherwise it is begun anew, and said so.
+    if its code, its packages and the machine are the same too: otherwise it is begun anew, and said so.
     """
     run = read_run(folder)
     if not run.settings:
@@ -47,20 +47,7 @@ def reopen(
             read_plan(folder / spec.feed.plan, spec.feed.plan_hash)
         pixels = _same_data(folder, run, say, progress)
         specs = _found_again(folder, specs, run, pixels, say)
-    now, then = _made_by(made_by(), machine()), _made_by(run.made_by, run.machine)
-    changed = sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
-    begun = [s for s in specs if _begun(folder / "trials" / s.name, s)]
-    if changed and begun:
-        words = ", ".join(f"{key} ({then.get(key, 'not there')}, now {now.get(key, 'not there')})" for key in changed)
-        say(f"since the run began these changed: {words}; its {len(begun)} finished or begun trials are run anew")
-        for spec in begun:
-            disown(folder / "trials" / spec.name)
-    if changed:
-        (folder / GATES).unlink(missing_ok=True)  # it gated what ran then
-        specs = specs if run.settings.get("threads") else [_on_this_machine(folder, spec) for spec in specs]
-        run = run.model_copy(update={"made_by": made_by(), "machine": machine()})
-        write_json(folder / "run.json", run.model_dump())
-    return run, specs
+    return discard_changed(folder, run, specs, say)
 
 
 def _try_tracker(folder: Path, run: RunRecord, say: Callable[[str], None]) -> None:
@@ -86,9 +73,37 @@ def on_this_node(folder: Path, name: str) -> TrialSpec:
     return found
 
 
-def _made_by(made: dict[str, str], machine: dict[str, str]) -> dict[str, str]:
+def discard_changed(
+    folder: Path, run: RunRecord, specs: list[TrialSpec], say: Callable[[str], None]
+) -> tuple[RunRecord, list[TrialSpec]]:
+    """The record and the trials as of now. A trial whose code, packages or machine changed is not resumed; the others are."""
+    made, here = fingerprint.made_by(specs), machine()
+    now, then = made | _compared(here), run.made_by | _compared(run.machine)
+    always = _compared(here).keys() | _compared(run.machine).keys()
+    changed = {s.name: _differing(fingerprint.keys(s) | always, then, now) for s in specs}
+    begun = [s for s in specs if changed[s.name] and _begun(folder / "trials" / s.name, s)]
+    if begun:
+        differing = sorted(set().union(*(changed[s.name] for s in begun)))
+        words = ", ".join(f"{key} ({then.get(key, 'not there')}, now {now.get(key, 'not there')})" for key in differing)
+        say(f"since the run began these changed: {words}; its {len(begun)} finished or begun trials are run anew")
+    for spec in begun:
+        disown(folder / "trials" / spec.name)
+    if any(changed.values()):
+        (folder / GATES).unlink(missing_ok=True)  # it gated what ran then
+        if not run.settings.get("threads"):
+            specs = [_on_this_machine(folder, s) if changed[s.name] else s for s in specs]
+        run = run.model_copy(update={"made_by": made, "machine": here})
+        write_json(folder / "run.json", run.model_dump())
+    return run, specs
+
+
+def _compared(machine: dict[str, str]) -> dict[str, str]:
     """Without the size of the memory, which moves a little from start to start, and a variable: trials keep their threads."""
-    return made | {key: value for key, value in machine.items() if key not in ("memory", OMP)}
+    return {key: value for key, value in machine.items() if key not in ("memory", OMP)}
+
+
+def _differing(keys: set[str], then: dict[str, str], now: dict[str, str]) -> set[str]:
+    return {key for key in keys if then.get(key) != now.get(key)}
 
 
 def _on_this_machine(folder: Path, spec: TrialSpec) -> TrialSpec:

@@ -11,8 +11,9 @@ import numpy as np
 from common.core import clock, registry
 from common.core.dataset import Dataset
 from common.core.files import PROJECT, cache_folder, write_arrays, write_json
+from common.core.fingerprint import made_by
 from common.core.hashing import hash_arrays
-from common.core.machine import cores, machine, made_by
+from common.core.machine import cores, machine
 from common.core.results import RunRecord
 from common.core.settings import HEAD_LEARNING_RATE, LEARNING_RATE, Settings
 from common.core.specs import Device, FeedSpec, Job, ProcessSpec, Recipe, TrialSpec, WeightsSpec
@@ -135,7 +136,7 @@ def record(
         trials=tuple(spec.name for spec in specs), notes=tuple(notes), asked_device=settings.device,
         reading=dataset.reading, class_numbers=dataset.class_numbers,
         pixels_hash=pixels.hash, images_hash=images_hash(dataset, pixels), decoded=pixels.decoded, decode_s=pixels.seconds, first_rows={str(dataset.ids[row]): tuple(map(int, dataset.labels[row])) for row in first},
-        settings=settings.model_dump(), made_by=made_by(),
+        settings=settings.model_dump(), made_by=made_by(specs),
     )  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """How many cores a run takes: affinity, a container's quota in either form of control groups, OMP_NUM_THREADS."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -155,47 +154,3 @@ def test_a_real_quota_counts(half_a_core):
     inside = f"import os, sys; open({str(half_a_core)!r}, 'w').write(str(os.getpid())); {code}"
     done = subprocess.run([sys.executable, "-c", inside], capture_output=True, text=True, cwd=PROJECT)
     assert done.stdout.startswith("1 {'CPU quota': '0.5 of "), done.stdout + done.stderr
-
-
-@pytest.fixture
-def copied(tmp_path, monkeypatch):
-    """The project's code, to be changed."""
-    for name in ("common", "frameworks", "benchmarks"):
-        shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PROJECT / "pyproject.toml", tmp_path)
-    monkeypatch.setattr(machine, "PROJECT", tmp_path)
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("file", "same"),
-    [
-        ("common/report/table.py", True),
-        ("common/cli/options.py", True),
-        ("common/analysis/check.py", True),
-        ("common/run/prepare.py", True),
-        ("frameworks/checks/training.py", True),
-        ("common/trial/worker.py", False),
-        ("common/data/plan.py", False),
-        ("common/process/ranks.py", False),
-        ("common/core/settings.py", True),
-        ("common/core/specs.py", False),
-        ("frameworks/fake/adapter.py", False),
-        ("benchmarks/recipes/default.py", False),
-    ],
-)
-def test_a_trial_is_made_by_the_code_that_it_runs(copied, file, same):
-    before = machine.made_by()
-    assert before["code"] == machine.made_by()["code"]
-    with open(copied / file, "a", encoding="utf-8") as stream:
-        stream.write("# changed\n")
-    assert (machine.made_by()["code"] == before["code"]) is same
-
-
-def test_a_package_that_no_trial_imports_makes_no_trial(monkeypatch):
-    before = machine.made_by()
-    real = machine.version
-    monkeypatch.setattr(machine, "version", lambda name: "9" if name in ("ruff", "pytest", "rich") else real(name))
-    assert machine.made_by() == before
-    monkeypatch.setattr(machine, "version", lambda name: "9" if name == "torch" else real(name))
-    assert machine.made_by() != before

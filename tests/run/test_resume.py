@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from common.analysis.records import read_results
-from common.core import machine
 from common.core.errors import InputError
 from common.core.events import Step, to_line
 from common.core.settings import Settings
@@ -277,13 +276,6 @@ def test_a_trial_of_other_code_versions_or_machine_is_run_anew(bench, finished, 
     assert done.returncode == 0, done.stderr
     assert f"these changed: {key} (another, now " in done.stdout and "run anew" in done.stdout
     assert "finished earlier" not in done.stdout
-
-
-def test_an_extra_that_computes_is_part_of_what_made_a_run(monkeypatch):
-    monkeypatch.setattr(machine, "_version", lambda name: "9")
-    assert machine.made_by()["jax"] == "9" and not {"ray", "mlflow-skinny"} & machine.made_by().keys()
-    monkeypatch.setattr(machine, "_version", lambda name: machine.MISSING)
-    assert "jax" not in machine.made_by() and machine.made_by()["numpy"] == machine.MISSING
 
 
 def test_results_stand_until_there_are_new_ones(finished):
