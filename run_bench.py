@@ -38,7 +38,7 @@ def parse_args(arguments: list[str]) -> dict[str, Any]:
     """The values of the flags that were given, by setting."""
     from common.cli.options import trials_parser
 
-    parser = trials_parser({name: verb.ABOUT for name, verb in registry.verbs().items()})
+    parser = trials_parser({name: command.ABOUT for name, command in registry.commands().items()})
     given = parser.parse(arguments).given()
     flags = {action.dest: action.option_strings[-1] for action in parser._actions}
     others = ", ".join(flags[name] for name in given if name not in ("resume", "address"))  # another cluster may go on
@@ -123,11 +123,11 @@ def main(arguments: list[str]) -> int:
         nothing_empty(arguments)
         if not arguments or arguments[0].startswith("-"):
             return trials(arguments)
-        if arguments[0] not in registry.verbs():
-            raise unknown("verb", arguments[0], registry.verbs(), "without a verb, trials run: see --help")
+        if arguments[0] not in registry.commands():
+            raise unknown("verb", arguments[0], registry.commands(), "without a verb, trials run: see --help")
         from common.cli import command
 
-        return command.main(registry.verbs()[arguments[0]], f"run_bench.py {arguments[0]}", arguments[1:])
+        return command.main(registry.commands()[arguments[0]], f"run_bench.py {arguments[0]}", arguments[1:])
     except (InputError, OSError, UnicodeError) as error:  # the last two: what cannot be read or written
         from common.core.files import os_error_text
 

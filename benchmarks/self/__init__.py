@@ -3,10 +3,11 @@
 import argparse
 import importlib
 import pkgutil
-from types import ModuleType
+from typing import cast
 
 from common.cli.command import parse
 from common.cli.parser import Options, Parser
+from common.core.plugins import Command
 from common.report.output import Output
 
 
@@ -23,5 +24,6 @@ def run(options: Options, output: Output) -> int:
     return measurement.run(parse(measurement, f"run_bench.py self {options.what}", options.rest), output)
 
 
-def _measurements() -> dict[str, ModuleType]:
-    return {m.name: importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)}
+def _measurements() -> dict[str, Command]:
+    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    return {name: cast(Command, importlib.import_module(f"{__name__}.{name}")) for name in names}

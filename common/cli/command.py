@@ -1,14 +1,13 @@
 """A command beside running trials: its module's declarations -> its parser, its output and its exit code."""
 
-from types import ModuleType
-
 from common.cli.parser import Options, Parser
+from common.core.plugins import Command
 
 JSON = "--json"
 
 
-def parse(command: ModuleType, prog: str, arguments: list[str]) -> Options:
-    """The options of a command. Its module has ABOUT and `add_flags(parser)`, and may have DESCRIPTION and EPILOG."""
+def parse(command: Command, prog: str, arguments: list[str]) -> Options:
+    """The options of a command. Its module may have DESCRIPTION and EPILOG too."""
     about, epilog = getattr(command, "DESCRIPTION", command.ABOUT), getattr(command, "EPILOG", None)
     parser = Parser(about, prog=prog, epilog=epilog)
     parser.add_argument(JSON, action="store_true", default=None, help="print what is shown as JSON, for programs")
@@ -16,7 +15,7 @@ def parse(command: ModuleType, prog: str, arguments: list[str]) -> Options:
     return parser.parse(arguments)
 
 
-def main(command: ModuleType, prog: str, arguments: list[str]) -> int:
+def main(command: Command, prog: str, arguments: list[str]) -> int:
     """Run a command and return its exit code.
 
     `run(options, output)` of its module shows tables and lines on the terminal. With --json among the arguments they

@@ -59,6 +59,18 @@ class Suite(Described, Protocol):
 
 
 @runtime_checkable
+class Command(Described, Protocol):
+    """Something to do beside running trials: common/cli/commands/. DESCRIPTION and EPILOG of its help are optional.
+
+    parser, options: common/cli/parser.py; output: common/report/output.py. The core imports neither package.
+    """
+
+    def add_flags(self, parser: Any) -> None: ...
+
+    def run(self, options: Any, output: Any) -> int: ...
+
+
+@runtime_checkable
 class Format(Protocol):
     """A form of data on disk: common/data/formats/."""
 

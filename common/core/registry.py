@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from common.core.errors import InputError, unknown
 from common.core.framework_info import FrameworkInfo
-from common.core.plugins import Format, Launcher, RecipeFile, Suite, Tracker
+from common.core.plugins import Command, Format, Launcher, RecipeFile, Suite, Tracker
 
 T = TypeVar("T")
 
@@ -135,7 +135,7 @@ def _listed(files: list[Path], path: Path) -> str:
     return ", ".join(shown[:6]) + (", ..." if len(shown) > 6 else "")
 
 
-def verbs() -> dict[str, ModuleType]:
+def commands() -> dict[str, Command]:
     return {name.replace("_", "-"): module for name, module in _files("common.cli.commands").items()}
 
 

@@ -19,7 +19,7 @@ def test_help_is_grouped_and_has_examples(cli):
         assert words in shown
 
 
-@pytest.mark.parametrize("verb", registry.verbs())
+@pytest.mark.parametrize("verb", registry.commands())
 def test_every_verb_has_help(cli, verb):
     done = cli(verb, "--help")
     assert done.returncode == 0
@@ -188,7 +188,7 @@ AS_JSON = {
 
 
 def test_every_verb_is_listed_here():
-    assert AS_JSON.keys() == registry.verbs().keys()
+    assert AS_JSON.keys() == registry.commands().keys()
 
 
 @pytest.mark.parametrize("verb", AS_JSON)

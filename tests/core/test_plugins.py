@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from common.core import registry
-from common.core.plugins import Format, Launcher, RecipeFile, Suite, Tracker
+from common.core.plugins import Command, Format, Launcher, RecipeFile, Suite, Tracker
 
 KINDS = [
     (Launcher, registry.launchers), (Tracker, registry.trackers), (RecipeFile, registry.recipes),
-    (Suite, registry.suites), (Format, registry.formats),
+    (Suite, registry.suites), (Format, registry.formats), (Command, registry.commands),
 ]  # fmt: skip
 
 
