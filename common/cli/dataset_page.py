@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from common.analysis.records import image_words, reference_scores
+from common.core.callbacks import Progress, Say
 from common.core.dataset import Dataset
 from common.core.files import check_writable, write_text
 from common.core.settings import Settings
 from common.core.specs import Balance
 from common.data.bad_images import check_missing, without_bad
 from common.data.decode import ImageError, decode
-from common.data.pixel_store import Progress, Say
 from common.data.plan import few_notes
 from common.report.data import label_sets_table, labels_table, plans_table, reference_table, rows_table
 from common.report.figures import distribution, samples

@@ -5,7 +5,7 @@ import hashlib
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import __version__ as pillow_version
 
+from common.core.callbacks import Progress, Say
 from common.core.errors import InputError
 from common.core.files import cache_folder, replacing
 from common.core.formatting import size_text
@@ -28,8 +29,6 @@ CHUNK = 16  # images journalled at once
 HASHED = 64  # files that a thread hashes at once
 CONTENTS = "contents.u8"  # a store's file: the hash of every image file that it was made of
 WORTH_TELLING_S = 2.0  # what takes longer is announced
-Say = Callable[[str], None]
-Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 

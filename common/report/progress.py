@@ -1,12 +1,13 @@
 """What the user sees while trials run: a bar on a terminal, plain lines elsewhere."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, assert_never
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from common.core import callbacks
 from common.core.events import (
     Born,
     Built,
@@ -273,7 +274,7 @@ class Display:
 
 
 @contextlib.contextmanager
-def filling(console: Console) -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
+def filling(console: Console) -> Iterator[tuple[callbacks.Say, callbacks.Progress]]:
     """`say` and `progress(done, total)` for the time before the first trial."""
     with Progress(
         TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"),

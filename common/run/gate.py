@@ -1,7 +1,7 @@
 """The parity gate: every model's frameworks traced one after another, each compared with the first."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from common.analysis import parity
+from common.core.callbacks import Say
 from common.core.errors import InputError, readable
 from common.core.files import cache_folder, need_space, read_json, write_arrays, write_json
 from common.core.locks import use_cache
@@ -58,9 +59,7 @@ def batch(pixels: np.ndarray) -> np.ndarray:
     return np.stack(small)
 
 
-def gate(
-    candidate: Candidate, pixels: np.ndarray, labels: np.ndarray, process: ProcessSpec, say: Callable[[str], None]
-) -> list[Gate]:
+def gate(candidate: Candidate, pixels: np.ndarray, labels: np.ndarray, process: ProcessSpec, say: Say) -> list[Gate]:
     """One finding for each framework but the first. pixels: uint8 [30, SIDE, SIDE, 3]; labels: 0/1 [30, classes]."""
     assert candidate.weights.preprocessing is not None
     classes = labels.shape[1]
@@ -123,7 +122,7 @@ def compared(a: Traced, b: Traced) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def before(folder: Path, specs: list[TrialSpec], say: Callable[[str], None]) -> None:
+def before(folder: Path, specs: list[TrialSpec], say: Say) -> None:
     """Gate every model of a matched run on a real batch of it, with its own initial weights; kept in parity.json, and
     not done again where the run is taken up. Other runs have nothing to prove."""
     matched = [s for s in specs if s.recipe.formulas == "matched" and s.repeat == 0]
@@ -160,14 +159,14 @@ def _each(
     pixels: np.ndarray,
     labels: np.ndarray,
     process: ProcessSpec,
-    say: Callable[[str], None],
+    say: Say,
 ) -> Iterator[list[Gate]]:
     for i, candidate in enumerate(candidates, 1):
         say(f"parity gate {i} of {len(candidates)}")
         yield gate(candidate, pixels, labels, process, say)
 
 
-def asked(settings: Settings, say: Callable[[str], None]) -> list[Gate]:
+def asked(settings: Settings, say: Say) -> list[Gate]:
     """Without a run: the models that the settings name on every framework that has them, on the data's first images."""
     use_cache()
     jobs, notes = list_jobs(settings)

@@ -1,11 +1,12 @@
 """What can be known before anything is decoded: packages, image sides, weights files, batches of one image. All frameworks alike."""
 
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from common.core import registry
+from common.core.callbacks import Say
 from common.core.errors import InputError
 from common.core.settings import Settings
 from common.core.specs import BuildSpec, Job, Recipe, Train, WeightsSpec, trained_part
@@ -33,7 +34,7 @@ def check_packages(frameworks: Iterable[str]) -> None:
 class TryOuts:
     """Asks each framework, once for each of its models, whether the trials could begin."""
 
-    def __init__(self, settings: Settings, classes: int, side: int, say: Callable[[str], None]):
+    def __init__(self, settings: Settings, classes: int, side: int, say: Say):
         self._settings, self._classes, self._side, self._say = settings, classes, side, say
         self._answers: dict[tuple, dict[str, Any]] = {}
 

@@ -2,13 +2,13 @@
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from common.core import registry
+from common.core.callbacks import Progress, Say
 from common.core.dataset import Dataset
 from common.core.errors import InputError
 from common.core.files import check_writable, write_json
@@ -30,9 +30,6 @@ from common.run.preflight import TryOuts, check_packages
 from common.run.run_folder import Pixels, process, record, write_data, write_specs
 from common.run.trained_run import TrainedRun
 from common.run.weights import Initial, find_weights
-
-Say = Callable[[str], None]
-Progress = Callable[[int, int], None]
 
 
 def make_run(settings: Settings, say: Say, progress: Progress) -> tuple[Path, RunRecord, list[TrialSpec]]:

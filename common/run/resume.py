@@ -1,12 +1,12 @@
 """An interrupted run -> what is left of it: refused where it would not be the same run any more."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from common.analysis.records import read_run
 from common.core import fingerprint, registry
+from common.core.callbacks import Progress, Say
 from common.core.errors import InputError, readable
 from common.core.files import read_json, sweep, write_json
 from common.core.formatting import command
@@ -23,9 +23,7 @@ from common.run.run_folder import Pixels, below, write_paths
 from common.trial import checkpoint
 
 
-def reopen(
-    folder: Path, say: Callable[[str], None], progress: Callable[[int, int], None]
-) -> tuple[RunRecord, list[TrialSpec]]:
+def reopen(folder: Path, say: Say, progress: Progress) -> tuple[RunRecord, list[TrialSpec]]:
     """The run's record and trials, ready for `run_trials(resume=True)`.
 
     Data, plans and weights must be those of the run, else InputError. A finished or half-finished trial counts only
@@ -50,7 +48,7 @@ def reopen(
     return discard_changed(folder, run, specs, say)
 
 
-def _try_tracker(folder: Path, run: RunRecord, say: Callable[[str], None]) -> None:
+def _try_tracker(folder: Path, run: RunRecord, say: Say) -> None:
     """Say where the records cannot be sent now. The run goes on all the same: they can be sent when it is done."""
     if name := run.settings.get("track"):
         try:
@@ -74,7 +72,7 @@ def on_this_node(folder: Path, name: str) -> TrialSpec:
 
 
 def discard_changed(
-    folder: Path, run: RunRecord, specs: list[TrialSpec], say: Callable[[str], None]
+    folder: Path, run: RunRecord, specs: list[TrialSpec], say: Say
 ) -> tuple[RunRecord, list[TrialSpec]]:
     """The record and the trials as of now. A trial whose code, packages or machine changed is not resumed; the others are."""
     made, here = fingerprint.made_by(specs), machine()
@@ -117,9 +115,7 @@ def _begun(trial: Path, spec: TrialSpec) -> bool:
     return finished(trial, spec) or bool(checkpoint.last_epoch(trial))
 
 
-def _same_data(
-    folder: Path, run: RunRecord, say: Callable[[str], None], progress: Callable[[int, int], None]
-) -> Pixels:
+def _same_data(folder: Path, run: RunRecord, say: Say, progress: Progress) -> Pixels:
     """The pixels, stored again where the store is gone. InputError where the data set is not what the run was planned with."""
     settings = Settings.model_validate(run.settings)
     dataset = prepare.read_data(settings)
@@ -142,7 +138,7 @@ def _found_again(
     specs: list[TrialSpec],
     run: RunRecord,
     pixels: Pixels,
-    say: Callable[[str], None],
+    say: Say,
 ) -> list[TrialSpec]:
     """The trials with the places where their pixels and initial weights lie now: a cache may have been emptied or moved."""
     settings, initial = Settings.model_validate(run.settings), {}

@@ -2,10 +2,11 @@
 
 import importlib.util
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from common.core import registry
+from common.core.callbacks import Say
 from common.core.errors import InputError, unknown
 from common.core.files import cache_folder
 from common.core.formatting import shortened
@@ -44,7 +45,7 @@ def _parts(text: str) -> tuple[str, str]:
     return (name, choice) if equals and "/" not in name and not Path(text).exists() else ("", text)
 
 
-def resolve(job: Job, asked: tuple[str, ...], say: Callable[[str], None]) -> WeightsSpec:
+def resolve(job: Job, asked: tuple[str, ...], say: Say) -> WeightsSpec:
     """The weights of one job. InputError where what was asked for by name cannot be had or does not fit."""
     info = registry.framework_info(job.framework)
     model_info = info.MODELS.get(job.model.name) or ModelInfo(_librarys_own(job))

@@ -1,14 +1,12 @@
 """The initial weights of every job and seed of a run."""
 
-from collections.abc import Callable
-
+from common.core.callbacks import Say
 from common.core.errors import InputError
 from common.core.settings import Settings
 from common.core.specs import Job, ModelSpec, WeightsSpec
 from common.run import weight_files
 
 Initial = dict[tuple[int, Job], WeightsSpec]  # by seed and job
-Say = Callable[[str], None]
 
 
 def find_weights(settings: Settings, jobs: list[Job], say: Say) -> Initial:

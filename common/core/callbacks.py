@@ -1,0 +1,6 @@
+"""What a caller passes to be shown how far something is."""
+
+from collections.abc import Callable
+
+Say = Callable[[str], None]  # shows a line
+Progress = Callable[[int, int], None]  # shows how many of how many are done
