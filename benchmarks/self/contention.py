@@ -25,6 +25,7 @@ from common.core.openmp import POLICIES, POLICY
 from common.core.results import CONTENDED
 from common.core.specs import BuildSpec, ModelSpec, ProcessSpec
 from common.process.cpu_contention import Neighbours
+from common.process.questions import PASSES
 from common.process.spawn import end, log_tail, start
 from common.report.output import Output
 from frameworks.contract import UNCHANGED
@@ -155,7 +156,7 @@ def _worker(framework: str, policy: str, options: Options) -> Iterator[_Worker]:
             "steps": options.steps,
             "channel": theirs.fileno(),
         }
-        asked = {"framework": framework, "question": "passes", "process": process.model_dump(), "values": values}
+        asked = {"framework": framework, "question": PASSES.name, "process": process.model_dump(), "values": values}
         request.write_text(json.dumps(asked), encoding="utf-8")
         with open(log, "wb") as stream:
             child = start(

@@ -1,7 +1,6 @@
 """The frozen pass, by framework: the tuned lane's against a plain one in bfloat16, and against the machine's peak."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -11,10 +10,10 @@ from common.core import registry
 from common.core.errors import InputError
 from common.core.formatting import config_text
 from common.core.machine import cores
-from common.core.results import Tried
 from common.core.settings import Settings
 from common.core.specs import BuildSpec, Job
 from common.process.question import ask
+from common.process.questions import FROZEN_PASS, FrozenPass
 from common.report.output import Output
 from common.run.jobs import list_jobs
 from frameworks.contract import UNCHANGED
@@ -29,7 +28,7 @@ TRAINED = ("head", "last-block")  # what may train, that something is frozen
 CLASSES = 20
 HEAD = "| row | frozen | plain bfloat16, 64 at once | tuned | times | way | GFLOP an image | GFLOP/s | of the peak | MB an image | of a copy |"
 
-Answers = dict[tuple[str, str], list[dict[str, Any]]]  # (row, what is frozen) -> what each repeat found
+Answers = dict[tuple[str, str], list[FrozenPass]]  # (row, what is frozen) -> what each repeat found
 
 
 def add_flags(parser: Parser) -> None:
@@ -48,10 +47,10 @@ def run(options: Options, output: Output) -> int:
             row = (f"{job.framework} {job.model}", f"not {trained}")
             spec = BuildSpec(model=job.model, classes=CLASSES, side=options.image_size, preprocessing=UNCHANGED,
                              train=trained, learning_rate=1e-3)  # fmt: skip
-            answer = ask(job.framework, "frozen_pass", cores(), spec=spec.model_dump(), images=options.images)
+            answer = ask(job.framework, FROZEN_PASS, cores(), spec=spec, images=options.images)
             found.setdefault(row, []).append(answer)
-            for tried in answer["tried"]:
-                output.show_line(f"{row[0]}: {Tried.model_validate(tried)}")
+            for tried in answer.tried:
+                output.show_line(f"{row[0]}: {tried}")
     output.show_line(
         f"\nmedians of {options.repeats} (lowest to highest); images/s of the fastest call, as the peak is"
     )
@@ -76,20 +75,20 @@ def judged(found: Answers) -> tuple[str, bool]:
     """The table, and whether every row keeps its limit. The peak of a precision is the best that any answer saw."""
     peaks: dict[str, float] = {}
     for answer in (a for answers in found.values() for a in answers):
-        precision = answer["way"]["precision"]
-        peaks[precision] = max(peaks.get(precision, 0.0), answer["peak"])
+        precision = str(answer.config["precision"])
+        peaks[precision] = max(peaks.get(precision, 0.0), answer.peak)
     lines, short = [HEAD, "|" + " --- |" * HEAD.count(" | ") + " --- |"], []
     for (row, frozen), answers in found.items():
         last = answers[-1]
-        tuned = [a["tuned"] for a in answers]
-        times = [a["tuned"] / a["bare"] for a in answers]
-        shares = [a["tuned"] * a["gflop"] / peaks[a["way"]["precision"]] for a in answers]
+        tuned = [a.tuned for a in answers]
+        times = [a.tuned / a.bare for a in answers]
+        shares = [a.tuned * a.gflop / peaks[str(a.config["precision"])] for a in answers]
         kept = np.median(times) >= TIMES if row.split()[-1] in TWICE else np.median(shares) >= SHARE
         short += [] if kept else [f"{row} ({frozen})"]
         cells = (
-            row, frozen, f"{np.median([a['bare'] for a in answers]):.1f}", _spread(tuned, ".1f"), _spread(times, ".2f"),
-            config_text(last["way"]), f"{last['gflop']:.2f}", f"{np.median(tuned) * last['gflop']:.0f}", _spread(shares, ".0%"),
-            f"{last['mb']:.1f}", _spread([a["tuned"] * a["mb"] / 1e3 / a["copy"] for a in answers], ".0%"),
+            row, frozen, f"{np.median([a.bare for a in answers]):.1f}", _spread(tuned, ".1f"), _spread(times, ".2f"),
+            config_text(last.config), f"{last.gflop:.2f}", f"{np.median(tuned) * last.gflop:.0f}", _spread(shares, ".0%"),
+            f"{last.moved_mb:.1f}", _spread([a.tuned * a.moved_mb / 1e3 / a.copied_gb_s for a in answers], ".0%"),
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     lines.append(

@@ -13,6 +13,7 @@ from common.core.errors import InputError
 from common.core.settings import Settings
 from common.core.specs import BuildSpec
 from common.process.question import ask
+from common.process.questions import RECEIPT_SECONDS
 from common.report.output import Output
 from common.report.progress import Silent
 from common.run.prepare import make_run
@@ -42,7 +43,7 @@ def share(framework: str, options: Options, output: Output) -> float:
         model=spec.model, classes=spec.feed.classes, side=spec.feed.image_side, train=spec.recipe.train,
         preprocessing=spec.weights.preprocessing, learning_rate=spec.recipe.learning_rate,
     )  # fmt: skip
-    seconds = ask(framework, "receipt_seconds", spec.process.threads, spec=build.model_dump(), images=batch)
+    seconds = ask(framework, RECEIPT_SECONDS, spec.process.threads, spec=build, images=batch)
     output.show_line(
         f"{framework} {spec.model}, {batch} images at {spec.feed.image_side} pixels: receipt {1000 * seconds:.2f} ms, "
         f"step {1000 * step:.1f} ms: {seconds / step:.2%}; limit {LIMIT:.0%}"

@@ -9,6 +9,7 @@ from common.core.machine import cores
 from common.core.settings import Settings
 from common.core.specs import BuildSpec
 from common.process.question import ask
+from common.process.questions import STEP_SECONDS
 from common.report.output import Output
 from common.run.jobs import list_jobs
 from frameworks.contract import UNCHANGED
@@ -37,9 +38,9 @@ def run(options: Options, output: Output) -> int:
         for job in jobs:
             spec = BuildSpec(model=job.model, classes=CLASSES, side=options.image_size, preprocessing=UNCHANGED,
                              train="all", learning_rate=1e-3, formulas="matched")  # fmt: skip
-            values = {"spec": spec.model_dump(), "images": options.batch_size, "steps": options.steps}
             label = f"{job.framework} {job.model}"
-            seconds.setdefault(label, []).append(ask(job.framework, "step_seconds", cores(), **values))
+            size = {"images": options.batch_size, "steps": options.steps}
+            seconds.setdefault(label, []).append(ask(job.framework, STEP_SECONDS, cores(), spec=spec, **size))
             forward, step = (seconds[label][-1][what] for what in ("forward", "step"))
             output.show_line(f"{label}: forward {forward:.3f} s, step {step:.3f} s")
     output.show_line(

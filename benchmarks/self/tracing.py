@@ -7,7 +7,8 @@ from common.cli.parser import Options, Parser
 from common.core import registry
 from common.core.machine import cores
 from common.core.specs import BuildSpec, ModelSpec
-from common.process.question import ask
+from common.process.question import Question, ask
+from common.process.questions import STEP_SECONDS, TRACING_SECONDS
 from common.report.output import Output
 from frameworks.contract import UNCHANGED
 
@@ -20,13 +21,13 @@ TINY = {"images": 1, "steps": 60}  # at 32 pixels: a few milliseconds, in which 
 def share(framework: str, side: int, times: int, output: Output) -> float:
     """Both in one process, in turn: two processes differed by a millisecond a step."""
 
-    def asked(question: str, side: int, **how: Any) -> dict[str, float]:
+    def asked(question: Question[dict[str, float]], side: int, **how: Any) -> dict[str, float]:
         spec = BuildSpec(model=MODEL, classes=20, side=side, preprocessing=UNCHANGED, train="head", learning_rate=1e-3)
-        return ask(framework, question, cores(), spec=spec.model_dump(), **how)
+        return ask(framework, question, cores(), spec=spec, **how)
 
     tiny, usual = (
-        asked("tracing_seconds", 32, times=times, **TINY),
-        asked("step_seconds", side, images=32, steps=4)["step"],
+        asked(TRACING_SECONDS, 32, times=times, **TINY),
+        asked(STEP_SECONDS, side, images=32, steps=4)["step"],
     )
     cost = max(tiny["apart"] - tiny["whole"], 0.0)
     output.show_line(

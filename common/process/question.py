@@ -1,13 +1,16 @@
-"""Ask a framework a question: a child process of its own answers it (common/trial/query.py)."""
+"""Ask a framework a question (questions.py): a child process of its own answers it (common/trial/query.py)."""
 
 import json
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import psutil
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 
 from common.core.errors import InputError
 from common.core.files import read_json
@@ -18,21 +21,40 @@ from common.process.tree import total, tree
 STALL_S = 15.0  # a download that brings no byte for so long is given up
 BUSY_CPU_S = 0.5  # a child that computes so much meanwhile is no stalled download
 LOOK_S = 0.1
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Question(Generic[Answer]):
+    name: str
+    answer: type[Answer]
+
+    def read(self, framework: str, answer: Any) -> Answer:
+        """The answer from its JSON. InputError where it has another type."""
+        try:
+            return TypeAdapter(self.answer).validate_python(answer)
+        except ValidationError as error:
+            raise InputError(f"the adapter of {framework} gave a wrong answer to '{self.name}': {error}") from None
 
 
 def ask(
-    framework: str, question: str, threads: int = 0, device: str = "cpu", deterministic: bool = False, **values: Any
-) -> Any:
-    """The answer of a framework to one question (common/trial/query.py), from a process of its own.
+    framework: str,
+    question: Question[Answer],
+    threads: int = 0,
+    device: str = "cpu",
+    deterministic: bool = False,
+    **values: Any,
+) -> Answer:
+    """The answer of a framework to one question, from a process of its own. values: plain or of pydantic.
 
-    InputError with the framework's own words where it has none, or where its download has stalled.
+    InputError with the framework's own text where it has none, or where its download has stalled.
     """
     with tempfile.TemporaryDirectory() as folder:
         request, answer, log = (Path(folder) / name for name in ("request.json", "answer.json", "log.txt"))
         threads = threads or cores()
         process = {"device": device, "deterministic": deterministic, "threads": threads, "timeout_s": 0}
-        said = {"framework": framework, "question": question, "process": process, "values": values}
-        request.write_text(json.dumps(said), encoding="utf-8")
+        asked = {"framework": framework, "question": question.name, "process": process, "values": values}
+        request.write_text(json.dumps(to_jsonable_python(asked)), encoding="utf-8")
         with open(log, "wb") as stream:
             child = start("common.trial.query", [str(request), str(answer)], threads, device, stream)
             try:
@@ -46,7 +68,7 @@ def ask(
         )
     if "error" in result:
         raise InputError(result["error"])
-    return result["answer"]
+    return question.read(framework, result["answer"])
 
 
 def _wait_unless_stalled(child: subprocess.Popen, stall_s: float) -> bool:

@@ -8,6 +8,7 @@ from common.core.errors import InputError
 from common.core.settings import Settings
 from common.core.specs import Device, Job
 from common.process.question import ask
+from common.process.questions import ENVIRONMENT
 
 
 def choose(asked: str, frameworks: list[str]) -> tuple[Device, list[str]]:
@@ -17,7 +18,7 @@ def choose(asked: str, frameworks: list[str]) -> tuple[Device, list[str]]:
         return "cpu", []
     for framework in dict.fromkeys(frameworks):
         try:
-            ask(framework, "environment", device="cuda")
+            ask(framework, ENVIRONMENT, device="cuda")
         except InputError as error:
             if asked == "cuda":
                 raise InputError(f"--device cuda: {error}") from error

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -32,6 +31,7 @@ from common.data.chunk_store import ChunkStore
 from common.data.decode import ImageError
 from common.data.feed import Decoded, image_paths
 from common.process.question import ask
+from common.process.questions import TRACE, Trace
 from common.run import device, prepare, run_folder
 from common.run.jobs import list_jobs
 from common.run.weights import find_weights
@@ -72,17 +72,14 @@ def gate(candidate: Candidate, pixels: np.ndarray, labels: np.ndarray, process: 
     need_space(cache, TRACE_BYTES, "the parity gate")
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         write_arrays(Path(folder) / "batch.npz", pixels=pixels, labels=labels)
-        given: dict[str, Any] = {
-            "spec": spec.model_dump(),
-            "weights": candidate.weights.model_dump(),
-            "batch": f"{folder}/batch.npz",
-        }
 
         def trace(framework: str, recorded: str = "") -> Traced:
-            file = f"{folder}/{framework}.npz"
-            how = process.threads, process.device, process.deterministic
-            said = ask(framework, "trace", *how, recorded=recorded, target=file, **given)
-            return Traced(framework=framework, file=file, facts=said["facts"], step_s=said["step_s"])
+            file, how = f"{folder}/{framework}.npz", (process.threads, process.device, process.deterministic)
+            found = ask(
+                framework, TRACE, *how, recorded=recorded, target=file, spec=spec, weights=candidate.weights,
+                batch=f"{folder}/batch.npz",
+            )  # fmt: skip
+            return Traced(framework=framework, file=file, trace=found)
 
         reference, *others = candidate.frameworks
         found, first = [], None
@@ -93,7 +90,7 @@ def gate(candidate: Candidate, pixels: np.ndarray, labels: np.ndarray, process: 
             try:
                 first = first or trace(reference)
                 mine = trace(other, first.file)
-                finding = finding.model_copy(update=compared(first, mine))
+                finding = compared(finding, first, mine)
                 Path(mine.file).unlink()
             except InputError as error:
                 finding = finding.model_copy(update={"failure": str(error)})
@@ -103,23 +100,23 @@ def gate(candidate: Candidate, pixels: np.ndarray, labels: np.ndarray, process: 
 
 
 class Traced(Value):
-    """What one framework answered: see common/trial/trace.py."""
+    """What one framework answered, and the file that it wrote: see common/trial/trace.py."""
 
     framework: str
     file: str
-    facts: dict[str, dict[str, str]]
-    step_s: float
+    trace: Trace
 
 
-def compared(a: Traced, b: Traced) -> dict[str, Any]:
-    """The fields of a Gate that say how it went."""
+def compared(finding: Gate, a: Traced, b: Traced) -> Gate:
+    """The finding, with the outcome of the comparison."""
     with np.load(a.file) as here, np.load(b.file) as there:
         stages, stage, tensor = parity.compare(here, there)
-    facts = {side.framework: side.facts for side in (a, b)}
-    return {
-        "passed": not stage, "stages": tuple(stages), "step_s": {side.framework: side.step_s for side in (a, b)},
+    facts = {side.framework: side.trace.facts for side in (a, b)}
+    outcome = {
+        "passed": not stage, "stages": tuple(stages), "step_s": {side.framework: side.trace.step_s for side in (a, b)},
         "failure": parity.described(stage, tensor, stages[-1], facts) if stage else "",
     }  # fmt: skip
+    return finding.model_copy(update=outcome)
 
 
 def before(folder: Path, specs: list[TrialSpec], say: Say) -> None:

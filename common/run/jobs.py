@@ -12,6 +12,7 @@ from common.core.framework_info import FrameworkInfo
 from common.core.settings import Settings
 from common.core.specs import Job, ModelSpec
 from common.process.question import ask
+from common.process.questions import MODELS
 
 
 def make_settings(given: Mapping[str, Any], arguments: Sequence[str] = ()) -> Settings:
@@ -99,7 +100,7 @@ def _named(
     for text in dict.fromkeys(names):
         name, _, variant = text.partition(":")
         having = [info for info in infos if name in info.MODELS]
-        asked = {c.NAME: ask(c.NAME, "models") for c in infos if c not in having and c.OTHER_MODELS}
+        asked = {c.NAME: ask(c.NAME, MODELS) for c in infos if c not in having and c.OTHER_MODELS}
         having += [info for info in infos if name in asked.get(info.NAME, ())]
         if not having:
             everything = sorted({m for info in infos for m in [*info.MODELS, *asked.get(info.NAME, ())]})

@@ -3,7 +3,6 @@
 import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from common.core import registry
 from common.core.callbacks import Say
@@ -11,6 +10,7 @@ from common.core.errors import InputError
 from common.core.settings import Settings
 from common.core.specs import BuildSpec, Job, Recipe, Train, WeightsSpec, trained_part
 from common.process.question import ask
+from common.process.questions import TRY_OUT, TryOut
 from common.run import weight_files
 from common.run.plans import Plans
 from common.run.weights import Initial
@@ -36,7 +36,7 @@ class TryOuts:
 
     def __init__(self, settings: Settings, classes: int, side: int, say: Say):
         self._settings, self._classes, self._side, self._say = settings, classes, side, say
-        self._answers: dict[tuple, dict[str, Any]] = {}
+        self._answers: dict[tuple, TryOut] = {}
 
     def check_models(self, initial: Initial) -> Initial:
         """The weights, with notes on how their files were read. InputError for a side that a model does not take, and for a
@@ -51,7 +51,7 @@ class TryOuts:
                     f"take --image-size {info.smallest_side}"
                 )
             if info is None or self._own_file(job, start):
-                note = self._ask(job, start)["note"]
+                note = self._ask(job, start).note
                 start = start.model_copy(update={"note": weight_files.joined(start.note, note)})
             found[seed, job] = start
         return found
@@ -63,7 +63,7 @@ class TryOuts:
             images, batch = len(plans[seed, job.balance].visits), self._settings.batch_size
             if not _has_one(images, batch) or not self._moves_norms(job, start):
                 continue
-            if 0 < self._ask(job, start)["fewest_normalised"] < FEWEST:
+            if 0 < self._ask(job, start).fewest_normalised < FEWEST:
                 everywhere = [len(plan.visits) for plan in plans.values()]
                 sizes = " or ".join(map(str, other_sizes(everywhere, batch)))
                 size = f"--batch-size {sizes}, or " if sizes else ""  # none helps an epoch of one image
@@ -89,7 +89,7 @@ class TryOuts:
         how = Recipe(train=job.train, keep_frozen=job.keep_frozen, learning_rate=1.0, batch_size=1, epochs=1)
         return trained_part(how, start)
 
-    def _ask(self, job: Job, start: WeightsSpec) -> dict[str, Any]:
+    def _ask(self, job: Job, start: WeightsSpec) -> TryOut:
         key = job.framework, job.model, self._trained(job, start), start.path
         if key not in self._answers:
             assert start.preprocessing is not None
@@ -101,9 +101,9 @@ class TryOuts:
             self._say(f"trying out {job.framework} {job.model} before anything is decoded")
             self._answers[key] = ask(
                 job.framework,
-                "try_out",
-                spec=spec.model_dump(),
-                weights=start.model_copy(update={"path": path}).model_dump(),
+                TRY_OUT,
+                spec=spec,
+                weights=start.model_copy(update={"path": path}),
             )
         return self._answers[key]
 

@@ -15,6 +15,7 @@ from common.core.hashing import hash_file, hash_weights
 from common.core.specs import Job, ModelSpec, Preprocessing, WeightsSpec
 from common.core.tensor_files import check_forms
 from common.process.question import ask
+from common.process.questions import EXPORT, PREPROCESSING
 from frameworks.contract import HALF, NAMED
 
 CHOICES = ("auto", "imagenet", "random")
@@ -161,7 +162,7 @@ def _preprocessing(text: str, path: Path, usual: Preprocessing) -> Preprocessing
 
 def _librarys_own(job: Job) -> Preprocessing:
     """Of a model that no folder lists: what its library does before it."""
-    return Preprocessing.model_validate(ask(job.framework, "preprocessing", model=job.model.name))
+    return ask(job.framework, PREPROCESSING, model=job.model.name)
 
 
 def _cached(model: ModelSpec, source: str) -> Path:
@@ -185,4 +186,4 @@ def _packaged(job: Job, package: str, file: str) -> WeightsSpec:
 def _export(info: FrameworkInfo, model: ModelSpec, source: str, target: Path, named: bool = True) -> None:
     """named: the file is the library's, so that its preprocessing is known."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    ask(info.NAME, "export", model=model.name, variant=model.variant, source=source, target=str(target), named=named)
+    ask(info.NAME, EXPORT, model=model.name, variant=model.variant, source=source, target=str(target), named=named)

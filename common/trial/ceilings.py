@@ -14,6 +14,7 @@ from common.core.events import last
 from common.core.results import EpochRecord, Peaks, UpperBounds
 from common.data.feed import Decoded, Feed, Held
 from common.process.question import ask
+from common.process.questions import PEAKS
 from common.trial.contract import Adapter, Measurable
 from common.trial.driver import Trial
 from common.trial.stopwatch import unwatched
@@ -75,7 +76,7 @@ def _of_another(framework: str, threads: int, device: str) -> Peaks:
     """The machine's peak is the best of all libraries that are installed, also where the run has only one of them; {} where
     one is not."""
     try:
-        return ask(framework, "peaks", threads, device)
+        return ask(framework, PEAKS, threads, device)
     except InputError as error:
         print(f"no peak of {framework}: {error}")  # into the trial's log
         return {}

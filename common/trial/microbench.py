@@ -2,7 +2,6 @@
 
 import socket
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,6 +12,7 @@ from common.core.machine import cores_allowed
 from common.core.results import Tried
 from common.core.specs import BuildSpec
 from common.data.feed import Feed, Held
+from common.process.questions import FrozenPass
 from common.trial import ceilings
 from common.trial.contract import Adapter, Measurable, Optimizable
 from common.trial.features import Extractors
@@ -22,12 +22,12 @@ from common.trial.stopwatch import unwatched
 COPIES = 20  # of a block, in a call that is timed
 
 
-def receipt_seconds(adapter: Adapter, spec: dict[str, Any], images: int) -> float:
+def receipt_seconds(adapter: Adapter, spec: BuildSpec, images: int) -> float:
     """Of one batch's receipt: the median of 50, after 5 that are not counted."""
-    build, rng = BuildSpec(**spec), np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (images, build.side, build.side, 3), np.uint8)
-    labels, ids = np.zeros((images, build.classes), np.float32), np.arange(images)
-    model, seconds = adapter.build(build), []
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (images, spec.side, spec.side, 3), np.uint8)
+    labels, ids = np.zeros((images, spec.classes), np.float32), np.arange(images)
+    model, seconds = adapter.build(spec), []
     for _ in range(55):
         began = time.perf_counter()
         adapter.receipt(model, pixels, labels, ids)
@@ -53,22 +53,20 @@ def _pass_s(adapter: Adapter, model: Any, feed: Feed, takes_apart: bool = True) 
     return time.perf_counter() - began
 
 
-def step_seconds(adapter: Adapter, spec: dict[str, Any], images: int, steps: int) -> dict[str, float]:
+def step_seconds(adapter: Adapter, spec: BuildSpec, images: int, steps: int) -> dict[str, float]:
     """Of one forward pass and one training step over the same batch, kept in memory: means over `steps`, of the second
     pass over them, in which nothing is built any more."""
-    build = BuildSpec(**spec)
-    model, seconds = adapter.build(build), {}
+    model, seconds = adapter.build(spec), {}
     for what in ("forward", "step"):
-        feed = _in_memory(build, images, images * steps, images, labelled=what == "step")
+        feed = _in_memory(spec, images, images * steps, images, labelled=what == "step")
         seconds[what] = [_pass_s(adapter, model, feed) / steps for _ in range(2)][-1]
     return seconds
 
 
-def tracing_seconds(adapter: Adapter, spec: dict[str, Any], images: int, steps: int, times: int) -> dict[str, float]:
+def tracing_seconds(adapter: Adapter, spec: BuildSpec, images: int, steps: int, times: int) -> dict[str, float]:
     """Of one training step, taken apart and not: the fastest of so many passes each, in turn, after one that is not counted."""
-    build = BuildSpec(**spec)
-    feed = _in_memory(build, images, images * steps, images, labelled=True)
-    models = {"apart": adapter.build(build), "whole": adapter.build(build)}  # a compiled step is the one or the other
+    feed = _in_memory(spec, images, images * steps, images, labelled=True)
+    models = {"apart": adapter.build(spec), "whole": adapter.build(spec)}  # a compiled step is the one or the other
     took = [
         {how: _pass_s(adapter, m, feed, how == "apart") / steps for how, m in models.items()} for _ in range(times + 1)
     ]
@@ -102,14 +100,12 @@ def copied_bytes_s(size: int) -> float:
         return COPIES * sum(block.nbytes for block in blocks) / ceilings.fastest_call_s(run, 0.5)
 
 
-def frozen_pass(adapter: Adapter, spec: dict[str, Any], images: int) -> dict[str, Any]:
-    """The frozen part over images in memory: as it is, in bfloat16, 64 at once, with the head behind it; and in the
-    config that the tuned lane finds. Images/s of the fastest of several calls each; GFLOP and megabytes of an image; the machine's best
-    GFLOP/s in the precision that was found, and GB/s of copying as much as a micro batch moves in a layer."""
+def frozen_pass(adapter: Adapter, spec: BuildSpec, images: int) -> FrozenPass:
+    """Search the config of the frozen part, and measure it. InputError where the framework has no tuned lane or upper bounds."""
     if not isinstance(adapter, Optimizable) or not isinstance(adapter, Measurable):
         raise InputError("the framework's folder offers no tuned lane or no ceilings")
-    build, tried = BuildSpec(**spec), list[Tried]()
-    feed, model = _in_memory(build, images, 128, 64, labelled=False), adapter.build(build)
+    tried = list[Tried]()
+    feed, model = _in_memory(spec, images, 128, 64, labelled=False), adapter.build(spec)
     extractors, space, batch = Extractors(adapter, model, "float16"), adapter.frozen_ways(model), feed.batch(0)[0]
     batch = np.resize(batch, (max(len(batch), *map(int, space["micro batch"])), *batch.shape[1:]))
     # Every config is tried: for a thousand million images it would be worth it.
@@ -117,32 +113,25 @@ def frozen_pass(adapter: Adapter, spec: dict[str, Any], images: int) -> dict[str
     size, extract = int(config["micro batch"]), extractors(config)
     tuned = size / ceilings.fastest_call_s(lambda: extract(batch[:size]), 4.0)
     extractors.clear()
-    facts, (image_bytes, layer_bytes) = adapter.facts(model), moved_bytes(adapter, model, build.side)
+    facts, (image_bytes, layer_bytes) = adapter.facts(model), moved_bytes(adapter, model, spec.side)
     adapter.run_as(model, {"precision": "bfloat16"}, None)
     bare = feed.images / ceilings.fastest_call_s(lambda: _pass_s(adapter, model, feed), 4.0)
-    return {
-        "way": config, "tried": [each.model_dump() for each in tried], "tuned": tuned, "bare": bare,
-        "gflop": 2 * (facts["gmac"] - facts["gmac_trained"]),
-        "peak": max(ceilings.peaks(adapter, str(config["precision"])).values()), "mb": image_bytes / 1e6,
-        "copy": copied_bytes_s(int(layer_bytes * size / cores_allowed())) / 1e9,
-    }  # fmt: skip
+    return FrozenPass(
+        config=config, tried=tuple(tried), tuned=tuned, bare=bare,
+        gflop=2 * (facts["gmac"] - facts["gmac_trained"]),
+        peak=max(ceilings.peaks(adapter, str(config["precision"])).values()), moved_mb=image_bytes / 1e6,
+        copied_gb_s=copied_bytes_s(int(layer_bytes * size / cores_allowed())) / 1e9,
+    )  # fmt: skip
 
 
-def passes(adapter: Adapter, spec: dict[str, Any], images: int, steps: int, channel: int) -> int:
+def passes(adapter: Adapter, spec: BuildSpec, images: int, steps: int, channel: int) -> int:
     """Train over the same batches in memory whenever the parent sends a line to the socket `channel`, and send back the fenced
     seconds; one pass before that is not counted. Returns how many there were once the parent closes the socket."""
-    build = BuildSpec(**spec)
-    feed, done = _in_memory(build, images, images * steps, images, labelled=True), 0
-    model = adapter.build(build)
+    feed, done = _in_memory(spec, images, images * steps, images, labelled=True), 0
+    model = adapter.build(spec)
     with socket.socket(fileno=channel) as connection, connection.makefile("rw") as stream:
         print(_pass_s(adapter, model, feed), file=stream, flush=True)
         for _ in stream:
             print(_pass_s(adapter, model, feed), file=stream, flush=True)
             done += 1
     return done
-
-
-QUESTIONS: dict[str, Callable[..., Any]] = {
-    "receipt_seconds": receipt_seconds, "step_seconds": step_seconds, "tracing_seconds": tracing_seconds,
-    "frozen_pass": frozen_pass, "passes": passes,
-}  # fmt: skip

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 import common.trial.trace
 from common.core.errors import InputError
 from common.core.files import read_json, write_json
-from common.core.specs import BuildSpec, ModelSpec, ProcessSpec, WeightsSpec
+from common.core.specs import BuildSpec, ModelSpec, Preprocessing, ProcessSpec, Value, WeightsSpec
+from common.process import questions
+from common.process.questions import Trace
 from common.process.spawn import die_with_parent
 from common.trial import ceilings, microbench
 from common.trial.contract import Adapter, load_adapter
@@ -27,9 +31,9 @@ def environment(adapter: Adapter) -> dict[str, str]:
     return adapter.environment()
 
 
-def preprocessing(adapter: Adapter, model: str) -> dict[str, Any]:
+def preprocessing(adapter: Adapter, model: str) -> Preprocessing:
     """What the library does to an image before this model, if its weights are the library's."""
-    return adapter.preprocessing(ModelSpec(name=model)).model_dump()
+    return adapter.preprocessing(ModelSpec(name=model))
 
 
 def export(adapter: Adapter, model: str, variant: str, source: str, target: str, named: bool) -> str:
@@ -39,25 +43,27 @@ def export(adapter: Adapter, model: str, variant: str, source: str, target: str,
     return target
 
 
-def trace(
-    adapter: Adapter, spec: dict[str, Any], weights: dict[str, Any], batch: str, recorded: str, target: str
-) -> dict[str, Any]:
+def trace(adapter: Adapter, spec: BuildSpec, weights: WeightsSpec, batch: str, recorded: str, target: str) -> Trace:
     """The framework's arithmetic for the parity gate, written to `target`: common/trial/trace.py."""
-    return common.trial.trace.trace(
-        adapter,
-        BuildSpec(**spec),
-        WeightsSpec(**weights),
-        Path(batch),
-        Path(recorded) if recorded else None,
-        Path(target),
-    )
+    reference = Path(recorded) if recorded else None
+    return common.trial.trace.trace(adapter, spec, weights, Path(batch), reference, Path(target))
 
 
-QUESTIONS: dict[str, Callable[..., Any]] = {
-    "models": models, "environment": environment, "preprocessing": preprocessing, "export": export, "trace": trace,
-    "peaks": ceilings.every_peak, "try_out": try_out,
-    **microbench.QUESTIONS,
-}  # fmt: skip
+ANSWERS: dict[str, Callable[..., Any]] = {
+    questions.MODELS.name: models,
+    questions.ENVIRONMENT.name: environment,
+    questions.PREPROCESSING.name: preprocessing,
+    questions.EXPORT.name: export,
+    questions.TRACE.name: trace,
+    questions.PEAKS.name: ceilings.every_peak,
+    questions.TRY_OUT.name: try_out,
+    questions.RECEIPT_SECONDS.name: microbench.receipt_seconds,
+    questions.STEP_SECONDS.name: microbench.step_seconds,
+    questions.TRACING_SECONDS.name: microbench.tracing_seconds,
+    questions.FROZEN_PASS.name: microbench.frozen_pass,
+    questions.PASSES.name: microbench.passes,
+}
+TYPES: dict[str, type[Value]] = {"spec": BuildSpec, "weights": WeightsSpec}  # of values that are not plain
 
 
 def main(request_file: str, answer_file: str) -> None:
@@ -65,7 +71,8 @@ def main(request_file: str, answer_file: str) -> None:
     request = read_json(Path(request_file))
     try:
         adapter = load_adapter(request["framework"])(ProcessSpec(**request["process"]), 0)
-        answer = {"answer": QUESTIONS[request["question"]](adapter, **request["values"])}
+        values = {name: TYPES[name](**v) if name in TYPES else v for name, v in request["values"].items()}
+        answer = {"answer": to_jsonable_python(ANSWERS[request["question"]](adapter, **values))}
     except InputError as error:
         answer = {"error": str(error)}
     except Exception as error:

@@ -16,6 +16,7 @@ import numpy as np
 from common.core.errors import InputError, listed
 from common.core.specs import BuildSpec, WeightsSpec
 from common.data.feed import Feed, Held
+from common.process.questions import Trace
 from common.trial.contract import Adapter
 from common.trial.initial_weights import initialise
 from common.trial.stopwatch import unwatched
@@ -128,7 +129,7 @@ class Tracer:
 
 def trace(
     adapter: Adapter, spec: BuildSpec, weights: WeightsSpec, batch: Path, recorded: Path | None, target: Path
-) -> dict[str, Any]:
+) -> Trace:
     """Everything that two frameworks are compared in, as arrays `stage/tensor` in `target`.
 
     batch: .npz of pixels uint8 [5 n, side, side, 3] and labels [5 n, classes]. recorded: the trace of the framework
@@ -144,4 +145,4 @@ def trace(
     tracer.whole_steps()
     with open(target, "wb") as stream:
         np.savez(stream, allow_pickle=False, **tracer.found)
-    return {"step_s": step_s, "facts": tracer.facts}
+    return Trace(step_s=step_s, facts=tracer.facts)

@@ -9,26 +9,22 @@ import numpy as np
 from common.core.errors import ImageSizeError
 from common.core.specs import BuildSpec, WeightsSpec
 from common.core.tensor_files import read_tensors, under_model_names
+from common.process.questions import TryOut
 from common.trial.contract import Adapter, Normalising
 from common.trial.initial_weights import initialise
 
 LARGER = (224, 299, 384, 512)  # sides that are tried where a model does not take the one that was asked for
 
 
-def try_out(adapter: Adapter, spec: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
-    """Build the model and load the file, as the trial would. Returns a note on how the file was read, and the fewest values
-    per channel over which a training step of one image normalises (0: it has no such layer).
-
-    InputError where the trial could not begin.
-    """
-    build, start = BuildSpec(**spec), WeightsSpec(**weights)
-    model, note = built(adapter, build), ""
-    if start.path:
-        path, matched = Path(start.path), build.formulas == "matched"
-        initialise(adapter, model, start, Path("/"), np.ones(build.classes), 0, matched)
-        note = under_model_names(read_tensors(path), adapter.dump(model), start.source).note
+def try_out(adapter: Adapter, spec: BuildSpec, weights: WeightsSpec) -> TryOut:
+    """Build the model and load the file, as the trial would. InputError where the trial could not begin."""
+    model, note = built(adapter, spec), ""
+    if weights.path:
+        path, matched = Path(weights.path), spec.formulas == "matched"
+        initialise(adapter, model, weights, Path("/"), np.ones(spec.classes), 0, matched)
+        note = under_model_names(read_tensors(path), adapter.dump(model), weights.source).note
     fewest = adapter.fewest_normalised(model) if isinstance(adapter, Normalising) else 0
-    return {"note": note, "fewest_normalised": fewest}
+    return TryOut(note=note, fewest_normalised=fewest)
 
 
 def built(adapter: Adapter, spec: BuildSpec) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.self import contention, frozen, overhead, pixels, preparing, receipts, scale, scores, startup, tracing
 from common.cli.command import parse
 from common.core.errors import InputError
+from common.process.questions import FrozenPass
 from common.report.terminal import Console
 from common.trial import microbench
 
@@ -20,15 +21,10 @@ def measure(module, *arguments):
 
 def tuned(rate, bare, peak, precision="bfloat16"):
     """What a child answers about its frozen pass: 2 GFLOP an image."""
-    moved = {"mb": 20.0, "copy": 4.0}
-    return {
-        "way": {"precision": precision},
-        "tried": [],
-        "tuned": rate,
-        "bare": bare,
-        "gflop": 2.0,
-        "peak": peak,
-    } | moved
+    return FrozenPass(
+        config={"precision": precision}, tried=(), tuned=rate, bare=bare, gflop=2.0, peak=peak, moved_mb=20.0,
+        copied_gb_s=4.0,
+    )  # fmt: skip
 
 
 def test_frozen_needs_a_share_of_the_best_peak_or_twice_the_plain_pass():
@@ -101,7 +97,7 @@ def test_pixels_read_back_too_slowly(monkeypatch, tmp_path, capsys):
 @pytest.mark.parametrize(("apart_s", "code"), [(0.003, 1), (0.00201, 0), (0.001, 0)])
 def test_tracing(monkeypatch, apart_s, code):
     answers = {"tracing_seconds": {"apart": apart_s, "whole": 0.002}, "step_seconds": {"step": 0.01}}
-    monkeypatch.setattr(tracing, "ask", lambda framework, question, threads, **values: answers[question])
+    monkeypatch.setattr(tracing, "ask", lambda framework, question, threads, **values: answers[question.name])
     assert measure(tracing, "--frameworks", "torch") == code
 
 

@@ -225,13 +225,13 @@ def main(request):
         with tempfile.TemporaryDirectory() as folder, MISTAKES[mistake]():
             file, reference = Path(folder) / "torch.npz", Path(request["reference"])
             try:
-                said = trace(adapter, spec, weights, Path(request["batch"]), reference, file)
+                traced = trace(adapter, spec, weights, Path(request["batch"]), reference, file)
             except InputError as error:  # as the gate has it: no trace, not passed
                 found[mistake] = ["", "", str(error)]
                 continue
             with np.load(reference) as a, np.load(file) as b:
                 stages, stage, tensor = parity.compare(a, b)
-            facts = {"tf": request["facts"], "torch": said["facts"]}
+            facts = {"tf": request["facts"], "torch": traced.facts}
             found[mistake] = [stage, tensor, parity.described(stage, tensor, stages[-1], facts) if stage else ""]
     print(json.dumps(found))
 

@@ -17,6 +17,7 @@ from common.core.specs import BuildSpec, Job, ModelSpec, WeightsSpec
 from common.data.decode import decode
 from common.data.formats import demo
 from common.process.question import ask
+from common.process.questions import TRACE
 from common.run import gate, weight_files
 from common.trial.trace import RATE
 from frameworks.contract import TORCHVISION
@@ -68,11 +69,14 @@ def planted(tmp_path):
         build = BuildSpec(
             model=model, classes=labels.shape[1], side=gate.SIDE, preprocessing=spec.preprocessing, train=train,
             learning_rate=RATE, formulas="matched",
-        ).model_dump()  # fmt: skip
-        paths = {"batch": str(tmp_path / "batch.npz"), "weights": spec.model_dump()}
+        )  # fmt: skip
+        batch = str(tmp_path / "batch.npz")
         reference = str(tmp_path / "tf.npz")
-        said = ask("tf", "trace", 2, spec=build, recorded="", target=reference, **paths)
-        request = paths | {"spec": build, "reference": reference, "facts": said["facts"], "mistakes": mistakes}
+        found = ask("tf", TRACE, 2, spec=build, weights=spec, batch=batch, recorded="", target=reference)
+        request = {
+            "spec": build.model_dump(), "weights": spec.model_dump(), "batch": batch, "reference": reference,
+            "facts": found.facts, "mistakes": mistakes,
+        }  # fmt: skip
         (tmp_path / "request.json").write_text(json.dumps(request))
         command = [sys.executable, PROJECT / "tests" / "helpers" / "planted.py", tmp_path / "request.json"]
         environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}

@@ -14,6 +14,7 @@ from common.core.errors import InputError
 from common.core.settings import Settings
 from common.core.specs import Job, ModelSpec, WeightsSpec
 from common.data.formats import demo
+from common.process.questions import TryOut
 from common.run import plans as run_plans
 from common.run import preflight
 from frameworks.contract import UNCHANGED, ModelInfo
@@ -53,7 +54,7 @@ def test_a_batch_of_one_image_is_refused_before_decoding(bench, tmp_path, cold):
 
 def asking(monkeypatch, fewest):
     asked = []
-    answer = {"note": "how it was read", "fewest_normalised": fewest}
+    answer = TryOut(note="how it was read", fewest_normalised=fewest)
     monkeypatch.setattr(preflight, "ask", lambda *words, **more: asked.append(words) or answer)
     return asked
 

@@ -17,10 +17,12 @@ def add_flags(parser: Parser) -> None:
 def run(options: Options, output: Output) -> int:
     from common.core import registry
     from common.process.question import ask
+    from common.process.questions import MODELS
     from common.report.table import Table
 
     if options.all:
-        output.show_line("\n".join(ask(registry.framework_info(options.all).NAME, "models")))
+        names = ask(registry.framework_info(options.all).NAME, MODELS)
+        output.show_line("\n".join(names))
         return 0
     infos = registry.framework_infos().values()
     models = [
