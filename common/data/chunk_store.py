@@ -19,6 +19,7 @@ import numpy as np
 import xxhash
 from pydantic import BaseModel
 
+from common.core.callbacks import Progress
 from common.core.files import need_space, write_text
 from common.core.machine import cores
 
@@ -155,7 +156,7 @@ def intact(folder: Path, layout: Layout, follow: Callable[[Checks], Checks] = it
 
 
 def fill(
-    folder: Path, layout: Layout, done: dict[int, Chunk], make: Make, progress: Callable[[int, int], None], what: str,
+    folder: Path, layout: Layout, done: dict[int, Chunk], make: Make, progress: Progress, what: str,
     smaller: str,
 ) -> Record:  # fmt: skip
     """Make the chunks that are not done, and write the record of all. The folder is this process's alone.
