@@ -8,27 +8,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from common.core.parity_stages import FLOORS, FORWARD, GRADIENTS, ROUNDING, STAGES, WEIGHTS, Precision, StageKind
 from common.core.results import Stage
 
-# Shares of a tensor's norm. Float64 rounds at 1e-16: 1e-9 leaves seven digits for a network's depth. In float32 two
-# orders of summation differ by 1e-5 in the forward pass of 50 layers.
-ALLOWED = {
-    "initial weights": 0.0, "float64 forward": 1e-9, "float64 training forward": 1e-9, "float64 loss": 1e-9,
-    "float64 gradients": 1e-9, "batch norm's statistics": 1e-9, "float32 forward": 1e-4, "float32 loss": 1e-4,
-    **{f"optimiser, step {k}": 1e-6 for k in range(1, 6)}, **{f"whole step {k}": 1e-6 for k in range(1, 6)},
-}  # fmt: skip
 OWN_ERRORS = 10.0  # float32 gradients: so many times what float32 costs either framework against its own float64
 MOST_32 = 0.1  # whatever float32 costs them: the largest difference seen was 5e-3 (EfficientNet-Lite0)
-ROUNDING = "float32 rounding"
 LEAST = 1e-8  # what storing a float64 result as float32 costs; computing in float32 costs 1e-7 and more
-STAGES = (*ALLOWED, ROUNDING, "float32 gradients")
-FLOOR = 1e-12  # of a norm, float64; rounding noise of a gradient that is zero
-FLOOR_32 = 1e-6  # the same in float32
 LARGEST = 2.0  # of an error: the two have opposite signs; also where they cannot be subtracted, or are no numbers
 Arrays = Mapping[str, np.ndarray]
 
 
-def error(a: np.ndarray, b: np.ndarray, allowed: float, floor: float = FLOOR) -> float:
+def error(a: np.ndarray, b: np.ndarray, allowed: float, floor: float = FLOORS["float64"]) -> float:
     """0 where equal; above `allowed` where they differ by more than that share of the larger norm and the floor."""
     if a.shape != b.shape:
         return LARGEST
@@ -39,48 +29,47 @@ def error(a: np.ndarray, b: np.ndarray, allowed: float, floor: float = FLOOR) ->
     return apart / (size + floor / allowed if allowed else size or 1.0) if apart else 0.0
 
 
-def compare(a: Arrays, b: Arrays) -> tuple[list[Stage], str, str]:
-    """Every stage up to the first that fails; its name and tensor, both empty where none does.
+def compare(a: Arrays, b: Arrays) -> tuple[list[Stage], StageKind | None, str]:
+    """Every stage up to the first that fails; that stage and its tensor, None and "" where none does.
 
     a: the reference's trace, in the order of the computation.
     """
     stages: list[Stage] = []
-    for name in STAGES:
-        found = _rounding(a, b) if name == ROUNDING else _held(name, a, b)
+    for kind in STAGES:
+        found = _rounding(a, b) if kind == ROUNDING else _held(kind, a, b)
         stages.append(found)
         if found.error > found.allowed:
-            return stages, name, found.worst
-    return stages, "", ""
+            return stages, kind, found.worst
+    return stages, None, ""
 
 
-def _held(name: str, a: Arrays, b: Arrays) -> Stage:
+def _held(kind: StageKind, a: Arrays, b: Arrays) -> Stage:
     """The first tensor of a stage that one side lacks or that differs by too much; else the one nearest to its limit."""
-    here, there = (_tensors(side, name) for side in (a, b))
+    here, there = (_tensors(side, kind) for side in (a, b))
     names, lacking = [n for n in here if n in there], sorted(here.keys() ^ there.keys())
-    if name.endswith("forward"):  # further names are of steps between layers, which each library cuts as it likes
-        layers = {tensor.rpartition(".")[0] for tensor in _tensors(a, "initial weights")}
+    if kind.part == "forward":  # further names are of steps between layers, which each library cuts as it likes
+        layers = {tensor.rpartition(".")[0] for tensor in _tensors(a, WEIGHTS)}
         lacking = sorted(layers - set(names))
     if lacking:
-        return _stage(name, 0, lacking[0], LARGEST, 0.0)
-    floor, worst = (FLOOR_32 if name.startswith("float32") else FLOOR), ("", 0.0, 0.0)
-    nearness = -1.0
+        return _stage(kind, 0, lacking[0], LARGEST, 0.0)
+    worst, nearness = ("", 0.0, 0.0), -1.0
     for tensor in names:
-        key, allowed = f"{name}/{tensor}", ALLOWED[name] if name in ALLOWED else _own(a, b, tensor)
-        found = error(a[key], b[key], allowed, floor)
+        key, allowed = kind.key(tensor), _own(a, b, tensor) if kind.allowed is None else kind.allowed
+        found = error(a[key], b[key], allowed, kind.floor)
         if found > allowed:
-            return _stage(name, len(names), tensor, found, allowed)
+            return _stage(kind, len(names), tensor, found, allowed)
         if (near := found / (allowed or 1.0)) > nearness:
             worst, nearness = (tensor, found, allowed), near
-    return _stage(name, len(names), *worst)
+    return _stage(kind, len(names), *worst)
 
 
-def _stage(name: str, tensors: int, worst: str, found: float, allowed: float) -> Stage:
-    return Stage(name=name, tensors=tensors, worst=worst, error=found, allowed=allowed)
+def _stage(kind: StageKind, tensors: int, worst: str, found: float, allowed: float) -> Stage:
+    return Stage(name=kind.name, tensors=tensors, worst=worst, error=found, allowed=allowed)
 
 
-def _tensors(side: Arrays, stage: str) -> dict[str, None]:
+def _tensors(side: Arrays, kind: StageKind) -> dict[str, None]:
     names = side.files if hasattr(side, "files") else side
-    return {n.removeprefix(f"{stage}/"): None for n in names if n.startswith(f"{stage}/")}
+    return {n.removeprefix(kind.key("")): None for n in names if n.startswith(kind.key(""))}
 
 
 def _own(a: Arrays, b: Arrays, tensor: str) -> float:
@@ -89,13 +78,13 @@ def _own(a: Arrays, b: Arrays, tensor: str) -> float:
     The larger: where float32 puts one value on the other side of a ReLU's kink, every earlier gradient moves, in one
     framework and not in the other (EfficientNet-Lite0: 6e-3 and 6e-5 in the median over its tensors).
     """
-    allowed = OWN_ERRORS * max(_cost(side, "gradients", tensor) for side in (a, b))
-    return min(allowed or FLOOR_32, MOST_32)
+    allowed = OWN_ERRORS * max(_cost(side, GRADIENTS, tensor) for side in (a, b))
+    return min(allowed or FLOORS["float32"], MOST_32)
 
 
-def _cost(side: Arrays, stage: str, tensor: str) -> float:
+def _cost(side: Arrays, of: dict[Precision, StageKind], tensor: str) -> float:
     """What float32 costs one framework against its own float64."""
-    return error(side[f"float32 {stage}/{tensor}"], side[f"float64 {stage}/{tensor}"], 1.0, 0.0)
+    return error(side[of["float32"].key(tensor)], side[of["float64"].key(tensor)], 1.0, 0.0)
 
 
 def _rounding(a: Arrays, b: Arrays) -> Stage:
@@ -103,32 +92,33 @@ def _rounding(a: Arrays, b: Arrays) -> Stage:
 
     Less on one side is a float64 under another name (so Keras's was, here, until this asked); more is a lower precision.
     """
-    layers = [n for n in _tensors(a, "float32 forward") if n in _tensors(b, "float32 forward") and n != "input"]
-    costs = [max(LEAST, float(np.median([_cost(side, "forward", n) for n in layers]))) for side in (a, b)]
+    here, there = (_tensors(side, FORWARD["float32"]) for side in (a, b))
+    layers = [n for n in here if n in there and n != "input"]
+    costs = [max(LEAST, float(np.median([_cost(side, FORWARD, n) for n in layers]))) for side in (a, b)]
     return _stage(ROUNDING, len(layers), "median layer", max(costs) / min(costs), OWN_ERRORS)
 
 
-def described(stage: str, tensor: str, found: Stage, facts: dict[str, dict[str, dict[str, str]]]) -> str:
+def described(stage: StageKind, tensor: str, found: Stage, facts: dict[str, dict[str, dict[str, str]]]) -> str:
     """The failure in words: what differs first, by how much, and what each framework says of it.
 
     facts: by framework, then by the model that was asked ("everything trains" or "steps"), then by layer.
     """
     if stage == ROUNDING:
-        return f"{stage}: float32 costs one side {found.error:.0f} times what it costs the other (allowed {found.allowed:g})"
-    of = "steps" if stage.startswith(("optimiser", "whole")) or tensor == "loss" else "everything trains"
+        return f"{stage.name}: float32 costs one side {found.error:.0f} times what it costs the other (allowed {found.allowed:g})"
+    of = "steps" if stage.part in ("optimiser", "whole step") or tensor == "loss" else "everything trains"
     sides = "; ".join(f"{name}: {_fact(tensor, stage, said[of])}" for name, said in facts.items())
     size = (
         "is not on both sides"
         if not found.tensors
         else f"differs by {found.error:.1e} of its norm (allowed {found.allowed:.1e})"
     )
-    return f"{stage}: {tensor} {size}; {sides}"
+    return f"{stage.name}: {tensor} {size}; {sides}"
 
 
-def _fact(tensor: str, stage: str, facts: Mapping[str, str]) -> str:
+def _fact(tensor: str, stage: StageKind, facts: Mapping[str, str]) -> str:
     """The words about the tensor's layer; about the optimiser where that alone was asked."""
-    if stage.startswith("optimiser"):
+    if stage.part == "optimiser":
         return facts["optimiser"]
     layer = tensor if tensor in facts else tensor.rpartition(".")[0]
     said = facts.get(layer, "no such layer" if layer else "")
-    return f"{said}; {facts['optimiser']}" if stage.startswith("whole") else said
+    return f"{said}; {facts['optimiser']}" if stage.part == "whole step" else said

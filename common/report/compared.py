@@ -6,6 +6,7 @@ from common.analysis.comparison import Attribution, Pair, attribution, crossed, 
 from common.analysis.grouping import REAL, Group, busy, groups, marked
 from common.analysis.stats import LEVEL, WORTH, Interval, median_interval
 from common.core.errors import InputError, unknown
+from common.core.parity_stages import GRADIENTS
 from common.core.results import Gate, Results
 from common.report.differences import differences
 from common.report.lanes import f1_words, lanes, lanes_table
@@ -45,7 +46,7 @@ def gates_table(gates: tuple[Gate, ...]) -> Table:
     for g in gates:
         worst = max(g.stages, key=lambda s: s.error / s.allowed if s.allowed else s.error, default=None)
         said = f"{worst.worst} ({worst.name}): {worst.error:.0e} of {worst.allowed:.0e}" if worst else NONE
-        gradients = next((s for s in g.stages if s.name == "float64 gradients"), None)
+        gradients = next((s for s in g.stages if s.name == GRADIENTS["float64"].name), None)
         rows.append((
             str(g.model), f"{g.reference}, {g.other}", "passed" if g.passed else "FAILED",
             *(number(g.step_s.get(x), ".2f") for x in (g.reference, g.other)), str(sum(s.tensors for s in g.stages)),

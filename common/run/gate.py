@@ -13,6 +13,7 @@ from common.core.errors import InputError, readable
 from common.core.files import cache_folder, need_space, read_json, write_arrays, write_json
 from common.core.locks import use_cache
 from common.core.machine import cores
+from common.core.parity_stages import STEPS
 from common.core.results import GATES, Gate
 from common.core.settings import Settings
 from common.core.specs import (
@@ -35,7 +36,7 @@ from common.process.questions import TRACE, Trace
 from common.run import device, prepare, run_folder
 from common.run.jobs import list_jobs
 from common.run.weights import find_weights
-from common.trial.trace import RATE, STEPS
+from common.trial.trace import RATE
 
 SIDE, IMAGES = 64, 6  # pixels; images a step
 TRACE_BYTES = 3 * 2**30  # what two traces of the largest model need on disk, for a minute

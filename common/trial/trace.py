@@ -14,6 +14,19 @@ from typing import Any
 import numpy as np
 
 from common.core.errors import InputError, listed
+from common.core.parity_stages import (
+    FORWARD,
+    GRADIENTS,
+    LOSS,
+    OPTIMISER,
+    STATISTICS,
+    STEPS,
+    TRAINING_FORWARD,
+    WEIGHTS,
+    WHOLE_STEPS,
+    Precision,
+    StageKind,
+)
 from common.core.specs import BuildSpec, WeightsSpec
 from common.data.feed import Feed, Held
 from common.process.questions import Trace
@@ -23,7 +36,6 @@ from common.trial.stopwatch import unwatched
 
 LARGE = 2.0**20
 MOVED = 1e-3  # see off_kinks
-STEPS = 5
 # Of the whole steps. At a trial's own 1e-3, rounding grows tenfold a step and more in a network that starts from random
 # weights: ResNet-50's two frameworks, 1e-9 apart after one step, were 7e-5 apart after five; at 1e-5 they were 2e-9.
 RATE = 1e-5
@@ -73,28 +85,28 @@ class Tracer:
         feed = Feed(Held(self.pixels), rows, self.labels[rows], self.images, 0)
         return float(self.adapter.train_epoch(model, feed, unwatched("train", 1)))
 
-    def keep(self, stage: str, arrays: dict[str, np.ndarray]) -> None:
-        self.found |= {f"{stage}/{name}": array for name, array in arrays.items()}
+    def keep(self, stage: StageKind, arrays: dict[str, np.ndarray]) -> None:
+        self.found |= {stage.key(name): array for name, array in arrays.items()}
 
-    def one_step(self, precision: str) -> float:
+    def one_step(self, precision: Precision) -> float:
         """Forward in both modes, loss, gradients and running statistics, everything training. Returns the seconds of the
         third step, when nothing is built any more."""
         model, before = self.start(train="all", optimiser="sgd", learning_rate=LARGE, precision=precision)
         if precision == "float64":
-            self.keep("initial weights", {name: array.astype(np.float32) for name, array in before.items()})
+            self.keep(WEIGHTS, {name: array.astype(np.float32) for name, array in before.items()})
             self.facts["everything trains"] = self._layers(model)
         images = self.pixels[: self.images]
-        self.keep(f"{precision} forward", self.adapter.activations(model, images, training=False))
+        self.keep(FORWARD[precision], self.adapter.activations(model, images, training=False))
         if precision == "float64":
-            self.keep("float64 training forward", self.adapter.activations(model, images, training=True))
+            self.keep(TRAINING_FORWARD, self.adapter.activations(model, images, training=True))
             self.adapter.load(model, before)
         loss, trained = self.step(model, 1), self.adapter.trainable(model)
         after = self.adapter.dump(model)
         gradients = {n: (before[n] - after[n]) / LARGE for n in before if n in trained}
-        self.keep(f"{precision} loss", {"loss": np.array([loss])})
-        self.keep(f"{precision} gradients", dict(reversed(gradients.items())))  # as they are computed: last layer first
+        self.keep(LOSS[precision], {"loss": np.array([loss])})
+        self.keep(GRADIENTS[precision], dict(reversed(gradients.items())))  # as they are computed: last layer first
         if precision == "float64":
-            self.keep("batch norm's statistics", {n: after[n] - before[n] for n in before if n not in trained})
+            self.keep(STATISTICS, {n: after[n] - before[n] for n in before if n not in trained})
         for number in (2, 3):  # after the first `load`, JAX compiles once more
             self.adapter.load(model, before)
             began = time.perf_counter()
@@ -104,18 +116,18 @@ class Tracer:
     def optimiser(self, gradients: dict[str, np.ndarray]) -> None:
         """Five steps of the optimiser alone, on recorded gradients."""
         model, before = self.start(precision="float64", learning_rate=RATE)
-        for number, factor in enumerate(FACTORS, start=1):
+        for stage, factor in zip(OPTIMISER, FACTORS, strict=True):
             self.adapter.apply(model, {name: array * factor for name, array in gradients.items()})
-            self.keep(f"optimiser, step {number}", self._moved(model, before, self.adapter.trainable(model)))
+            self.keep(stage, self._moved(model, before, self.adapter.trainable(model)))
 
     def whole_steps(self) -> None:
         """Five training steps as a trial makes them, the frozen part frozen."""
         model, before = self.start(precision="float64", learning_rate=RATE)
         said = self.adapter.facts(model)
         self.facts["steps"] = self._layers(model) | {k: said[k] for k in ("optimiser", "loss")}
-        for number in range(1, STEPS + 1):
+        for number, stage in enumerate(WHOLE_STEPS, start=1):
             self.step(model, number)
-            self.keep(f"whole step {number}", self._moved(model, before, set(before)))
+            self.keep(stage, self._moved(model, before, set(before)))
 
     def _layers(self, model: Any) -> dict[str, str]:
         said = self.adapter.layer_facts(model)
@@ -139,9 +151,9 @@ def trace(
         tracer = Tracer(adapter, spec, weights, arrays["pixels"], arrays["labels"])
     tracer.one_step("float64")
     step_s = tracer.one_step("float32")
-    kind = "float64 gradients/"
+    before = GRADIENTS["float64"].key("")
     source: Mapping[str, np.ndarray] = np.load(recorded) if recorded else tracer.found
-    tracer.optimiser({name.removeprefix(kind): source[name] for name in source if name.startswith(kind)})
+    tracer.optimiser({name.removeprefix(before): source[name] for name in source if name.startswith(before)})
     tracer.whole_steps()
     with open(target, "wb") as stream:
         np.savez(stream, allow_pickle=False, **tracer.found)

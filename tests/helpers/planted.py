@@ -232,7 +232,11 @@ def main(request):
             with np.load(reference) as a, np.load(file) as b:
                 stages, stage, tensor = parity.compare(a, b)
             facts = {"tf": request["facts"], "torch": traced.facts}
-            found[mistake] = [stage, tensor, parity.described(stage, tensor, stages[-1], facts) if stage else ""]
+            found[mistake] = [
+                stage.name if stage else "",
+                tensor,
+                parity.described(stage, tensor, stages[-1], facts) if stage else "",
+            ]
     print(json.dumps(found))
 
 
