@@ -132,8 +132,7 @@ def scores_by_row(results: Results) -> Table:
         lines.append((which, *(spread(values, narrow=True) for values in f1), share_of(which)))
     for name, published in results.run.published.items():
         if published.keys() & set(percentiles):
-            f1 = (published.get(p, {}).get("f1") for p in percentiles)
-            lines.append((name, *(number(value, ".3f") for value in f1), NONE))
+            lines.append((name, *(number(published.get(p, {}).get("f1"), ".3f") for p in percentiles), NONE))
     header = ("row", *(f"F1 at {p}" for p in percentiles), f"share at {percentiles[-1]}")
     return Table("Scores (F1 averaged over images)", header, tuple(lines), scores_notes(results))
 
