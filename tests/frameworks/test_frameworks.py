@@ -36,7 +36,16 @@ def probe(not_quick, tmp_path_factory):
     labels = np.zeros((IMAGES, 20), np.uint8)
     labels[np.arange(IMAGES), np.arange(IMAGES)] = 1
     np.save(folder / "labels.npy", labels)
-    seen = {}
+    seen, children = {}, {}
+
+    def ask(framework, *paths):
+        if framework not in children:
+            command = [sys.executable, PROJECT / "tests" / "helpers" / "adapter_probe.py", framework]
+            environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
+            pipe = subprocess.PIPE
+            children[framework] = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+        print(json.dumps([*map(str, paths)]), file=children[framework].stdin, flush=True)
+        return int(children[framework].stdout.readline())
 
     def call(
         framework,
@@ -74,16 +83,17 @@ def probe(not_quick, tmp_path_factory):
                     }
                 )
             )  # fmt: skip
-            command = [sys.executable, PROJECT / "tests" / "helpers" / "adapter_probe.py", request, out]
-            environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
-            done = subprocess.run(command, capture_output=True, text=True, env=environment)
-            assert done.returncode == 0, done.stderr[-3000:]
+            code = ask(framework, request, out)
+            assert code == 0, out.with_suffix(".log").read_text()[-3000:]
             arrays = dict(np.load(out.with_suffix(".npz")))
             answer = json.loads(out.with_suffix(".json").read_text())
             seen[key] = SimpleNamespace(file=out.with_suffix(".safetensors"), **arrays, **answer)
         return seen[key]
 
-    return call
+    yield call
+    for child in children.values():
+        child.stdin.close()
+        child.wait()
 
 
 @pytest.fixture(scope="module")
