@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from common.analysis.stats import WORTH, over_seeds
-from common.analysis.summary import Baseline, Metric, Summary
+from common.analysis.summary import MACHINE, Baseline, Metric, Summary
 from common.core.specs import Recipe, Value
 
 FINE, WORSE, NOT_COMPARABLE, NOTHING = 0, 1, 3, 4  # exit codes; 2 is bad input, as everywhere
@@ -53,10 +53,7 @@ def compare(now: Baseline, before: Baseline, fail_on_times: bool = False) -> Rep
     failed = [row.label for row in held if row.failed]
     refused = [f"{row.label}: {row.refused}" for row in held if row.refused]
     refused += [f"{name}: other model or recipe ({', '.join(added)})" for name in replaced]
-    context = [
-        f"{k}: {before.context.get(k, 'none')}, now {now.context.get(k, 'none')}"
-        for k in _differing(before.context, now.context)
-    ]
+    context = _changes(before.context, now.context, always=MACHINE)
     return Report(
         lines=tuple(lines), failed=tuple(failed), refused=tuple(refused), absent=tuple(lacking), new=tuple(added),
         context=(*context, *(text for row in held for text in row.context)),
@@ -80,9 +77,7 @@ def _held(old: Summary, new: Summary) -> _Held:
     label = old.label
     if names := not_the_same(old, new) or _no_seed(old, new):
         return _Held(label, refused=f"other {', '.join(names)}")
-    both = old.context.keys() & new.context.keys()  # a baseline may be older than what is told today
-    changes = (key for key in _differing(old.context, new.context) if key in both)
-    context = tuple(f"{label}, {key}: {old.context[key]}, now {new.context[key]}" for key in changes)
+    context = tuple(f"{label}, {change}" for change in _changes(old.context, new.context))
     if old.finished and not new.finished:
         return _Held(label, failed=True, context=context)
     common = sorted(old.plans.keys() & new.plans.keys())
@@ -105,6 +100,13 @@ def _exit_code(lines: list[Line], failed: list[str], refused: list[str], absent:
     if not lines:
         return NOTHING
     return WORSE if absent else FINE
+
+
+def _changes(old: Mapping[str, str], new: Mapping[str, str], always: tuple[str, ...] = ()) -> list[str]:
+    """What differs, as text. A baseline may be older than what is recorded today, so a value that only one side has is no
+    difference, except those named by `always`."""
+    both = old.keys() & new.keys() | {*always}
+    return [f"{k}: {old.get(k, 'none')}, now {new.get(k, 'none')}" for k in _differing(old, new) if k in both]
 
 
 def _differing(a: Mapping[str, object], b: Mapping[str, object]) -> list[str]:

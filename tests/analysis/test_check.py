@@ -9,7 +9,7 @@ import pytest
 from common.analysis import scores
 from common.analysis.check import FINE, NOT_COMPARABLE, NOTHING, WORSE, Line, Report, compare
 from common.analysis.records import read_results
-from common.analysis.summary import summarise
+from common.analysis.summary import Baseline, summarise
 from common.core.errors import InputError
 from common.data.formats import demo
 from common.report.verdict import verdict_table
@@ -284,3 +284,10 @@ def test_a_slower_run_on_a_busy_machine_says_so():
     assert any("was busy" in note for note in verdict_table(slower, False, "The machine was busy.").notes)
     assert not any("was busy" in note for note in verdict_table(slower, False).notes)
     assert verdict_table(slower, False).notes[0].startswith("No score got worse; times or memory did: 0 of 1")
+
+
+def test_a_value_that_one_side_alone_recorded_is_no_difference_unless_it_is_the_machines():
+    old = {"processor": "a", "torch": "1", "ruff": "1"}
+    new = {"processor": "b", "torch": "2", "frameworks/x": "hash", "GPU": "c"}
+    before, now = (Baseline(run="r", command="c", context=context, rows=()) for context in (old, new))
+    assert compare(now, before).context == ("GPU: none, now c", "processor: a, now b", "torch: 1, now 2")
