@@ -44,7 +44,3 @@ STEP_SECONDS = Question("step_seconds", dict[str, float])
 TRACING_SECONDS = Question("tracing_seconds", dict[str, float])
 FROZEN_PASS = Question("frozen_pass", FrozenPass)
 PASSES = Question("passes", int)
-EVERY = (
-    MODELS, ENVIRONMENT, PREPROCESSING, EXPORT, TRACE, PEAKS, TRY_OUT, RECEIPT_SECONDS, STEP_SECONDS, TRACING_SECONDS,
-    FROZEN_PASS, PASSES,
-)  # fmt: skip

@@ -2,9 +2,6 @@
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,6 +12,7 @@ from common.data.chunk_store import save
 from common.data.receipts import WORD, fault, of_pixels, receipt, weights, words
 from common.process.trial_files import RECEIPTS
 from common.run.verify_receipts import proven
+from tests.helpers.programs import output
 from tests.helpers.project import PROJECT
 
 SIDE, CLASSES, BATCH = 64, 20, 4
@@ -74,10 +72,7 @@ def received(not_quick, request, tmp_path_factory):
         "rows": ROWS.tolist(), "batch_size": BATCH, "workers": WORKERS, "out": str(folder / "out"),
     }  # fmt: skip
     (folder / "request.json").write_text(json.dumps(words))
-    command = [sys.executable, PROJECT / "tests" / "helpers" / "receipts_probe.py", folder / "request.json"]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
+    output(PROJECT / "tests" / "helpers" / "receipts_probe.py", folder / "request.json")
     return request.param, dict(np.load(folder / "out.npz")), json.loads((folder / "out.json").read_text())
 
 

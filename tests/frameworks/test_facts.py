@@ -1,12 +1,12 @@
 """The ledger is read from live objects: what is changed on the model after it was built changes what is said of it."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
 
+from tests.helpers.programs import output
 from tests.helpers.project import PROJECT
 
 CHANGED = """
@@ -40,10 +40,7 @@ print(json.dumps(said))
 @pytest.mark.usefixtures("not_quick")
 @pytest.mark.parametrize("framework", ["torch", "tf"])
 def test_a_change_on_the_live_model_changes_the_facts(framework):
-    environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([sys.executable, "-c", CHANGED, framework], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    before, layers, after, layers_after = json.loads(done.stdout.splitlines()[-1])
+    before, layers, after, layers_after = json.loads(output("-c", CHANGED, framework).splitlines()[-1])
     changed = {name for name in before if before[name] != after[name]}
     engine = {"torch": set(), "tf": {"compiled"}}[framework]
     assert changed - {"gmac", "gmac_trained"} == {"batch norm", "optimiser", "loss", "layout", "precision"} | engine

@@ -18,6 +18,7 @@ from common.data.decode import decode
 from common.data.formats import comp5329, demo
 from common.run import weight_files
 from frameworks.contract import TORCHVISION
+from tests.helpers.programs import environment
 from tests.helpers.project import PROJECT, shared
 
 SIDE, IMAGES = 64, 10  # two full batches of 4 and a short one
@@ -41,9 +42,8 @@ def probe(not_quick, tmp_path_factory):
     def ask(framework, *paths):
         if framework not in children:
             command = [sys.executable, PROJECT / "tests" / "helpers" / "adapter_probe.py", framework]
-            environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
             pipe = subprocess.PIPE
-            children[framework] = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+            children[framework] = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment())
         print(json.dumps([*map(str, paths)]), file=children[framework].stdin, flush=True)
         return int(children[framework].stdout.readline())
 

@@ -1,12 +1,8 @@
 """What the tuned lane replaces on torch computes what the library's own does."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
-from tests.helpers.project import PROJECT
+from tests.helpers.programs import output
 
 DROPOUT = """
 import torch
@@ -98,6 +94,4 @@ assert isinstance(with_synchronised_norms(built).network[1], nn.SyncBatchNorm)
     "script", [DROPOUT, HEAD, FOLDED, FACTS, SYNCHRONISED], ids=["dropout", "head", "folded", "facts", "norms"]
 )
 def test_it_computes_what_the_librarys_own_does(script):
-    environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    output("-c", script, timeout=120)

@@ -3,8 +3,6 @@
 import importlib.util
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +20,7 @@ from common.process.questions import TRACE
 from common.run import gate, weight_files
 from common.trial.trace import RATE
 from frameworks.contract import TORCHVISION
+from tests.helpers.programs import output
 from tests.helpers.project import PROJECT
 from tests.helpers.records import gate as finding
 from tests.helpers.records import row
@@ -80,12 +79,9 @@ def planted(tmp_path):
             "facts": found.facts, "mistakes": mistakes,
         }  # fmt: skip
         (tmp_path / "request.json").write_text(json.dumps(request))
-        command = [sys.executable, PROJECT / "tests" / "helpers" / "planted.py", tmp_path / "request.json"]
-        environment = os.environ | {"PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": ""}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr[-3000:]
+        printed = output(PROJECT / "tests" / "helpers" / "planted.py", tmp_path / "request.json")
         os.remove(reference)  # hundreds of megabytes, which pytest would keep
-        return json.loads(done.stdout.splitlines()[-1])
+        return json.loads(printed.splitlines()[-1])
 
     return call
 
