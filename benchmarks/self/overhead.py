@@ -12,6 +12,7 @@ from common.analysis.records import read_trial
 from common.cli.options import positive, several
 from common.cli.parser import Options, Parser
 from common.core import registry
+from common.core.callbacks import silent
 from common.core.errors import InputError
 from common.core.files import PROJECT
 from common.core.settings import Settings
@@ -59,7 +60,7 @@ def compare(framework: str, options: Options, output: Output) -> float:
             image_size=options.image_size, limit=options.limit, results_dir=parent, name="overhead", device="cpu",
             weights=("auto" if info.BARE in info.MODELS else "random",),
         )  # fmt: skip
-        run, _, (spec,) = make_run(settings, lambda text: None, lambda done, total: None)
+        run, _, (spec,) = make_run(settings, silent, silent)
         for _ in range(options.repeats):
             folder = run / "trials" / spec.name
             run_trial(folder, spec, Silent())

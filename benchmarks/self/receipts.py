@@ -9,6 +9,7 @@ from common.analysis.records import read_trial
 from common.cli.options import positive, several
 from common.cli.parser import Options, Parser
 from common.core import registry
+from common.core.callbacks import silent
 from common.core.errors import InputError
 from common.core.settings import Settings
 from common.core.specs import BuildSpec
@@ -31,7 +32,7 @@ def share(framework: str, options: Options, output: Output) -> float:
             frameworks=(framework,), models=(MODEL,), epochs=options.epochs, data=options.data,
             image_size=options.image_size, results_dir=parent, name="receipts", device="cpu",
         )  # fmt: skip
-        run, _, (spec,) = make_run(settings, lambda text: None, lambda done, total: None)
+        run, _, (spec,) = make_run(settings, silent, silent)
         folder = Path(run) / "trials" / spec.name
         run_trial(folder, spec, Silent())
         record = read_trial(folder, str(run))

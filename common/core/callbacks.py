@@ -4,3 +4,7 @@ from collections.abc import Callable
 
 Say = Callable[[str], None]  # shows a line
 Progress = Callable[[int, int], None]  # shows how many of how many are done
+
+
+def silent(*_: object) -> None:
+    """Shows nothing: for a caller that wants none of it."""

@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from common.core.callbacks import silent
 from common.core.errors import InputError
 from common.core.files import cache_folder, os_error_text
 
 POLL_S = 2.0  # between two tries of a lock that another process holds
-
-
-def _ignore(waited_s: float) -> None: ...
 
 
 class FolderLock:
@@ -39,7 +37,7 @@ class FolderLock:
         self._stream = stream
         return True
 
-    def wait(self, waiting: Callable[[float], None] = _ignore) -> None:
+    def wait(self, waiting: Callable[[float], None] = silent) -> None:
         """Take the lock as soon as it is free. waiting: called with the seconds so far, at once and at every further try."""
         waited_s = 0.0
         while not self.acquire():
@@ -116,7 +114,7 @@ def cache_to_itself() -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, waiting: Callable[[float], None] = _ignore) -> Iterator[None]:
+def locked(folder: Path, waiting: Callable[[float], None] = silent) -> Iterator[None]:
     """The folder, made if need be, to this block alone; others wait. waiting: as in `FolderLock.wait`."""
     lock = FolderLock(folder / "lock")
     lock.wait(waiting)

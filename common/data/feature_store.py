@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from common.core.callbacks import Progress
+from common.core.callbacks import Progress, silent
 from common.core.errors import InputError
 from common.core.locks import locked
 from common.data import chunk_store
@@ -35,7 +35,7 @@ def complete(folder: Path, rows: np.ndarray) -> bool:
 
 def fill(
     folder: Path, rows: np.ndarray, compute: Compute, shape: tuple[int, ...], dtype: str,
-    progress: Progress, waiting: Callable[[float], None] = lambda waited_s: None,
+    progress: Progress, waiting: Callable[[float], None] = silent,
 ) -> int:  # fmt: skip
     """Compute the features of `rows` (ascending) and keep them. Returns how many images were computed now; 0 where another
     process has completed the store.

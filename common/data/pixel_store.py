@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import __version__ as pillow_version
 
-from common.core.callbacks import Progress, Say
+from common.core.callbacks import Progress, Say, silent
 from common.core.errors import InputError
 from common.core.files import cache_folder, replacing
 from common.core.formatting import size_text
@@ -32,10 +32,7 @@ WORTH_TELLING_S = 2.0  # what takes longer is announced
 T = TypeVar("T")
 
 
-def _silent(*_: object) -> None: ...
-
-
-def hash_contents(paths: np.ndarray, say: Say = _silent, progress: Progress = _silent) -> np.ndarray:
+def hash_contents(paths: np.ndarray, say: Say = silent, progress: Progress = silent) -> np.ndarray:
     """uint8 [n, 16]: of every image the hash of what its file holds. Size and time do not show that a file was replaced:
     unzip, rsync -t and cp -p keep both.
 
@@ -79,7 +76,7 @@ def read_contents(folder: Path) -> np.ndarray:
 
 
 def store(
-    name: str, paths: np.ndarray, side: int, say: Say = _silent, progress: Progress = _silent, keep: bool = True
+    name: str, paths: np.ndarray, side: int, say: Say = silent, progress: Progress = silent, keep: bool = True
 ) -> tuple[Path, Record, int]:
     """The folder with the pixels of `paths`, uint8 [n, side, side, 3], filled if they are not there yet; its record, whose
     missing rows are the images that cannot be decoded; and how many images were decoded now.
@@ -100,7 +97,7 @@ def store(
 
 
 def fill(
-    folder: Path, paths: np.ndarray, contents: np.ndarray, side: int, say: Say = _silent, progress: Progress = _silent,
+    folder: Path, paths: np.ndarray, contents: np.ndarray, side: int, say: Say = silent, progress: Progress = silent,
     keep: bool = True,
 ) -> tuple[Record, int]:  # fmt: skip
     """Decode every image whose pixels the folder does not have. Returns the record of all, and how many were decoded.

@@ -6,7 +6,7 @@ import numpy as np
 
 from common.analysis.records import read_run
 from common.core import fingerprint, registry
-from common.core.callbacks import Progress, Say
+from common.core.callbacks import Progress, Say, silent
 from common.core.errors import InputError, readable
 from common.core.files import read_json, sweep, write_json
 from common.core.formatting import command
@@ -66,8 +66,8 @@ def on_this_node(folder: Path, name: str) -> TrialSpec:
     not what the run was planned with."""
     run = read_run(folder)
     spec = TrialSpec.model_validate(read_json(folder / "trials" / name / "spec.json"))
-    pixels = _same_data(folder, run, lambda text: None, lambda done, total: None)
-    (found,) = _found_again(folder, [spec], run, pixels, lambda text: None)
+    pixels = _same_data(folder, run, silent, silent)
+    (found,) = _found_again(folder, [spec], run, pixels, silent)
     return found
 
 
